@@ -1,0 +1,161 @@
+"""Command line of landmark_fastai: arguments -> job -> one call into the package.
+
+Fire runs a command before it complains of a flag that it does not know, so commands only build a `Job`, which runs
+once Fire has consumed every argument.
+"""
+
+import inspect
+import sys
+import warnings
+
+import fire
+
+from landmark_fastai.errors import UsageError
+
+
+class Job:
+    "A call for later; closed, so that Fire finds nothing in it for left-over arguments to reach."
+    def __init__(self, name, arguments): self._name, self._arguments = name, arguments
+
+    def __dir__(self): return []
+
+
+def train(*, train_image_dir: str = './data/train_images', label_dir: str = './data/labels',
+          train_csv_file: str = 'train_annotation.csv', n_landmarks: int = None, experiment_name: str = 'baseline',
+          output_dir: str = 'runs', recipe: str = 'default', image_resize: int = None, batch_size: int = None,
+          epochs: int = None, arch: str = 'unet', encoder_name: str = None, encoder_weights: str = None,
+          loss: str = None, erosion_schedule: str = None, dilation_iters: int = None, erosion_freq: int = None,
+          erosion_iters: int = None, lr: float = None, weight_decay: float = None, schedule: str = None,
+          freeze_epochs: int = 1, augment: str = None, flip_pairs: str = None, decode: str = None, seed: int = 42,
+          val_fraction: float = 0.2, pixel_spacing: float = None, invisible_landmarks: bool = False,
+          color: bool = None, num_workers: int = 0, device: str = 'auto', gif: bool = False,
+          visualize_every: int = 10, overwrite: bool = False):
+    """Train a landmark detector from a CSV of clicked points; writes weights, log, curves and overlays.
+
+    Args:
+        train_image_dir: Folder of the images.
+        label_dir: Folder of the annotation CSV.
+        train_csv_file: File name of the annotation CSV.
+        n_landmarks: Number of landmarks; must agree with the CSV's header when given.
+        experiment_name: Name of the run's folder.
+        output_dir: Folder of all runs.
+        recipe: default or original; fills every flag below that has two values here and is not given.
+        image_resize: Side of the network's square image, divisible by 32 (both recipes 512).
+        batch_size: Images a training step (both 8).
+        epochs: Passes over the training images (both 350; the README says how few are enough).
+        arch: Architecture of segmentation-models-pytorch.
+        encoder_name: Encoder of segmentation-models-pytorch (default resnet34, original resnet101).
+        encoder_weights: imagenet, none, or a .pth or .safetensors file (both imagenet).
+        loss: bce, dice, dice_bce, spatial_ce or dice_bce_spatial (default dice_bce_spatial, original bce).
+        erosion_schedule: auto, fractions of the run and the image side, or fixed (default auto, original fixed).
+        dilation_iters: First radius of the masks in px; auto understands it at 512 px (both 65).
+        erosion_freq: Epochs between erosions; auto understands it at 350 epochs (both 50).
+        erosion_iters: What an erosion takes off the radius (both 10).
+        lr: Learning rate, the largest one of a schedule (default 1e-3, original 1e-4).
+        weight_decay: Weight decay (default 0.01, original 0).
+        schedule: constant, one_cycle or fine_tune (default one_cycle, original constant).
+        freeze_epochs: Epochs with a frozen encoder before the others, for fine_tune.
+        augment: none, light, normal or strong (default normal, original none).
+        flip_pairs: Mirror images in training; names that change places, as left_a:right_a,left_b:right_b.
+        decode: centroid, sub-pixel, or argmax (default centroid, original argmax).
+        seed: Seed of everything random.
+        val_fraction: Share of the images to validate on, unless the CSV has a split column.
+        pixel_spacing: Millimetres per pixel of images whose spacing the CSV does not tell.
+        invisible_landmarks: A point clicked in the top-left corner box means absent.
+        color: Keep colour; grey otherwise (default no, original yes).
+        num_workers: Worker processes of the data loaders.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        gif: Write GIFs of masks and coordinates over the epochs.
+        visualize_every: Epochs between overlays and curves.
+        overwrite: Replace an earlier run of the same name.
+    """
+    return Job('train', locals())
+
+
+def find_lr(**flags): return Job('find_lr', flags)
+
+
+def sample(*, output_dir: str = 'data', n_images: int = 60, seed: int = 42):
+    """Write synthetic hip radiographs with two landmarks, where train looks for them.
+
+    Args:
+        output_dir: Folder that gets train_images and labels; existing files are refused.
+        n_images: Number of images.
+        seed: Seed of the drawing.
+    """
+    return Job('sample', locals())
+
+
+def demo(*, output_dir: str = 'runs'):
+    """Show everything in a few minutes: sample images, a short training, pictures and the error on held-out images.
+
+    Args:
+        output_dir: Folder that gets demo, or demo_2 and so on.
+    """
+    return Job('demo', locals())
+
+
+# `find_lr` takes what `train` takes: one signature, one list of arguments
+find_lr.__signature__ = inspect.signature(train)
+find_lr.__doc__ = train.__doc__.replace(train.__doc__.partition('\n')[0],
+                                        'Suggest a learning rate for the arguments of train; writes the plot.')
+
+COMMANDS = {'train': train, 'find_lr': find_lr, 'sample': sample, 'demo': demo}
+
+
+def flags_of(command):
+    "The parameters of `command` by flag name."
+    return inspect.signature(COMMANDS[command]).parameters
+
+
+def keep_text(argv):
+    "Quote the values of text flags, which Fire would read as Python: a run called 2024, 1e3 or a#b keeps its name."
+    text = {f'--{name}' for name, flag in flags_of(argv[0]).items() if flag.annotation is str}
+    kept, expects_value = argv[:1], False
+    for token in argv[1:]:
+        flag, equals, value = token.partition('=')
+        known = flag.replace('-', '_').replace('__', '--', 1) in text
+        if expects_value and not token.startswith('--'): kept.append(repr(token))
+        elif known and equals: kept.append(f'{flag}={value!r}')
+        else: kept.append(token)
+        expects_value = known and not equals
+    return kept
+
+
+def check_types(name, arguments):
+    "Complain of a flag whose value is not of its type, such as a bare --epochs or --gif 0."
+    wanted = {int: 'a whole number', float: 'a number', str: 'a text', bool: 'no value, or --no... to deny it'}
+    for flag, value in arguments.items():
+        kind = flags_of(name)[flag].annotation
+        fits = type(value) is kind or value is None or (kind is float and type(value) is int)
+        if not fits: raise UsageError(f'--{flag} is {value!r}; expected {wanted[kind]}')
+
+
+def run(job):
+    "Run `job`: the heavy imports happen here."
+    check_types(job._name, job._arguments)
+    warnings.simplefilter('ignore', FutureWarning)  # of libraries about each other
+    warnings.simplefilter('ignore', DeprecationWarning)
+    warnings.formatwarning = lambda message, *_, **__: f'warning: {message}\n'
+    from landmark_fastai import run
+    getattr(run, job._name)(**job._arguments)
+
+
+def main(argv=None):
+    "Run the command line; returns the exit code: 0 done, 1 failed while running, 2 bad arguments or data."
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if '-h' in argv or '--help' in argv: argv = [*(name for name in argv[:1] if name in COMMANDS), '--', '--help']
+    elif argv and argv[0] in COMMANDS: argv = keep_text(argv)
+    job = fire.Fire(COMMANDS, command=argv, name='cli.py', serialize=lambda result: None)
+    try:
+        if isinstance(job, Job): run(job)
+    except UsageError as e:
+        print(f'error: {e}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('stopped; what was finished is kept', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__': sys.exit(main())

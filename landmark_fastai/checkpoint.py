@@ -1,0 +1,25 @@
+"Weights and checkpoints that `torch.load(weights_only=True)` reads, written whole or not at all."
+
+import numpy as np
+import torch
+from fastcore.foundation import L
+
+from .files import atomic
+
+
+def save(path, state):
+    "Save `state`, made of tensors and plain Python values, to `path`."
+    with atomic(path) as temporary: torch.save(state, temporary)
+
+
+def load(path):
+    "Load what `save` wrote, on the CPU, without running code from the file."
+    return torch.load(path, map_location='cpu', weights_only=True)
+
+
+def plain(value):
+    "`value` with the lists of fastai and the numbers of numpy as Python's own, since only these load safely."
+    if isinstance(value, np.generic): return value.item()
+    if isinstance(value, dict): return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, L)): return [plain(item) for item in value]
+    return value

@@ -1,0 +1,244 @@
+"""From annotations to fastai DataLoaders: points travel through the transforms, masks are drawn last.
+
+A batch is (image B x C x S x S, mask B x N x S x S, points B x N x 2 in network px, state B x N, frame B x 7,
+radius B); `learn.yb` is all of it but the image. Batch transforms run where the batch is, on the device:
+to float 10, affine 30, lighting 40, masks 50, normalise 99.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from fastai.data.block import DataBlock, TransformBlock
+from fastai.torch_core import default_device
+from fastai.vision.augment import PadMode, aug_transforms
+from fastai.vision.data import ImageBlock
+from fasttransform import ItemTransform, Transform
+
+from .annotations import UNLABELLED, VISIBLE, read_annotations, split_rows
+from .check import check_images
+from .core import TensorLandmarks, TensorRadiograph
+from .errors import UsageError
+from .geometry import auto_radius, draw_diamonds, from_unit, inside, to_network, to_unit
+from .images import read_image, square_padding, to_square
+
+AUGMENTATIONS = {
+    'none': None,
+    'light': dict(max_rotate=5, min_zoom=0.95, max_zoom=1.05, max_lighting=0.1),
+    'normal': dict(max_rotate=15, min_zoom=0.8, max_zoom=1.2, max_lighting=0.3),
+    'strong': dict(max_rotate=30, min_zoom=0.7, max_zoom=1.4, max_lighting=0.5),
+}
+
+
+@dataclass(frozen=True)
+class Film:
+    "One annotated image: where it is, what is known of its landmarks, and its frame (see `geometry`)."
+    path: Path
+    name: str           # as in the CSV
+    points: np.ndarray  # (N, 2) original px, NaN unless visible
+    state: np.ndarray   # (N,) visible, absent or unlabelled
+    frame: np.ndarray   # (7,)
+
+
+def make_frame(size, spacing, image_resize):
+    "The frame (7,) of an image of `size` (w, h) px and `spacing` (mm per px in x, y), padded and resized to a square."
+    left, top, side = square_padding(*(int(n) for n in size))
+    return np.array([*size, left, top, image_resize / side, *spacing], np.float32)
+
+
+def make_films(annotations, paths, image_resize):
+    "One `Film` an image of `annotations`, whose files are `paths`."
+    frames = [make_frame(size, spacing, image_resize)
+              for size, spacing in zip(annotations.sizes, annotations.spacing, strict=True)]
+    columns = paths, annotations.image_names, annotations.points, annotations.state, frames
+    return [Film(*film) for film in zip(*columns, strict=True)]
+
+
+class SquareReader(Transform):
+    """A uint8 `TensorRadiograph` (1, S, S), or (3, S, S) in colour, from a film, a path or an array.
+
+    Squares that were loaded stay in memory. Raises UsageError for an image that cannot be read.
+    """
+    def __init__(self, image_resize, color=False):
+        super().__init__()
+        self.image_resize, self.color, self.squares = image_resize, color, {}
+        self.input_types = Film, str, Path, np.ndarray  # what fastai's `predict` and `test_dl` may hand in
+
+    @property
+    def create(self):
+        "What `ImageBlock` asks an image class for."
+        return self
+
+    def load(self, paths, places):
+        """Decode, pad and resize `paths` on all cores, once, and keep the squares.
+
+        Raises UsageError for the first file that is broken, with its entry of `places`, where the CSV names it.
+        """
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            squares = [pool.submit(self._square, path) for path in paths]
+            for path, place, square in zip(paths, places, squares, strict=True):
+                try: self.squares[path] = square.result()
+                except UsageError as e: raise UsageError(f'{place}: {e}') from None
+
+    def encodes(self, item):
+        item = getattr(item, 'path', item)
+        square = self.squares.get(item) if isinstance(item, Path) else None
+        if square is None: square = self._square(item)
+        return TensorRadiograph(torch.tensor(np.atleast_3d(square)).permute(2, 0, 1))
+
+    def _square(self, item): return to_square(self.image(item), self.image_resize)
+
+    def image(self, item):
+        "The image (H, W) or (H, W, 3), uint8, at a path, or an array that is one."
+        if not isinstance(item, np.ndarray): return read_image(item, self.color)
+        if item.dtype == np.uint8 and item.ndim == (3 if self.color else 2): return item
+        raise UsageError(f'an array of {item.dtype} {item.shape} was given as an image; expected uint8 '
+                         f'{"(H, W, 3)" if self.color else "(H, W)"}, or the path of a file')
+
+
+class ReadLandmarks(Transform):
+    "`TensorLandmarks` in [-1, 1] from a `Film`, with its state and frame."
+
+    def __init__(self, image_resize): self.image_resize = image_resize
+
+    def encodes(self, film: Film):
+        frame = torch.from_numpy(film.frame)
+        points = to_network(torch.from_numpy(film.points).float(), frame)
+        state = torch.from_numpy(film.state).long()
+        return TensorLandmarks(to_unit(points, self.image_resize), state=state, frame=frame)
+
+
+class TakeAlong(ItemTransform):
+    "Give the state and the frame of the landmarks places of their own in the item: metadata does not survive a batch."
+    order, _retain = 0, False
+
+    def encodes(self, item):
+        if len(item) == 1: return tuple(item)  # an unlabelled item, of `predict` or `test_dl`
+        image, points = item
+        return image, TensorLandmarks(torch.Tensor(points)), points.state, points.frame
+
+
+class FlipPairs(ItemTransform):
+    """Mirror half of the training images, left and right landmarks changing places.
+
+    `pairs` are names; a landmark in no pair lies on the midline and keeps its identity. Raises UsageError for a name
+    that is no landmark or occurs twice.
+    """
+    order, split_idx = 29, 0  # just before the affine transforms (30)
+
+    def __init__(self, pairs, names):
+        flat = [name for pair in pairs for name in pair]
+        for name in flat:
+            if name not in names or flat.count(name) > 1:
+                raise UsageError(f'flip_pairs: {name!r} {"is no landmark" if name not in names else "occurs twice"}; '
+                                 f'the landmarks are {", ".join(names)}')
+        partner = {a: b for pair in pairs for a, b in (pair, pair[::-1])}
+        self.order_after = [names.index(partner.get(name, name)) for name in names]
+
+    def encodes(self, batch):
+        if len(batch) == 1: return tuple(batch)
+        image, points, state, frame = batch
+        flip = torch.rand(len(image), device=image.device) < 0.5
+        mirrored = points[:, self.order_after] * torch.tensor([-1., 1.], device=points.device)
+        return (torch.where(flip[:, None, None, None], image.flip(-1), image),
+                torch.where(flip[:, None, None], mirrored, points),
+                torch.where(flip[:, None], state[:, self.order_after], state), frame)
+
+
+class DrawMasks(ItemTransform):
+    """Draw the masks of a batch, on its device, as diamonds of the current `radius`; show points again on decoding.
+
+    One instance serves training and validation, so one number changes at an erosion. A landmark that augmentation has
+    moved out of the frame is not labelled in that batch.
+    """
+    order, _retain = 50, False  # after affine (30) and lighting (40), before normalise (99)
+
+    def __init__(self, image_resize): self.image_resize, self.radius = image_resize, auto_radius(0, 1, image_resize)
+
+    def encodes(self, batch):
+        if len(batch) == 1: return tuple(batch)
+        image, unit, state, frame = batch
+        points, size = from_unit(torch.Tensor(unit), self.image_resize), self.image_resize
+        state = torch.where((state == VISIBLE) & ~inside(points, size), UNLABELLED, state)
+        points = torch.where((state == VISIBLE)[..., None], points, torch.nan)
+        radius = torch.full(state.shape[:1], self.radius, device=state.device)
+        return image, draw_diamonds(points, self.radius, size), points, state, frame, radius
+
+    def decodes(self, batch):
+        if len(batch) == 6: batch = batch[0], TensorLandmarks(batch[2], radius=self.radius)
+        return tuple(batch)
+
+
+def LandmarkBlock(image_resize):
+    "A `TransformBlock` for the landmarks of `Film`s on squares of side `image_resize`."
+    return TransformBlock(ReadLandmarks(image_resize), item_tfms=TakeAlong, batch_tfms=DrawMasks(image_resize))
+
+
+def augmentations(strength):
+    "fastai's transforms for `strength`, one of `AUGMENTATIONS`: black outside the image, no flips, half-pixel rule."
+    if strength not in AUGMENTATIONS:
+        raise UsageError(f'augment {strength!r} is unknown; choose one of {", ".join(AUGMENTATIONS)}')
+    if AUGMENTATIONS[strength] is None: return []
+    return aug_transforms(do_flip=False, max_warp=0, p_affine=0.9, pad_mode=PadMode.Zeros, align_corners=False,
+                          **AUGMENTATIONS[strength])
+
+
+def landmark_dls(
+    csv_file,  # annotation CSV
+    image_dir,  # folder that its image names start from
+    n_landmarks=None,  # expected number of landmarks; the header tells when left out
+    image_resize=512,  # side of the square that the network sees, divisible by 32
+    batch_size=8,
+    val_fraction=0.2,  # share of the images to validate on, unless the CSV has a `split` column
+    seed=42,  # of the split
+    augment='normal',  # one of `AUGMENTATIONS`
+    flip_pairs=(),  # pairs of left and right landmarks; mirrors images in training, which never happens without
+    pixel_spacing=None,  # mm per px of images whose spacing the CSV does not tell
+    invisible_landmarks=False,  # a point in the top-left corner box means absent
+    color=False,  # keep colour; grey otherwise
+    drop_last=True,  # leave out the last, smaller training batch
+    num_workers=0,  # items come from memory: worker processes cost more than they save
+    device=None,  # fastai's default device when left out
+):
+    """`DataLoaders` of images, masks and landmarks from an annotation CSV; everything is checked and read first.
+
+    The result carries `annotations`, `split` (train, val or test per image) and `reader`. Raises UsageError for every
+    mistake in the CSV, the images or the arguments.
+    """
+    if image_resize <= 0 or image_resize % 32:
+        raise UsageError(f'image_resize is {image_resize}; expected a positive multiple of 32, such as 256 or 512')
+    tfms, reader = augmentations(augment), SquareReader(image_resize, color)
+    annotations, paths = check_images(read_annotations(csv_file, n_landmarks, invisible_landmarks), image_dir)
+    if pixel_spacing is not None: annotations = _fill_spacing(annotations, pixel_spacing)
+    split = split_rows(annotations, val_fraction, seed)
+    _check_batch(batch_size, int((split == 'train').sum()))
+    used = np.flatnonzero(split != 'test')
+    reader.load([paths[i] for i in used], [annotations.where(i) for i in used])
+    if flip_pairs: tfms = [FlipPairs(flip_pairs, annotations.names), *tfms]
+    block = DataBlock((ImageBlock(reader), LandmarkBlock(image_resize)), batch_tfms=tfms,
+                      splitter=lambda films: [np.flatnonzero(split == part).tolist() for part in ('train', 'val')])
+    dls = block.dataloaders(make_films(annotations, paths, image_resize), bs=batch_size, num_workers=num_workers,
+                            device=torch.device(device) if device else default_device(), drop_last=drop_last)
+    dls.annotations, dls.split, dls.reader = annotations, split, reader
+    return dls
+
+
+def _fill_spacing(annotations, pixel_spacing):
+    if not pixel_spacing > 0:
+        raise UsageError(f'pixel_spacing is {pixel_spacing}; expected millimetres per pixel, more than 0')
+    return replace(annotations, spacing=np.where(np.isnan(annotations.spacing), pixel_spacing, annotations.spacing))
+
+
+def _check_batch(batch_size, n_train):
+    if not 1 <= batch_size <= n_train:
+        raise UsageError(f'batch_size is {batch_size}, but the training set has {n_train} images; '
+                         f'expected 1 to {n_train}')
+
+
+def image_frame(reader, item):
+    "The frame (1, 7) of an image that `reader` is to read, its pixel spacing unknown."
+    height, width = reader.image(item).shape[:2]
+    return torch.from_numpy(make_frame((width, height), (np.nan, np.nan), reader.image_resize))[None]

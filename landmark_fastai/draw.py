@@ -1,0 +1,277 @@
+"Pictures of landmarks and masks: RGB uint8 arrays, blue = truth, red = prediction, and the PNG and GIF files of them."
+
+import math
+from functools import cache
+from pathlib import Path
+
+import cv2
+import imageio.v3 as iio
+import matplotlib
+import numpy as np
+from PIL import GifImagePlugin, Image, ImageDraw, ImageFont
+
+from .files import atomic
+
+__all__ = ['BLUE', 'RED', 'draw_landmarks', 'draw_masks', 'contact_sheet', 'write_png', 'write_gif']
+
+BLUE, RED = (45, 125, 255), (255, 50, 50)
+YELLOW, WHITE, BLACK = (255, 215, 0), (255, 255, 255), (0, 0, 0)
+
+SIDE = 768            # longer side that small pictures are enlarged to
+TILE = 512            # longer side of a mask tile, at most
+SHEET = 1800          # widest grid of tiles
+GIF_SIDE = 640        # longer side of a GIF, at most
+GIF_HOLD = 2          # seconds that the last frame of a GIF stays on
+TEXT, NUMBER = 15, 12 # font sizes: captions and panel, and the numbers beside the markers
+ROW, GAP = 20, 8      # height of a line of text, space between things
+NAME = 240            # widest name in the panel
+SHIFT = 4             # bits after the binary point of cv2's coordinates
+
+
+def draw_landmarks(image, true, pred, names):
+    """Draw true points as blue rings and predicted ones as red dots, with a key of names and errors beside the picture.
+
+    `image` is uint8 (H, W) or (H, W, 3) RGB; `true` and `pred` are (N, 2) float px of `image`, (0, 0) the centre of its
+    top-left pixel, NaN where there is no point. Returns RGB uint8: the picture, enlarged to about 768 px where it is
+    smaller, and the panel on its right, whose width depends only on `names`. Errors are in px of `image`.
+    """
+    true, pred = np.asarray(true, float), np.asarray(pred, float)
+    picture = _enlarge(_rgb(image))
+    ratio = np.divide(picture.shape[1::-1], image.shape[1::-1])
+    true_spots, pred_spots = ((points + 0.5) * ratio - 0.5 for points in (true, pred))
+    _draw_pairs(picture, true_spots, pred_spots)
+    picture = _draw_numbers(picture, true_spots, pred_spots)
+    return np.hstack([picture, _panel(len(picture), names, [_error(*pair) for pair in zip(true, pred, strict=True)])])
+
+
+def draw_masks(image, masks, names, color):
+    """Tint `image` with each of `masks` in `color`, a captioned tile per landmark.
+
+    `image` is uint8 (H, W) or (H, W, 3) RGB, `masks` (N, H, W) in 0..1 or bool, `color` BLUE for truth and RED for
+    predictions. Returns RGB uint8, at most 1800 px wide.
+    """
+    columns = math.ceil(math.sqrt(len(masks)))
+    scale = min(TILE, SHEET // columns - GAP) / max(image.shape[:2])
+    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    picture = _resize(_rgb(image), size)
+    tints = [_tint(picture, _resize_mask(mask, size), color) for mask in masks]
+    captions = [_caption(f'{k} {name}', size[0]) for k, name in enumerate(names, 1)]
+    return _grid([np.vstack(tile) for tile in zip(captions, tints, strict=True)], columns)
+
+
+def contact_sheet(pictures, captions, columns):
+    """Put RGB uint8 `pictures` of any size on equal tiles, `columns` a row, each with its caption under it.
+
+    Returns RGB uint8, at most 1800 px wide; pictures keep their aspect.
+    """
+    columns = min(columns, len(pictures))
+    height, width = np.max([picture.shape[:2] for picture in pictures], axis=0)
+    scale = min(1, (SHEET // columns - GAP) / width)
+    size = int(width * scale), max(1, int(height * scale))
+    tiles = [np.vstack([_letterbox(picture, size), _caption(caption, size[0])])
+             for picture, caption in zip(pictures, captions, strict=True)]
+    return _grid(tiles, columns)
+
+
+def write_png(path, picture):
+    "Write RGB uint8 `picture` to `path`, whole or not at all."
+    with atomic(path) as temporary: iio.imwrite(temporary, picture, extension='.png')
+
+
+def write_gif(path, frame_paths, seconds):
+    """Write the PNG files `frame_paths` as an endless GIF, `seconds` a frame and the last one 2 s longer.
+
+    All frames get the size of the first, at most 640 px. One frame at a time is in memory: Pillow and imageio would
+    keep them all until the end, so the blocks of the file are joined here.
+    """
+    size = _gif_size(frame_paths[0])
+    durations = [seconds] * (len(frame_paths) - 1) + [seconds + GIF_HOLD]
+    with atomic(path) as temporary, open(temporary, 'wb') as file:
+        for k, (frame_path, duration) in enumerate(zip(frame_paths, durations, strict=True)):
+            frame = _gif_frame(frame_path, size)
+            if k == 0: file.writelines(GifImagePlugin.getheader(frame, info={'loop': 0})[0])
+            file.writelines(GifImagePlugin.getdata(frame, duration=1000 * duration, include_color_table=True))
+        file.write(b';')
+
+
+def _gif_size(path):
+    "Return (width, height) of the GIF whose first frame is the picture at `path`."
+    with Image.open(path) as first: width, height = first.size
+    scale = min(1, GIF_SIDE / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _gif_frame(path, size):
+    "Read the picture at `path` as a palette image of `size`."
+    picture = _letterbox(iio.imread(path, mode='RGB'), size)
+    # The other methods average rare colours away: small blue and red markers on grey anatomy would fade.
+    return Image.fromarray(picture).quantize(256, method=Image.Quantize.MAXCOVERAGE)
+
+
+# Sizes
+
+def _rgb(image):
+    "Return `image` (H, W) or (H, W, 3) as (H, W, 3)."
+    return np.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image
+
+
+def _resize(picture, size):
+    "Resize `picture` to `size` = (width, height); cv2 keeps the half-pixel rule."
+    shrinks = size[0] < picture.shape[1]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def _enlarge(picture):
+    "Return a copy of `picture`, 1, 1.5, 2, 2.5... times as large, whose longer side is about `SIDE` or was larger."
+    height, width = picture.shape[:2]
+    scale = max(2, round(2 * SIDE / max(height, width))) / 2
+    return picture.copy() if scale == 1 else _resize(picture, (round(width * scale), round(height * scale)))
+
+
+def _resize_mask(mask, size):
+    "Resize `mask` to `size`, widened where a mask of one pixel would be lost: it gets at least 3 px."
+    mask = np.asarray(mask, np.float32)
+    reach = math.ceil(3 * mask.shape[1] / size[0]) | 1  # odd, else the dilation would shift the mask
+    return cv2.resize(cv2.dilate(mask, np.ones((reach, reach), np.uint8)), size, interpolation=cv2.INTER_LINEAR)
+
+
+def _tint(picture, mask, color):
+    "Blend `color` into `picture` by `mask`, never so much that the anatomy under it is lost."
+    weight = 0.6 * mask[..., None]
+    return np.rint(picture * (1 - weight) + np.multiply(color, weight)).astype(np.uint8)
+
+
+def _letterbox(picture, size):
+    "Fit `picture` into a white box of `size` = (width, height)."
+    height, width = picture.shape[:2]
+    scale = min(size[0] / width, size[1] / height)
+    inner = [max(1, round(width * scale)), max(1, round(height * scale))]
+    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    box = _blank(*size)
+    box[top:top + inner[1], left:left + inner[0]] = _resize(picture, inner)
+    return box
+
+
+def _blank(width, height):
+    "Return a white picture."
+    return np.full((height, width, 3), WHITE, np.uint8)
+
+
+def _grid(tiles, columns):
+    "Join equal `tiles` in rows of `columns`, white space between them."
+    half = GAP // 2
+    tiles = [np.pad(tile, ((half, half), (half, half), (0, 0)), constant_values=255) for tile in tiles]
+    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
+    return np.vstack([np.hstack(tiles[k:k + columns]) for k in range(0, len(tiles), columns)])
+
+
+# Markers
+
+def _draw_pairs(picture, true, pred):
+    "Draw onto `picture` a line per pair, then the predicted dots, then the true rings."
+    for a, b in zip(true, pred, strict=True):
+        if _there(a) and _there(b): cv2.line(picture, _fixed(a), _fixed(b), YELLOW, 1, cv2.LINE_AA, SHIFT)
+    for b in filter(_there, pred): _dot(picture, b)
+    for a in filter(_there, true): _ring(picture, a)
+
+
+def _ring(picture, point):
+    "Mark a true `point`: a ring leaves the anatomy in it to be seen, and the dot of a good prediction."
+    cv2.circle(picture, _fixed(point), 6 << SHIFT, BLUE, 2, cv2.LINE_AA, SHIFT)
+
+
+def _dot(picture, point):
+    "Mark a predicted `point`."
+    cv2.circle(picture, _fixed(point), 5 << SHIFT - 1, RED, -1, cv2.LINE_AA, SHIFT)
+
+
+def _fixed(point):
+    "Return `point` as cv2 takes it with `SHIFT`."
+    return [round(float(value) * (1 << SHIFT)) for value in point]
+
+
+def _there(point):
+    "Return whether `point` has both coordinates."
+    return bool(np.isfinite(point).all())
+
+
+def _draw_numbers(picture, true, pred):
+    "Return `picture` with the number of each landmark beside its true point, or its predicted one where that is all."
+    spots = np.where(np.isfinite(true).all(1, keepdims=True), true, pred)
+    taken = [point for point in (*true, *pred) if _there(point)]
+    texts = []
+    for k, spot in enumerate(spots, 1):
+        if not _there(spot): continue
+        taken.append(_free_corner(spot, np.array(taken), picture.shape))
+        texts.append((taken[-1], 'mm', str(k)))
+    return _write(picture, texts, NUMBER, fill=WHITE, stroke_width=1, stroke_fill=BLACK)
+
+
+def _free_corner(spot, taken, shape):
+    "Return where around `spot` a number is farthest from all that is `taken`, inside a picture of `shape`."
+    corners = spot + [(14, -10), (14, 10), (-14, 10), (-14, -10), (0, -16), (0, 16)]
+    corners = corners.clip(NUMBER, np.array(shape[1::-1]) - NUMBER)
+    return corners[np.linalg.norm(corners[:, None] - taken, axis=-1).min(1).argmax()]
+
+
+# Text: cv2's own fonts have ASCII only
+
+@cache
+def _font(size=TEXT):
+    "Return matplotlib's DejaVu Sans."
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / 'fonts/ttf/DejaVuSans.ttf', size)
+
+
+def _write(picture, texts, size=TEXT, **style):
+    "Return `picture` with `texts`, each a (position, Pillow's anchor, text), on it."
+    canvas = Image.fromarray(picture)
+    draw = ImageDraw.Draw(canvas)
+    for position, anchor, text in texts: draw.text(tuple(position), text, font=_font(size), anchor=anchor, **style)
+    return np.array(canvas)
+
+
+def _length(text):
+    "Return the width of `text` in px."
+    return math.ceil(_font().getlength(text))
+
+
+def _shorten(text, width):
+    "Return `text` without its middle where it is wider than `width`: landmark names differ at their ends."
+    text = ' '.join(text.split())
+    kept = len(text)
+    shown = text
+    while _length(shown) > width and kept:
+        kept -= 1
+        shown = text[:(kept + 1) // 2] + '…' + text[len(text) - kept // 2:]
+    return shown
+
+
+def _caption(text, width):
+    "Return a white strip of `width` with `text` in its middle."
+    strip = _blank(width, ROW)
+    return _write(strip, [((width / 2, ROW / 2), 'mm', _shorten(text, width - GAP))], fill=BLACK)
+
+
+def _error(true, pred):
+    "Return what the panel says of a landmark."
+    if not _there(true): return 'not labelled'
+    if not _there(pred): return 'not found'
+    return f'{np.linalg.norm(true - pred):.1f} px'
+
+
+def _panel(height, names, errors):
+    "Return the key of the colours, and number, name and error of each landmark in as many columns as `height` needs."
+    key = ['truth', 'prediction', 'errors in network px']
+    names = [_shorten(name, NAME) for name in names]
+    rows = max(1, height // ROW - len(key) - 1)
+    number, name = _length(str(len(names))), max(map(_length, names))
+    column = max(number + name + _length('not labelled') + 5 * GAP, max(map(_length, key)) + 6 * GAP)
+    panel = _blank(column * math.ceil(len(names) / rows), height)
+    texts = [((GAP * 4, (k + 0.75) * ROW), 'lm', text) for k, text in enumerate(key)]
+    _ring(panel, (GAP * 2, 0.75 * ROW))
+    _dot(panel, (GAP * 2, 1.75 * ROW))
+    for k, cells in enumerate(zip(names, errors, strict=True)):
+        left, y = GAP + k // rows * column, (k % rows + len(key) + 1) * ROW
+        texts += [((left + number, y), 'rm', str(k + 1)), ((left + number + GAP, y), 'lm', cells[0]),
+                  ((left + column - 3 * GAP, y), 'rm', cells[1])]
+    return _write(panel, texts, fill=BLACK)

@@ -1,0 +1,28 @@
+"Files that are written whole or not at all."
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic(path):
+    """Yield a temporary path beside `path` and put it in place of `path` once the block has ended well.
+
+    The temporary name keeps the suffix, since image and figure writers choose their format by it. The file is flushed
+    to disk before it replaces the old one, so that a kill or a full disk leaves either the old content or the new.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.stem}.{os.getpid()}.tmp{path.suffix}')
+    try:
+        yield temporary
+        with open(temporary, 'rb+') as f: os.fsync(f.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path, text):
+    "Write `text` as UTF-8 to `path`, whole or not at all."
+    with atomic(path) as temporary: temporary.write_text(text, encoding='utf-8')

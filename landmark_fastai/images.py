@@ -1,0 +1,162 @@
+"Image files: read, measure, pad to a square and resize."
+
+import struct
+import warnings
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from .errors import UsageError
+
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')
+
+_ORIENTATION, _WIDTH, _HEIGHT = 0x112, 0x100, 0x101  # tags of EXIF and TIFF
+_QUARTER_TURNS = (5, 6, 7, 8)
+_said_colour = False
+
+
+def read_image(path, color=False):
+    """Read the image at `path` as uint8, (H, W) grey or (H, W, 3) RGB with `color`; EXIF rotation is applied.
+
+    Deeper than 8 bits: the 0.5 to 99.5 percentile of the image becomes 0 to 255. A colour picture met without `color`
+    is converted, with one warning a process. Raises `UsageError` if the file is missing, broken or cut off.
+    """
+    image = _decode(path)
+    if image.dtype != np.uint8: image = image.astype(np.float32)  # int16 and int32 cannot become grey in OpenCV
+    image = _rgb(image) if color else _grey(image, path)
+    return image if image.dtype == np.uint8 else _window(image)
+
+
+def image_size(path):
+    """Size of the image at `path` with EXIF rotation applied, size as stored, EXIF orientation (1 to 8).
+
+    Sizes are (width, height). Reads the header only. Raises `UsageError` if it cannot be read.
+    """
+    with _opened(path) as file: return _sizes(file, path)
+
+
+def square_padding(width, height):
+    "(left, top, side) of the square with a `width` x `height` image in its centre; px, an odd px goes right or below."
+    side = max(width, height)
+    return (side - width) // 2, (side - height) // 2, side
+
+
+def to_square(image, image_resize):
+    "Pad `image` with black to a centred square and resize it to `image_resize` px a side."
+    height, width = image.shape[:2]
+    left, top, side = square_padding(width, height)
+    square = cv2.copyMakeBorder(image, top, side - height - top, left, side - width - left, cv2.BORDER_CONSTANT)
+    how = cv2.INTER_AREA if image_resize < side else cv2.INTER_LINEAR
+    return cv2.resize(square, (image_resize, image_resize), interpolation=how)
+
+
+# decoding
+
+def _decode(path):
+    "The pixels of the file, BGR or grey at native depth."
+    with _opened(path) as file:
+        size, _, _ = _sizes(file, path)
+        _check_complete(file, path)
+    # from memory: imread fills the rest of a truncated JPEG with grey, gives up on a TIFF with a rotation (OpenCV 5.0)
+    # and on non-ASCII paths on Windows
+    data = np.fromfile(path, np.uint8)
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    # never IMREAD_UNCHANGED: it ignores EXIF
+    try: image = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+    except cv2.error: image = None
+    finally: cv2.utils.logging.setLogLevel(level)
+    if image is None: raise _broken(path)
+    if image.shape[1::-1] != size:  # OpenCV still finds a rotation in EXIF data that Pillow gives up
+        raise UsageError(f'{path}: damaged EXIF data, expected a readable orientation; save it without EXIF')
+    return image
+
+
+def _opened(path):
+    "The image file at `path` with its header read by Pillow."
+    try: return Image.open(path)
+    except OSError as e:
+        if not e.strerror: raise _broken(path) from None
+        raise UsageError(f'{path}: {e.strerror.lower()}, expected an image') from None
+    except (ValueError, SyntaxError, Image.DecompressionBombError): raise _broken(path) from None
+
+
+def _check_complete(file, path):
+    "Decode `file` where OpenCV may not tell that data are missing."
+    # OpenCV before 4.13 is silent on a truncated JPEG, all are on a broken LZW strip of a TIFF. It doubles the time of
+    # reading (by 2 to 6 ms a megapixel), once an image since pictures are cached; PNG and BMP need no second look.
+    if file.format not in ('JPEG', 'MPO', 'TIFF'): return
+    try: file.load()
+    except (OSError, ValueError, SyntaxError): raise _broken(path) from None
+
+
+def _broken(path):
+    return UsageError(f'{path}: cannot be read as an image (cut off, damaged, too large or of another kind), '
+                      f'expected {", ".join(s[1:] for s in IMAGE_SUFFIXES)}; copy or export it again')
+
+
+# the header
+
+def _sizes(file, path):
+    stored, orientation = _stored_size(file), _orientation(file, path)
+    return stored[::-1] if orientation in _QUARTER_TURNS else stored, stored, orientation
+
+
+def _stored_size(file):
+    "(width, height) of the pixels as they lie in the file."
+    # newer versions of Pillow give the size of a TIFF with the rotation applied, unlike that of all other formats
+    if file.format == 'TIFF': return file.tag_v2[_WIDTH], file.tag_v2[_HEIGHT]
+    return file.size
+
+
+def _orientation(file, path):
+    "EXIF orientation as OpenCV applies it, 1 to 8."
+    # not file.getexif(): it decodes a whole PNG, and believes XMP, which OpenCV does not
+    if file.format == 'TIFF': value = file.tag_v2.get(_ORIENTATION)
+    else:
+        exif = Image.Exif()
+        try: exif.load(_png_exif(path) if file.format == 'PNG' else file.info.get('exif'))
+        except (SyntaxError, ValueError, struct.error): return 1  # not EXIF at all: the picture is as good as without
+        value = exif.get(_ORIENTATION)
+    return value if value in range(1, 9) else 1
+
+
+def _png_exif(path):
+    "The eXIf chunk of the PNG at `path`, which may stand behind the pixels; None without one."
+    with open(path, 'rb') as f:
+        f.seek(8)
+        while len(head := f.read(8)) == 8:
+            length = int.from_bytes(head[:4], 'big')
+            if head[4:] == b'eXIf': return f.read(length)
+            f.seek(length + 4, 1)  # data and checksum
+
+
+# colour and depth
+
+def _rgb(image): return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB)
+
+
+def _grey(image, path):
+    if image.ndim == 2: return image
+    blue, green, red = np.moveaxis(image, -1, 0)
+    if np.array_equal(blue, green, equal_nan=True) and np.array_equal(green, red, equal_nan=True): return blue.copy()
+    _say_colour(path)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
+
+def _say_colour(path):
+    global _said_colour
+    if _said_colour: return
+    _said_colour = True
+    warnings.warn(f'{path}: a colour picture, converted to grey like all others; use color to keep it', stacklevel=4)
+
+
+def _window(image):
+    "The 0.5 to 99.5 percentile of the finite pixels of `image` as 0 to 255; zeros for a constant image."
+    finite = image[np.isfinite(image)]
+    if not finite.size: return np.zeros(image.shape, np.uint8)
+    low, high = np.percentile(finite, (0.5, 99.5))
+    if low == high: low, high = finite.min(), finite.max()  # less than 1 % of the pixels differ: they are the picture
+    if low == high: return np.zeros(image.shape, np.uint8)
+    scaled = (np.clip(image, low, high) - low) / (high - low) * 255
+    return np.rint(np.nan_to_num(scaled)).astype(np.uint8)

@@ -1,0 +1,261 @@
+"Runs: wire the parts, own the output folder. What the command line does, a notebook can call here."
+
+import json
+import platform
+import shutil
+import subprocess
+from itertools import count
+from pathlib import Path
+
+import cv2
+import fastai
+import numpy as np
+import pandas as pd
+import segmentation_models_pytorch as smp
+import torch
+from fastai.torch_core import set_seed
+
+from . import __version__
+from .callbacks import Console, History, Pictures, SaveWeights
+from .checkpoint import load
+from .data import landmark_dls
+from .draw import contact_sheet, draw_landmarks, write_png
+from .errors import UsageError
+from .files import write_text
+from .geometry import decode, radial_errors, to_network
+from .learner import IMAGENET_STATS, LITE0, OPTIMIZERS, encoder_stats, landmark_learner
+from .plots import plot_lr_find
+from .recipes import fill
+from .sample import write_sample
+
+SCHEDULES = ('constant', 'one_cycle', 'fine_tune')
+
+
+# --- commands
+
+def train(**flags):
+    """Train a model and write the run folder `<output_dir>/<experiment_name>/`.
+
+    Returns the learner, with the best weights loaded. `flags` are those of `python cli.py train`. Raises UsageError,
+    before anything is written, for every mistake in arguments, annotations or images.
+    """
+    config = make_config(flags)
+    learn = make_learner(config)
+    folder = make_folder(config)
+    write_config(folder, config, learn)
+    history, cbs = make_callbacks(folder, config, learn)
+    announce(config, learn)
+    fit(learn, config, cbs)
+    if history.best is not None: learn.model.load_state_dict(load(folder / 'weight' / 'best.pth'))
+    report(folder, history)
+    return learn
+
+
+def find_lr(**flags):
+    "Run fastai's learning rate finder with the arguments of `train`; writes the plot, returns the suggested rate."
+    config = make_config(flags)
+    path = Path(config['output_dir'], f"{config['experiment_name']}_lr_find.png")
+    if path.exists() and not config['overwrite']:
+        raise UsageError(f'{path} exists; pass --overwrite or another --experiment_name')
+    learn = make_learner(config)
+    with learn.no_bar(): suggestion = learn.lr_find(show_plot=False).valley
+    plot_lr_find(learn.recorder.lrs, [float(loss) for loss in learn.recorder.losses], suggestion, path)
+    print(f'suggested --lr {suggestion:.2g}, the plot is {path}')
+    return suggestion
+
+
+def sample(output_dir='data', n_images=60, seed=42):
+    "Write synthetic radiographs where `train` looks for them by default; returns the path of the CSV."
+    csv_file = write_sample(output_dir, n_images, seed)
+    print(f'{n_images} synthetic radiographs and their landmarks: {csv_file}')
+    return csv_file
+
+
+def demo(output_dir='runs'):
+    """Sample data, a short training with a small encoder, and a sheet of held-out images, in the next free folder.
+
+    Returns the mean error on the held-out images and that of predicting the mean position, in original px.
+    """
+    folder = free_folder(Path(output_dir), 'demo')
+    csv_file = sample(folder / 'data')
+    learn = train(train_image_dir=folder / 'data' / 'train_images', label_dir=csv_file.parent,
+                  train_csv_file=csv_file.name, output_dir=folder, experiment_name='run', **DEMO)
+    points, error = predict_held_out(learn)
+    baseline = mean_position_error(learn.dls)
+    write_png(folder / 'held_out.png', held_out_sheet(learn.dls, points))
+    print(f'held-out images: mean error {error:.2f} px; predicting the mean position: {baseline:.1f} px '
+          f"({baseline / error:.0f} times as far); pictures: {folder / 'held_out.png'}")
+    return error, baseline
+
+
+DEMO = dict(image_resize=128, epochs=30, encoder_name=LITE0)
+
+
+# --- demo
+
+def free_folder(parent, name):
+    "The first of `name`, `name_2`, `name_3`... that is not in `parent`."
+    return next(path for k in count(1) if not (path := parent / (name if k == 1 else f'{name}_{k}')).exists())
+
+
+def predict_held_out(learn):
+    "Points (n, N, 2) in network px on the validation images, and their mean radial error in original px."
+    logits, (_, true, _, frame, _) = learn.get_preds()
+    points = decode(logits, frame, learn.loss_func.decoder)
+    return points, radial_errors(points, true, frame)['px'].nanmean().item()
+
+
+def mean_position_error(dls):
+    "Mean radial error, in original px, of predicting each landmark's mean training position in the network's square."
+    train_set, valid_set = ([network_points(film) for film in ds.items] for ds in (dls.train_ds, dls.valid_ds))
+    mean, true = torch.stack(train_set).nanmean(0), torch.stack(valid_set)
+    frame = torch.stack([torch.from_numpy(film.frame) for film in dls.valid_ds.items])
+    return radial_errors(mean.expand_as(true), true, frame)['px'].nanmean().item()
+
+
+def network_points(film): return to_network(torch.from_numpy(film.points).float(), torch.from_numpy(film.frame))
+
+
+def held_out_sheet(dls, points):
+    "A contact sheet of the validation images with true and predicted landmarks."
+    names, films = dls.annotations.names, dls.valid_ds.items
+    pictures = [draw_landmarks(dls.reader(film).squeeze().numpy(), network_points(film).numpy(), pred.numpy(), names)
+                for film, pred in zip(films, points, strict=True)]
+    return contact_sheet(pictures, [film.name for film in films], columns=3)
+
+
+# --- steps of a training
+
+TRAIN_DEFAULTS = dict(
+    train_image_dir='./data/train_images', label_dir='./data/labels', train_csv_file='train_annotation.csv',
+    n_landmarks=None, seed=42, gif=False, experiment_name='baseline', output_dir='runs', recipe='default', arch='unet',
+    freeze_epochs=1, flip_pairs=None, val_fraction=0.2, pixel_spacing=None, invisible_landmarks=False, num_workers=0,
+    device='auto', visualize_every=10, overwrite=False)
+
+
+def make_config(flags):
+    "All arguments of a run: defaults, recipe and `flags`, checked. Raises UsageError."
+    config = fill(flags.get('recipe', 'default'), TRAIN_DEFAULTS | flags)
+    for name in ('epochs', 'visualize_every', 'freeze_epochs'):
+        if config[name] < 1: raise UsageError(f'{name} is {config[name]}; expected at least 1')
+    if not config['lr'] > 0: raise UsageError(f"lr is {config['lr']}; expected a positive number")
+    if config['schedule'] not in SCHEDULES:
+        raise UsageError(f"schedule {config['schedule']!r} is unknown; choose one of {', '.join(SCHEDULES)}")
+    if Path(config['experiment_name']).name != config['experiment_name']:
+        raise UsageError(f"experiment_name is {config['experiment_name']!r}; expected the name of a folder, no path")
+    folder = run_folder(config)
+    if folder.exists() and not config['overwrite']:
+        raise UsageError(f'{folder} exists; pass --overwrite to replace it, or another --experiment_name')
+    return config
+
+
+def run_folder(config):
+    "The folder that a run of `config` writes."
+    return Path(config['output_dir'], config['experiment_name'])
+
+
+def make_learner(config):
+    "The learner of a run, its data checked and in memory; equal seeds make equal learners."
+    set_seed(config['seed'], reproducible=True)
+    dls = landmark_dls(
+        Path(config['label_dir'], config['train_csv_file']), config['train_image_dir'],
+        device=None if config['device'] == 'auto' else config['device'], flip_pairs=parse_pairs(config['flip_pairs']),
+        **pick(config, 'n_landmarks image_resize batch_size val_fraction seed augment pixel_spacing '
+                       'invisible_landmarks color drop_last num_workers'))
+    stats = IMAGENET_STATS if config['normalization'] == 'imagenet' else encoder_stats(config['encoder_name'])
+    return landmark_learner(
+        dls, decoder=config['decode'], normalize=stats, opt_func=OPTIMIZERS[config['optimizer']], lr=config['lr'],
+        wd=config['weight_decay'], total_epochs=config['epochs'], path=run_folder(config),
+        **pick(config, 'arch encoder_name encoder_weights loss erosion_schedule dilation_iters erosion_freq '
+                       'erosion_iters'))
+
+
+def parse_pairs(text):
+    "The pairs of names in 'left_a:right_a,left_b:right_b'. Raises UsageError."
+    pairs = [tuple(pair.split(':')) for pair in (text or '').split(',') if pair]
+    for pair in pairs:
+        if len(pair) != 2: raise UsageError(f"flip_pairs has {':'.join(pair)!r}; expected left:right,left:right")
+    return pairs
+
+
+def pick(config, names):
+    "The entries of `config` called `names`, a string."
+    return {name: config[name] for name in names.split()}
+
+
+def make_folder(config):
+    "Make the run folder; with `overwrite` an earlier run there is removed, and nothing but a run."
+    folder = run_folder(config)
+    if folder.exists():
+        if any(folder.iterdir()) and not (folder / 'config.json').exists():
+            raise UsageError(f'{folder} is no run folder (it has no config.json): remove it yourself')
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def write_config(folder, config, learn):
+    "Write `config.json` and `split.csv`."
+    annotations = learn.dls.annotations
+    known = {name: str(value) if isinstance(value, Path) else value for name, value in config.items()}
+    mean, std = encoder_stats(config['encoder_name']) if config['normalization'] == 'encoder' else IMAGENET_STATS
+    known |= {'landmarks': annotations.names, 'mean': mean, 'std': std, 'device_used': str(learn.dls.device),
+              'versions': versions(), 'git_commit': git_commit()}
+    write_text(folder / 'config.json', json.dumps(known, indent=2, ensure_ascii=False) + '\n')
+    split = pd.DataFrame({'image_name': annotations.image_names, 'split': learn.dls.split})
+    write_text(folder / 'split.csv', split.to_csv(index=False))
+
+
+def versions():
+    "Versions of what the result depends on."
+    modules = {'fastai': fastai, 'torch': torch, 'segmentation_models_pytorch': smp, 'opencv': cv2, 'numpy': np}
+    return {'landmark_fastai': __version__, 'python': platform.python_version()} | {
+        name: module.__version__ for name, module in modules.items()}
+
+
+def git_commit():
+    "The commit of the code that runs, if it lies in a git checkout; else None."
+    git = subprocess.run(['git', '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD'], capture_output=True, text=True)
+    return git.stdout.strip() or None
+
+
+def n_epochs(config): return config['epochs'] + (config['freeze_epochs'] if config['schedule'] == 'fine_tune' else 0)
+
+
+def make_callbacks(folder, config, learn):
+    "The history and all callbacks of a run."
+    names, total = learn.dls.annotations.names, n_epochs(config)
+    history = History(folder / 'train_results' / 'training_log.csv', names)
+    return history, [history, SaveWeights(folder / 'weight'),
+                     Pictures(folder, names, total, config['visualize_every'], config['gif']),
+                     Console(total, config['encoder_name'])]
+
+
+def announce(config, learn):
+    "Say what is trained on what."
+    train_set, valid_set = learn.dls.train_ds, learn.dls.valid_ds
+    print(f"{len(train_set)} training and {len(valid_set)} validation images, "
+          f"{len(learn.dls.annotations.names)} landmarks, {config['arch']} with {config['encoder_name']} at "
+          f"{config['image_resize']} px on {learn.dls.device}, writing {run_folder(config)}", flush=True)
+
+
+def fit(learn, config, cbs):
+    "Train by the schedule of `config`."
+    epochs, lr = config['epochs'], config['lr']
+    with learn.no_bar(), learn.no_logging():
+        if config['schedule'] == 'constant': learn.fit(epochs, lr, cbs=cbs)
+        elif config['schedule'] == 'one_cycle': learn.fit_one_cycle(epochs, lr, cbs=cbs)
+        else: learn.fine_tune(epochs, lr, freeze_epochs=config['freeze_epochs'], cbs=cbs)
+
+
+def report(folder, history):
+    "Say what came out, and why there are no best weights where there are none."
+    if history.best is None:
+        print(f'no validation image has a visible landmark: no error is known and no best weights were chosen; '
+              f"the last are in {folder / 'weight' / 'last.ckpt'}")
+    else:
+        best = history.best
+        mm = f" = {best['mean_error_mm']:.2f} mm" if 'mean_error_mm' in best else ''
+        print(f"best epoch {best['epoch']}: mean error {best['mean_error_px']:.2f} px{mm} in original pixels, "
+              f"{best['mean_dist']:.2f} px of the network")
+    print(f'the run is in {folder}')

@@ -1,0 +1,65 @@
+"A tiny data set of bright dots on dark squares, and learners small enough for two cores."
+
+import warnings
+
+import cv2
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+matplotlib.use('Agg')
+warnings.filterwarnings('ignore', category=FutureWarning)  # of libraries about each other
+
+
+def dot_image(width, height, points, rng):
+    "A grey image with noise, a bright disc at the first of `points` and a darker one at the second."
+    image = rng.normal(30, 6, (height, width))
+    for (x, y), brightness in zip(points, (220, 140), strict=False):
+        image += brightness * np.exp(-((np.arange(width) - x) ** 2 + (np.arange(height)[:, None] - y) ** 2) / 18)
+    return image.clip(0, 255).astype(np.uint8)
+
+
+def write_dots(folder, n=10, names=('head', 'knee'), seed=0, sizes=((96, 80), (70, 100), (90, 90)), **columns):
+    "Write `n` dot images of varying size and their CSV; returns (csv file, image folder)."
+    rng, images = np.random.default_rng(seed), folder / 'images'
+    images.mkdir(parents=True)
+    rows = []
+    for k in range(n):
+        width, height = sizes[k % len(sizes)]
+        points = rng.uniform(12, [width - 13, height - 13], (len(names), 2)).round(1)
+        cv2.imwrite(str(images / f'dot_{k}.png'), dot_image(width, height, points, rng))
+        coordinates = {f'{name}_{axis}': value for name, point in zip(names, points, strict=True)
+                       for axis, value in zip('xy', point, strict=True)}
+        rows.append({'image_name': f'dot_{k}.png', 'image_width': width, 'image_height': height,
+                     'n_landmarks': len(names), **coordinates, **{key: value[k] for key, value in columns.items()}})
+    csv_file = folder / 'annotation.csv'
+    pd.DataFrame(rows).to_csv(csv_file, index=False)
+    return csv_file, images
+
+
+@pytest.fixture(scope='session')
+def dots(tmp_path_factory):
+    "Ten images with two landmarks: (csv file, image folder). Not to be changed."
+    return write_dots(tmp_path_factory.mktemp('dots'))
+
+
+@pytest.fixture
+def make_dls(dots):
+    "A function that makes small DataLoaders of the dots."
+    from landmark_fastai import landmark_dls
+    def make(**kwargs): return landmark_dls(*dots, **dict(image_resize=64, batch_size=4) | kwargs)
+    return make
+
+
+@pytest.fixture
+def make_learner(make_dls, tmp_path):
+    "A function that makes a small learner in a folder of its own, without progress bars."
+    from landmark_fastai import landmark_learner
+    def make(dls=None, **kwargs):
+        small = dict(encoder_name='resnet18', encoder_weights='none', path=tmp_path)
+        learn = landmark_learner(dls or make_dls(), **small | kwargs)
+        learn.remove_cb(learn.progress)
+        learn.logger = lambda row: None
+        return learn
+    return make

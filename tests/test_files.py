@@ -1,0 +1,64 @@
+"Files: whole or not at all."
+
+import pytest
+
+from landmark_fastai.files import atomic, write_text
+
+
+def test_new_file_is_in_place_with_nothing_beside_it(tmp_path):
+    with atomic(tmp_path / 'log.csv') as temporary: temporary.write_text('a,b')
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [('log.csv', 'a,b')]
+
+
+def test_old_content_stays_until_the_block_has_ended(tmp_path):
+    path = tmp_path / 'best.pth'
+    path.write_text('old')
+    with atomic(path) as temporary:
+        temporary.write_text('new')
+        assert path.read_text() == 'old'
+    assert path.read_text() == 'new'
+
+
+@pytest.mark.parametrize('error', [OSError('disk full'), KeyboardInterrupt()])
+def test_old_content_stays_when_the_block_raises(tmp_path, error):
+    path = tmp_path / 'best.pth'
+    path.write_text('old')
+    with pytest.raises(type(error)), atomic(path) as temporary:
+        temporary.write_text('half')
+        raise error
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [('best.pth', 'old')]
+
+
+def test_failed_first_write_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), atomic(tmp_path / 'best.pth') as temporary:
+        temporary.write_text('half')
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_block_that_fails_before_writing_raises_its_own_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), atomic(tmp_path / 'best.pth'): raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('name', ['curve.png', 'all.gif', 'best.pth', 'a b.é.csv', 'no_suffix'])
+def test_temporary_is_another_name_in_the_same_folder_with_the_same_suffix(tmp_path, name):
+    path = tmp_path / name
+    with atomic(path) as temporary:
+        assert temporary.parent == tmp_path and temporary != path and temporary.suffix in (path.suffix, '.tmp')
+        if path.suffix: assert temporary.suffix == path.suffix
+        temporary.write_text('x')
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_parent_folders_are_made(tmp_path):
+    with atomic(str(tmp_path / 'runs' / 'baseline' / 'log.csv')) as temporary: temporary.write_text('a')
+    assert (tmp_path / 'runs' / 'baseline' / 'log.csv').read_text() == 'a'
+
+
+def test_text_is_utf_8_and_replaces_a_longer_one(tmp_path):
+    path = tmp_path / 'config.json'
+    write_text(path, 'x' * 1000)
+    write_text(path, 'Müller ±1 mm')
+    assert path.read_bytes() == 'Müller ±1 mm'.encode()
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,231 @@
+"The learner: weights, parameter groups, normalisation, and fastai's verbs."
+
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import requests
+import segmentation_models_pytorch as smp
+import torch
+from conftest import write_dots
+from fastai.data.transforms import Normalize
+from fastai.optimizer import Adam
+from safetensors.torch import save_file
+
+from landmark_fastai import UsageError, landmark_dls, learner
+from landmark_fastai.core import TensorLandmarks
+from landmark_fastai.geometry import decode, radial_errors
+from landmark_fastai.learner import LITE0, OPTIMIZERS, create_model, encoder_stats, unet_split
+from landmark_fastai.losses import LandmarkLoss
+
+
+def no_network(monkeypatch):
+    "Let nothing answer, as behind a hospital's firewall."
+    def refuse(*_, **__): raise requests.ConnectionError
+    monkeypatch.setattr(requests, 'head', refuse)
+
+
+@pytest.fixture(scope='module')
+def bare(): return smp.Unet('resnet18', encoder_weights=None, classes=2)
+
+
+@pytest.mark.parametrize('arch', ['unet', 'fpn'])
+def test_parameter_groups_cover_the_model_exactly(arch):
+    model = create_model(arch, 'resnet18', 'none', 2)
+    groups = unet_split(model)
+    assert len(groups) == 2
+    assert [id(p) for group in groups for p in group] == [id(p) for p in model.parameters()]
+
+
+def test_an_epoch_trains_encoder_decoder_and_head(make_learner):
+    learn = make_learner()
+    before = {name: p.detach().clone() for name, p in learn.model.named_parameters()}
+    learn.fit(1, 1e-2)
+    still = [name for name, p in learn.model.named_parameters() if torch.equal(p, before[name])]
+    assert not still
+
+
+def test_weights_load_into_a_bare_unet(make_learner, bare):
+    bare.load_state_dict(make_learner().model.state_dict(), strict=True)
+
+
+def test_lite0_takes_imagenet_weights_from_the_installed_package():
+    first, second = (create_model('unet', LITE0, 'imagenet', 2).encoder.state_dict() for _ in range(2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    random = create_model('unet', LITE0, 'none', 2).encoder.state_dict()
+    differ = [key for key, value in first.items() if key.endswith('conv_stem.weight') and not torch.equal(value, random[key])]
+    assert differ and first['bn1.running_var'].std() > 0
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+@pytest.mark.parametrize('prefix', ['', 'encoder.'])
+def test_encoder_weights_from_a_file(tmp_path, bare, suffix, prefix):
+    state = {prefix + key: value.contiguous() for key, value in bare.encoder.state_dict().items()}
+    state['fc.weight'] = torch.zeros(3)  # a classifier is left over
+    path = tmp_path / f'weights{suffix}'
+    save_file(state, path) if suffix == '.safetensors' else torch.save(state, path)
+    loaded = create_model('unet', 'resnet18', str(path), 2).encoder.state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in bare.encoder.state_dict().items())
+
+
+def test_weights_of_another_encoder_are_refused(tmp_path, bare):
+    torch.save(bare.encoder.state_dict(), tmp_path / 'weights.pth')
+    with pytest.raises(UsageError, match='does not fit the encoder'):
+        create_model('unet', 'resnet34', str(tmp_path / 'weights.pth'), 2)
+
+
+class Evil:
+    def __reduce__(self): return (pytest.fail, ('code of the file ran',))
+
+
+def test_a_weights_file_runs_no_code(tmp_path):
+    torch.save({'conv1.weight': Evil()}, tmp_path / 'evil.pth')
+    with pytest.raises(UsageError, match='evil.pth cannot be read as a state dict'):
+        create_model('unet', 'resnet18', str(tmp_path / 'evil.pth'), 2)
+
+
+def test_no_network_is_one_clear_error_in_time(monkeypatch):
+    no_network(monkeypatch)
+    started = time.time()
+    with pytest.raises(UsageError) as error: create_model('unet', 'resnet50', 'imagenet', 2)
+    assert time.time() - started < 15
+    assert all(way in str(error.value) for way in (LITE0, '--encoder_weights FILE', '--encoder_weights none'))
+    assert '\n' not in str(error.value)
+
+
+def test_a_server_that_hangs_does_not_hang_us(monkeypatch):
+    monkeypatch.setattr(requests, 'head', lambda *_, **__: time.sleep(5))
+    started = time.time()
+    assert not learner._reachable('https://example.org', seconds=0.5)
+    assert time.time() - started < 2
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (('unet', 'resnet17', 'none'), "encoder_name 'resnet17' is unknown"),
+    (('unet', 'tu-resnet17', 'none'), "encoder_name 'tu-resnet17' is unknown"),
+    (('vnet', 'resnet18', 'none'), "arch 'vnet' is unknown"),
+    (('unet', 'resnet18', 'imagenet1k.pth'), "encoder_weights is 'imagenet1k.pth', which is no file"),
+])
+def test_unknown_names_are_refused(arguments, words):
+    with pytest.raises(UsageError, match=words): create_model(*arguments, 2)
+
+
+@pytest.mark.parametrize('kwargs, words', [
+    (dict(loss='l2'), "loss 'l2' is unknown; choose one of bce, dice, dice_bce, spatial_ce, dice_bce_spatial"),
+    (dict(decoder='mean'), "decode 'mean' is unknown"),
+    (dict(erosion_schedule='often'), "erosion_schedule 'often' is unknown"),
+    (dict(dilation_iters=-1), 'dilation_iters is -1; expected at least 0'),
+    (dict(erosion_freq=0), 'erosion_freq is 0; expected at least 1'),  # trap 7
+])
+def test_unknown_learner_arguments_are_refused(make_learner, kwargs, words):
+    with pytest.raises(UsageError, match=words): make_learner(**kwargs)
+
+
+def test_stats_belong_to_the_encoder():
+    assert encoder_stats(LITE0) == ((0.5,) * 3, (0.5,) * 3)
+    assert encoder_stats('resnet34') == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert encoder_stats('tu-vit_base_patch16_224.augreg_in21k') == ((0.5,) * 3, (0.5,) * 3)
+
+
+def test_grey_becomes_three_normalised_channels_and_a_second_learner_brings_its_own(make_dls, make_learner):
+    dls = make_dls(augment='none')
+    grey = torch.Tensor(dls.valid.one_batch()[0])
+    for encoder_name, mean, std in (('resnet18', 0.485, 0.229), (LITE0, 0.5, 0.5)):
+        make_learner(dls, encoder_name=encoder_name)
+        image = torch.Tensor(dls.valid.one_batch()[0])
+        torch.testing.assert_close(image[:, :1], (grey - mean) / std, atol=1e-4, rtol=1e-4)
+        assert image.shape[1] == 3
+    for dl in dls.loaders: assert sum(isinstance(t, Normalize) for t in dl.after_batch.fs) == 1
+
+
+def test_the_same_loss_trains_and_validates(make_learner):  # trap 9
+    learn = make_learner(loss='bce')
+    image, *targets = learn.dls.valid.one_batch()
+    valid_loss = learn.validate(dl=[(image, *targets)])[0]
+    with torch.no_grad(): pred = learn.model.eval()(torch.Tensor(image))
+    expected = LandmarkLoss('bce')(pred, *(torch.Tensor(t) if t.is_floating_point() else t for t in targets))
+    assert valid_loss == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_torch_adam_of_the_original_recipe_is_torchs_own(make_learner):
+    learn = make_learner(opt_func=OPTIMIZERS['torch_adam'], lr=1e-4, wd=0.)
+    learn.create_opt()
+    learn.opt.set_hypers(lr=1e-4, wd=0.)
+    parameter = next(learn.model.parameters())
+    mirror = parameter.detach().clone().requires_grad_()
+    own = torch.optim.Adam([mirror], lr=1e-4)
+    for _ in range(3):
+        gradient = torch.randn_like(parameter)
+        for p in learn.model.parameters(): p.grad = torch.zeros_like(p)
+        parameter.grad, mirror.grad = gradient.clone(), gradient.clone()
+        learn.opt.step()
+        own.step()
+    torch.testing.assert_close(parameter, mirror)
+
+
+def test_all_verbs_of_fastai_work_and_lr_find_leaves_no_file(make_learner, dots, tmp_path):
+    learn = make_learner()
+    learn.lr_find(num_it=4)
+    assert list(tmp_path.iterdir()) == [] and learn.erosion_schedule.finished == 0
+    learn.fit_one_cycle(2)
+    learn.fine_tune(1)
+    logits, targets = learn.get_preds()
+    assert logits.shape == (2, 2, 64, 64) and len(targets) == 5
+    *_, losses = learn.get_preds(with_loss=True)
+    assert losses.shape == (2,)
+    assert len(learn.validate()) == 4  # loss, error in original and in network px, Dice
+    learn.show_results(max_n=2)
+    axes = [ax for ax in plt.gcf().axes if ax.images]
+    assert [len(ax.collections) for ax in axes] == [2, 2]  # true and predicted points
+    plt.close('all')
+    assert isinstance(learn.predict(str(dots[1] / 'dot_0.png'))[0], TensorLandmarks)
+    test_dl = learn.dls.test_dl(sorted(dots[1].iterdir()))
+    assert learn.get_preds(dl=test_dl)[0].shape == (10, 2, 64, 64)
+
+
+def test_predict_answers_in_original_px(make_learner):
+    learn = make_learner()
+    film = next(film for film in learn.dls.valid_ds.items if film.frame[0] != film.frame[1])
+    original, network, logits = learn.predict(film.path)
+    frame = torch.from_numpy(film.frame)
+    torch.testing.assert_close(torch.Tensor(network), decode(logits[None], frame[None])[0])
+    expected = (torch.Tensor(network) + 0.5) / frame[4] - 0.5 - frame[2:4]
+    torch.testing.assert_close(torch.Tensor(original), expected)
+    from_array, *_ = learn.predict(learn.dls.reader.image(film.path))
+    torch.testing.assert_close(torch.Tensor(from_array), torch.Tensor(original))
+
+
+@pytest.mark.parametrize('batch_size', [1, 2])
+def test_reported_error_does_not_depend_on_the_batch_size(make_dls, make_learner, batch_size):  # traps 1, 10
+    learn = make_learner(make_dls(augment='none'))
+    valid = learn.dls.valid.new(bs=batch_size)
+    values = dict(zip(learn.recorder.metric_names[2:] if hasattr(learn.recorder, 'metric_names') else [],
+                      learn.validate(dl=valid), strict=False))
+    logits, (_, true, _, frame, _) = learn.get_preds()
+    expected = radial_errors(decode(logits, frame), true, frame)
+    got = learn.validate(dl=valid)
+    assert got[1] == pytest.approx(expected['px'].mean().item(), rel=1e-4)
+    assert got[2] == pytest.approx(expected['network'].mean().item(), rel=1e-4)
+    assert got[1] != pytest.approx(got[2], rel=0.05) and values is not None
+
+
+def test_mm_and_presence_are_there_where_they_are_known(tmp_path, make_learner):
+    csv_file, images = write_dots(tmp_path, pixel_spacing=[0.5] * 10)
+    text = csv_file.read_text().splitlines()
+    row = text[1].split(',')
+    text[1] = ','.join([*row[:4], '-1', '-1', *row[6:]])
+    csv_file.write_text('\n'.join(text))
+    learn = make_learner(landmark_dls(csv_file, images, image_resize=64, batch_size=4))
+    assert [m.name for m in learn.metrics] == ['mean_error_px', 'mean_dist', 'mean_error_mm', 'mean_dice',
+                                               'presence_accuracy']
+    values = dict(zip(['loss'] + [m.name for m in learn.metrics], learn.validate(), strict=True))
+    assert values['mean_error_mm'] == pytest.approx(values['mean_error_px'] / 2, rel=1e-5)
+    spatial = make_learner(learn.dls, loss='spatial_ce')
+    assert 'presence_accuracy' not in [m.name for m in spatial.metrics]
+
+
+def test_default_optimiser_is_fastais_adam(make_learner):
+    learn = make_learner()
+    assert learn.opt_func is Adam and (learn.lr, learn.wd) == (1e-3, 0.01)
+    assert np.isclose(learn.erosion_schedule.masks.radius, 8)
