@@ -210,7 +210,7 @@ def landmark_dls(
     """
     if image_resize <= 0 or image_resize % 32:
         raise UsageError(f'image_resize is {image_resize}; expected a positive multiple of 32, such as 256 or 512')
-    tfms, reader = augmentations(augment), SquareReader(image_resize, color)
+    tfms, reader, device = augmentations(augment), SquareReader(image_resize, color), usable_device(device)
     annotations, paths = check_images(read_annotations(csv_file, n_landmarks, invisible_landmarks), image_dir)
     if pixel_spacing is not None: annotations = _fill_spacing(annotations, pixel_spacing)
     split = split_rows(annotations, val_fraction, seed)
@@ -221,9 +221,18 @@ def landmark_dls(
     block = DataBlock((ImageBlock(reader), LandmarkBlock(image_resize)), batch_tfms=tfms,
                       splitter=lambda films: [np.flatnonzero(split == part).tolist() for part in ('train', 'val')])
     dls = block.dataloaders(make_films(annotations, paths, image_resize), bs=batch_size, num_workers=num_workers,
-                            device=torch.device(device) if device else default_device(), drop_last=drop_last)
+                            device=device, drop_last=drop_last)
     dls.annotations, dls.split, dls.reader = annotations, split, reader
     return dls
+
+
+def usable_device(name):
+    "The `torch.device` called `name`, fastai's default one for None. Raises UsageError if this machine lacks it."
+    if name is None: return default_device()
+    try: return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, ValueError) as e:
+        raise UsageError(f'device {name!r} cannot be used here ({str(e).splitlines()[0]}); '
+                         f'choose auto, cpu, cuda, cuda:1 or mps') from e
 
 
 def _fill_spacing(annotations, pixel_spacing):

@@ -28,12 +28,13 @@ NAME = 240            # widest name in the panel
 SHIFT = 4             # bits after the binary point of cv2's coordinates
 
 
-def draw_landmarks(image, true, pred, names):
+def draw_landmarks(image, true, pred, names, unit='network px'):
     """Draw true points as blue rings and predicted ones as red dots, with a key of names and errors beside the picture.
 
     `image` is uint8 (H, W) or (H, W, 3) RGB; `true` and `pred` are (N, 2) float px of `image`, (0, 0) the centre of its
     top-left pixel, NaN where there is no point. Returns RGB uint8: the picture, enlarged to about 768 px where it is
-    smaller, and the panel on its right, whose width depends only on `names`. Errors are in px of `image`.
+    smaller, and the panel on its right, whose width depends only on `names`. Errors are in px of
+    `image`, which the panel calls `unit`: network px or original px.
     """
     true, pred = np.asarray(true, float), np.asarray(pred, float)
     picture = _enlarge(_rgb(image))
@@ -41,7 +42,8 @@ def draw_landmarks(image, true, pred, names):
     true_spots, pred_spots = ((points + 0.5) * ratio - 0.5 for points in (true, pred))
     _draw_pairs(picture, true_spots, pred_spots)
     picture = _draw_numbers(picture, true_spots, pred_spots)
-    return np.hstack([picture, _panel(len(picture), names, [_error(*pair) for pair in zip(true, pred, strict=True)])])
+    errors = [_error(*pair) for pair in zip(true, pred, strict=True)]
+    return np.hstack([picture, _panel(len(picture), names, errors, unit)])
 
 
 def draw_masks(image, masks, names, color):
@@ -254,18 +256,18 @@ def _caption(text, width):
 
 def _error(true, pred):
     "Return what the panel says of a landmark."
-    if not _there(true): return 'not labelled'
+    if not _there(true): return 'no true point'
     if not _there(pred): return 'not found'
     return f'{np.linalg.norm(true - pred):.1f} px'
 
 
-def _panel(height, names, errors):
+def _panel(height, names, errors, unit):
     "Return the key of the colours, and number, name and error of each landmark in as many columns as `height` needs."
-    key = ['truth', 'prediction', 'errors in network px']
+    key = ['truth', 'prediction', f'errors in {unit}']
     names = [_shorten(name, NAME) for name in names]
     rows = max(1, height // ROW - len(key) - 1)
     number, name = _length(str(len(names))), max(map(_length, names))
-    column = max(number + name + _length('not labelled') + 5 * GAP, max(map(_length, key)) + 6 * GAP)
+    column = max(number + name + _length('no true point') + 5 * GAP, max(map(_length, key)) + 6 * GAP)
     panel = _blank(column * math.ceil(len(names) / rows), height)
     texts = [((GAP * 4, (k + 0.75) * ROW), 'lm', text) for k, text in enumerate(key)]
     _ring(panel, (GAP * 2, 0.75 * ROW))

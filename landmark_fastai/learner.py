@@ -152,15 +152,15 @@ class LandmarkLearner(Learner):
         *_, logits = super().predict(item)
         frame = image_frame(self.dls.reader, item)
         points = decode(logits[None].cpu(), frame, self.loss_func.decoder)
-        return TensorLandmarks(to_original(points, frame[:, None])[0]), TensorLandmarks(points[0]), logits
+        return TensorLandmarks(to_original(points[0], frame)), TensorLandmarks(points[0]), logits
 
     def lr_find(self, *args, **kwargs):
-        "fastai's `lr_find`, without the empty folder of models that it leaves behind."
+        "fastai's `lr_find`, without the empty folders that it leaves behind."
         folder = self.path / self.model_dir
-        existed = folder.exists()
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
         try: return super().lr_find(*args, **kwargs)
         finally:
-            if not existed and folder.exists(): folder.rmdir()
+            for path in missing: path.rmdir()
 
 
 @delegates(Learner.__init__)
@@ -188,8 +188,11 @@ def landmark_learner(
     annotations = dls.annotations
     erosion = ErosionSchedule(erosion_schedule, dilation_iters, erosion_freq, erosion_iters, total_epochs)
     loss_func = loss if isinstance(loss, LandmarkLoss) else LandmarkLoss(loss, decoder=decoder)
-    metrics = landmark_metrics(decoder, mm=bool(np.isfinite(annotations.spacing).any()),
-                               presence='bce' in loss_func.parts and bool((annotations.state == ABSENT).any()))
+    absent, presence = bool((annotations.state == ABSENT).any()), 'bce' in loss_func.parts
+    if absent and not presence:
+        warnings.warn(f'{annotations.path.name} has absent landmarks, and {loss_func.name} cannot learn absence; '
+                      'take a loss with bce in its name', stacklevel=2)
+    metrics = landmark_metrics(decoder, bool(np.isfinite(annotations.spacing).any()), absent and presence)
     model = create_model(arch, encoder_name, encoder_weights, len(annotations.names))
     _set_normalize(dls, *(normalize or encoder_stats(encoder_name)))
     learn = LandmarkLearner(dls, model, loss_func=loss_func, metrics=metrics, opt_func=opt_func, lr=lr, wd=wd,

@@ -16,13 +16,16 @@ import torch
 from fastai.torch_core import set_seed
 
 from . import __version__
+from .annotations import read_annotations
 from .callbacks import Console, History, Pictures, SaveWeights
+from .check import check_images
 from .checkpoint import load
-from .data import landmark_dls
+from .data import landmark_dls, make_films
 from .draw import contact_sheet, draw_landmarks, write_png
 from .errors import UsageError
 from .files import write_text
-from .geometry import decode, radial_errors, to_network
+from .geometry import to_network, to_original
+from .images import read_image
 from .learner import IMAGENET_STATS, LITE0, OPTIMIZERS, encoder_stats, landmark_learner
 from .plots import plot_lr_find
 from .recipes import fill
@@ -74,17 +77,19 @@ def sample(output_dir='data', n_images=60, seed=42):
 def demo(output_dir='runs'):
     """Sample data, a short training with a small encoder, and a sheet of held-out images, in the next free folder.
 
-    Returns the mean error on the held-out images and that of predicting the mean position, in original px.
+    The held-out images are drawn apart and take no part in the training, nor in choosing the best epoch. Returns the
+    mean error on them and that of predicting the mean position, in original px.
     """
     folder = free_folder(Path(output_dir), 'demo')
     csv_file = sample(folder / 'data')
     learn = train(train_image_dir=folder / 'data' / 'train_images', label_dir=csv_file.parent,
                   train_csv_file=csv_file.name, output_dir=folder, experiment_name='run', **DEMO)
-    points, error = predict_held_out(learn)
-    baseline = mean_position_error(learn.dls)
-    write_png(folder / 'held_out.png', held_out_sheet(learn.dls, points))
-    print(f'held-out images: mean error {error:.2f} px; predicting the mean position: {baseline:.1f} px '
-          f"({baseline / error:.0f} times as far); pictures: {folder / 'held_out.png'}")
+    films = read_films(write_sample(folder / 'held_out', n_images=12, seed=43), folder / 'held_out' / 'train_images')
+    with learn.no_bar(): points = [learn.predict(film.path)[0] for film in films]
+    error, baseline = mean_error(points, films), mean_error(mean_positions(learn.dls.train_ds.items, films), films)
+    write_png(folder / 'held_out.png', sheet(films[:6], points[:6], learn.dls.annotations.names))
+    print(f'{len(films)} held-out images: mean error {error:.2f} px; predicting the mean position: {baseline:.1f} px, '
+          f"{baseline / error:.0f} times as far; pictures: {folder / 'held_out.png'}")
     return error, baseline
 
 
@@ -98,30 +103,30 @@ def free_folder(parent, name):
     return next(path for k in count(1) if not (path := parent / (name if k == 1 else f'{name}_{k}')).exists())
 
 
-def predict_held_out(learn):
-    "Points (n, N, 2) in network px on the validation images, and their mean radial error in original px."
-    logits, (_, true, _, frame, _) = learn.get_preds()
-    points = decode(logits, frame, learn.loss_func.decoder)
-    return points, radial_errors(points, true, frame)['px'].nanmean().item()
+def read_films(csv_file, image_dir):
+    "The images that `csv_file` annotates, checked."
+    return make_films(*check_images(read_annotations(csv_file), image_dir), DEMO['image_resize'])
 
 
-def mean_position_error(dls):
-    "Mean radial error, in original px, of predicting each landmark's mean training position in the network's square."
-    train_set, valid_set = ([network_points(film) for film in ds.items] for ds in (dls.train_ds, dls.valid_ds))
-    mean, true = torch.stack(train_set).nanmean(0), torch.stack(valid_set)
-    frame = torch.stack([torch.from_numpy(film.frame) for film in dls.valid_ds.items])
-    return radial_errors(mean.expand_as(true), true, frame)['px'].nanmean().item()
+def mean_error(points, films):
+    "Mean radial error of `points`, (N, 2) in original px for each of `films`."
+    return float(np.nanmean([np.linalg.norm(p - film.points, axis=1) for p, film in zip(points, films, strict=True)]))
 
 
-def network_points(film): return to_network(torch.from_numpy(film.points).float(), torch.from_numpy(film.frame))
+def mean_positions(train_films, films):
+    "The landmarks of each of `films` (original px) if they lay where they lie on average on the training squares."
+    mean = torch.stack([to_network(*as_tensors(film)) for film in train_films]).nanmean(0)
+    return [to_original(mean, as_tensors(film)[1]).numpy() for film in films]
 
 
-def held_out_sheet(dls, points):
-    "A contact sheet of the validation images with true and predicted landmarks."
-    names, films = dls.annotations.names, dls.valid_ds.items
-    pictures = [draw_landmarks(dls.reader(film).squeeze().numpy(), network_points(film).numpy(), pred.numpy(), names)
-                for film, pred in zip(films, points, strict=True)]
-    return contact_sheet(pictures, [film.name for film in films], columns=3)
+def as_tensors(film): return torch.from_numpy(film.points).float(), torch.from_numpy(film.frame)
+
+
+def sheet(films, points, names):
+    "A contact sheet of `films` with true and predicted landmarks, on the images as they are."
+    pictures = [draw_landmarks(read_image(film.path), film.points, p, names, 'original px')
+                for film, p in zip(films, points, strict=True)]
+    return contact_sheet(pictures, [film.name for film in films], columns=2)
 
 
 # --- steps of a training

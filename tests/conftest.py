@@ -7,8 +7,10 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 matplotlib.use('Agg')
+torch.set_num_threads(1)  # models this small gain nothing from more, and a busy machine stays usable
 warnings.filterwarnings('ignore', category=FutureWarning)  # of libraries about each other
 
 

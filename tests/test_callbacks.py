@@ -8,17 +8,29 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import write_dots
+from fastai.callback.core import Callback
 
+from landmark_fastai import landmark_dls
 from landmark_fastai.callbacks import Console, ErosionSchedule, History, Pictures, SaveWeights, safe_name
 from landmark_fastai.geometry import auto_radius, fixed_radius
 from landmark_fastai.metrics import LandmarkError
 
 
-class Radii(History):
-    "Keep the radius of every epoch, and write nothing."
+class Radii(Callback):
+    "Keep the radius of every epoch."
+    order = History.order
+
     def __init__(self): self.rows = []
 
     def after_epoch(self): self.rows.append(self.erosion_schedule.masks.radius)
+
+
+class After(Callback):
+    "Call `do`, with the callback, after each epoch."
+    def __init__(self, do, order): self.do, self.order = do, order
+
+    def after_epoch(self): self.do(self)
 
 
 def radii(learn, *fits):
@@ -31,27 +43,19 @@ def radii(learn, *fits):
 def epochs(n): return lambda learn, spy: learn.fit(n, 1e-4, cbs=spy)
 
 
-@pytest.fixture
-def steps(make_learner):
-    "A learner whose training is a single batch, for schedules."
-    def make(**kwargs): return make_learner(dls_of(kwargs), **kwargs)
-    def dls_of(_): return None
-    return make
-
-
-def test_fixed_schedule_erodes_as_the_original(steps):
-    learn = steps(erosion_schedule='fixed', dilation_iters=20, erosion_freq=2, erosion_iters=9)
+def test_fixed_schedule_erodes_as_the_original(make_learner):
+    learn = make_learner(erosion_schedule='fixed', dilation_iters=20, erosion_freq=2, erosion_iters=9)
     assert radii(learn, epochs(7)) == [20, 20, 11, 11, 2, 2, 1]
 
 
-def test_auto_schedule_is_the_original_squeezed_into_the_run(steps):
-    got = radii(steps(), epochs(7))
+def test_auto_schedule_is_the_original_squeezed_into_the_run(make_learner):
+    got = radii(make_learner(), epochs(7))
     assert got == [auto_radius(epoch, 7, 64) for epoch in range(7)]
     assert got == [8, 7, 6, 4, 3, 2, 1]  # 65, 55 ... 5 px at 512 px, an eighth of each, rounded half up
 
 
-def test_several_fits_count_on_and_looking_does_not(steps):
-    learn = steps(erosion_schedule='fixed', dilation_iters=9, erosion_freq=1, erosion_iters=2)
+def test_several_fits_count_on_and_looking_does_not(make_learner):
+    learn = make_learner(erosion_schedule='fixed', dilation_iters=9, erosion_freq=1, erosion_iters=2)
     def look(learn, _):
         learn.validate()
         learn.get_preds()
@@ -59,21 +63,21 @@ def test_several_fits_count_on_and_looking_does_not(steps):
     assert radii(learn, epochs(2), look, epochs(1), look, epochs(2)) == [9, 7, 5, 3, 1]
 
 
-def test_radius_stays_what_it_was_while_looking(steps):
-    learn = steps(erosion_schedule='fixed', dilation_iters=9, erosion_freq=1, erosion_iters=2)
+def test_radius_stays_what_it_was_while_looking(make_learner):
+    learn = make_learner(erosion_schedule='fixed', dilation_iters=9, erosion_freq=1, erosion_iters=2)
     learn.fit(3, 1e-4)
     for look in (learn.validate, learn.get_preds, lambda: learn.lr_find(num_it=4, show_plot=False)):
         look()
         assert learn.erosion_schedule.masks.radius == 5
 
 
-def test_a_frozen_stage_does_not_use_up_the_schedule(steps):
-    learn = steps(erosion_schedule='fixed', dilation_iters=9, erosion_freq=1, erosion_iters=2)
+def test_a_frozen_stage_does_not_use_up_the_schedule(make_learner):
+    learn = make_learner(erosion_schedule='fixed', dilation_iters=9, erosion_freq=1, erosion_iters=2)
     assert radii(learn, lambda learn, spy: learn.fine_tune(3, freeze_epochs=2, cbs=spy)) == [9, 9, 9, 7, 5]
 
 
-def test_radius_zero_is_kept(steps):  # trap 7
-    assert radii(steps(erosion_schedule='fixed', dilation_iters=0), epochs(1)) == [0]
+def test_radius_zero_is_kept(make_learner):  # trap 7
+    assert radii(make_learner(erosion_schedule='fixed', dilation_iters=0), epochs(1)) == [0]
 
 
 def test_schedule_is_a_function_of_the_epoch_alone(make_learner):
@@ -92,35 +96,28 @@ def test_log_has_the_promised_columns_and_true_numbers(make_learner, tmp_path):
     learn = make_learner()
     history, cbs = run_callbacks(tmp_path)
     losses = []
-    class Spy(History):
-        order = History.order - 1
-        def __init__(self): pass
+    class Spy(Callback):
         def after_batch(self):
             if self.training: losses.append((self.loss.item(), len(self.xb[0])))
-        def after_epoch(self): pass
     learn.fit(2, 1e-3, cbs=[*cbs, Spy()])
     log = pd.read_csv(tmp_path / 'log.csv')
     assert list(log.columns) == [
-        'epoch', 'train_loss', 'val_loss', 'mean_dist', 'landmark1_dist', 'landmark2_dist', 'mean_dice', 'landmark1_dice',
-        'landmark2_dice', 'mean_error_px', 'head_px', 'knee_px', 'radius', 'lr']
+        'epoch', 'train_loss', 'val_loss', 'mean_dist', 'landmark1_dist', 'landmark2_dist', 'mean_dice',
+        'landmark1_dice', 'landmark2_dice', 'mean_error_px', 'head_px', 'knee_px', 'radius', 'lr']
     assert list(log.epoch) == [1, 2]
     half = losses[:len(losses) // 2]
     assert log.train_loss[0] == pytest.approx(sum(loss * n for loss, n in half) / sum(n for _, n in half), rel=1e-5)
     final = learn.validate()
-    assert log.val_loss[1] == pytest.approx(final[0], rel=1e-4) and log.mean_error_px[1] == pytest.approx(final[1], rel=1e-4)
+    assert log.val_loss[1] == pytest.approx(final[0], rel=1e-4)
+    assert log.mean_error_px[1] == pytest.approx(final[1], rel=1e-4)
     assert log.mean_error_px[1] == pytest.approx((log.head_px[1] + log.knee_px[1]) / 2, rel=1e-4)
 
 
 def test_log_is_on_disk_after_each_epoch(make_learner, tmp_path):  # trap 13
-    class Stop(History):
-        order = History.order + 30
-        def __init__(self): pass
-        def before_train(self): pass
-        def after_batch(self): pass
-        def after_epoch(self):
-            if self.epoch == 1: raise KeyboardInterrupt
+    def stop(cb):
+        if cb.epoch == 1: raise KeyboardInterrupt
     _, cbs = run_callbacks(tmp_path, total=5)
-    with pytest.raises(KeyboardInterrupt): make_learner().fit(5, 1e-3, cbs=[*cbs, Stop()])
+    with pytest.raises(KeyboardInterrupt): make_learner().fit(5, 1e-3, cbs=[*cbs, After(stop, order=90)])
     assert len(pd.read_csv(tmp_path / 'log.csv')) == 2
     assert (tmp_path / 'weight' / 'last.ckpt').exists() and (tmp_path / 'weight' / 'best.pth').exists()
 
@@ -135,14 +132,9 @@ def pretend(monkeypatch, errors):
 def test_best_is_the_smallest_error_never_the_largest(make_learner, tmp_path, monkeypatch):
     kept, learn = {}, make_learner()
     history, cbs = run_callbacks(tmp_path, total=4)
-    class Keep(History):
-        order = SaveWeights.order - 1
-        def __init__(self): pass
-        def before_train(self): pass
-        def after_batch(self): pass
-        def after_epoch(self): kept[self.epoch + 1] = {k: v.clone() for k, v in self.model.state_dict().items()}
+    def keep(cb): kept[cb.epoch + 1] = {key: value.clone() for key, value in cb.model.state_dict().items()}
     pretend(monkeypatch, [9., 5., math.nan, 7.])
-    learn.fit(4, 1e-3, cbs=[*cbs[:2], Keep()])
+    learn.fit(4, 1e-3, cbs=[*cbs[:2], After(keep, order=90)])
     best = torch.load(tmp_path / 'weight' / 'best.pth', weights_only=True)
     assert history.best['epoch'] == 2
     assert all(torch.equal(best[key], kept[2][key]) for key in best)
@@ -199,12 +191,9 @@ def test_gif_has_a_frame_an_epoch_kept_as_files(make_learner, tmp_path):
         assert len(iio.imread(tmp_path / 'train_results' / f'{kind}.gif', index=None)) == 3
 
 
-def test_console_says_loss_error_and_time(make_learner, tmp_path, capsys):
+def test_console_says_loss_error_and_time(make_learner, make_dls, tmp_path, capsys):
     history, cbs = run_callbacks(tmp_path)
-    dls_batches = 6
-    learn = make_learner()
-    learn.dls.train.bs = 1
-    assert len(learn.dls.train) >= dls_batches - 2
+    learn = make_learner(make_dls(batch_size=1))
     learn.fit(2, 1e-3, cbs=[cbs[0], Console(2, 'resnet34')])
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith('on this CPU an epoch takes about') and 'resnet18 or timm-tf_efficientnet_lite0' in out[0]
@@ -219,9 +208,6 @@ def test_safe_name(name, safe): assert safe_name(name) == safe
 
 
 def test_validation_set_without_any_label_trains(tmp_path, make_learner):
-    from conftest import write_dots
-
-    from landmark_fastai import landmark_dls
     csv_file, images = write_dots(tmp_path, split=['train'] * 8 + ['val'] * 2)
     table = pd.read_csv(csv_file)
     table.loc[table.split == 'val', ['head_x', 'head_y', 'knee_x', 'knee_y']] = np.nan

@@ -39,7 +39,8 @@ def test_a_dot_and_its_point_stay_together_through_every_transform(one_dot, augm
     torch.manual_seed(0)
     dls = landmark_dls(*one_dot, image_resize=128, batch_size=8, augment=augment)
     # lighting would change what is brighter than the threshold, not where it is
-    for dl in dls.loaders: dl.after_batch.fs = [t for t in dl.after_batch.fs if t.name not in ('Brightness', 'Contrast')]
+    for dl in dls.loaders:
+        dl.after_batch.fs = [t for t in dl.after_batch.fs if t.name not in ('Brightness', 'Contrast')]
     distances = []
     for dl in dls.loaders:
         image, _, points, state, *_ = dl.one_batch()
@@ -117,7 +118,8 @@ def turns(points):
 
 
 def test_no_flips_unless_pairs_are_declared(tmp_path):
-    dls = landmark_dls(*write_dots(tmp_path, n=12, names=('a', 'b', 'c')), image_resize=64, batch_size=9, augment='strong')
+    csv_file, images = write_dots(tmp_path, n=12, names=('a', 'b', 'c'))
+    dls = landmark_dls(csv_file, images, image_resize=64, batch_size=9, augment='strong')
     expected = turns(torch.tensor(np.stack([film.points for film in dls.train_ds.items])))
     for _ in range(3):
         got = turns(dls.train.new(shuffle=False).one_batch()[2])

@@ -99,7 +99,7 @@ def test_panel_width_depends_on_the_names_only():
 def test_panel_says_error_or_why_there_is_none():
     tip, no_point = np.array([3.0, 4.0]), np.array([np.nan, np.nan])
     assert draw._error(tip, np.zeros(2)) == '5.0 px'
-    assert draw._error(no_point, tip) == 'not labelled'
+    assert draw._error(no_point, tip) == 'no true point'
     assert draw._error(tip, no_point) == 'not found'
 
 

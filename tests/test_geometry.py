@@ -9,8 +9,6 @@ from landmark_fastai.geometry import (
     auto_radius,
     content,
     decode,
-    decode_argmax,
-    decode_centroid,
     diamond_area,
     draw_diamonds,
     fixed_radius,

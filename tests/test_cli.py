@@ -1,0 +1,166 @@
+"The command line: exit codes, one clear line for every mistake, and nothing done before all of it is understood."
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import write_dots
+
+import cli
+from landmark_fastai import run
+
+ROOT = Path(cli.__file__).parent
+
+
+@pytest.fixture
+def jobs(monkeypatch):
+    "The calls that the command line makes, instead of making them."
+    calls = []
+    for name in cli.COMMANDS: monkeypatch.setattr(run, name, lambda _name=name, **kwargs: calls.append((_name, kwargs)))
+    return calls
+
+
+def refused(argv, capsys):
+    "The one line on stderr with which `argv` is refused, exit code 2."
+    assert cli.main(argv) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith('error: ')
+    return lines[0]
+
+
+def test_train_has_every_argument_of_the_original_with_its_default(jobs):
+    assert cli.main(['train', '--n_landmarks', '2']) == 0
+    (name, arguments), = jobs
+    original = dict(train_image_dir='./data/train_images', label_dir='./data/labels',
+                    train_csv_file='train_annotation.csv', n_landmarks=2, seed=42, gif=False,
+                    experiment_name='baseline', invisible_landmarks=False)
+    assert name == 'train' and arguments == arguments | original
+    config = run.make_config(arguments | {'output_dir': '/nowhere'})
+    assert config == config | dict(image_resize=512, batch_size=8, epochs=350, dilation_iters=65, erosion_freq=50,
+                                   erosion_iters=10)
+
+
+def test_python_and_the_command_line_have_the_same_defaults():
+    defaults = {name: flag.default for name, flag in cli.flags_of('train').items()}
+    assert run.make_config({'output_dir': '/nowhere'}) == run.make_config(defaults | {'output_dir': '/nowhere'})
+
+
+@pytest.mark.parametrize('argv, expected', [
+    (['--experiment_name', '2024'], {'experiment_name': '2024'}),
+    (['--experiment_name', '1e3'], {'experiment_name': '1e3'}),
+    (['--experiment_name=run#1'], {'experiment_name': 'run#1'}),
+    (['--experiment-name', 'None'], {'experiment_name': 'None'}),
+    (['--flip_pairs', 'a:b,c:d'], {'flip_pairs': 'a:b,c:d'}),
+    (['--gif'], {'gif': True}), (['--nogif'], {'gif': False}), (['--gif=False'], {'gif': False}),
+    (['--lr', '1e-3'], {'lr': 1e-3}), (['--lr', '1'], {'lr': 1}), (['--epochs', '3'], {'epochs': 3}),
+    (['--nocolor'], {'color': False}),
+])
+def test_values_arrive_as_they_were_meant(jobs, argv, expected):
+    assert cli.main(['train', *argv]) == 0
+    assert jobs[0][1] == jobs[0][1] | expected
+
+
+@pytest.mark.parametrize('argv', [['train', '--epoch', '1'], ['train', '--unknown', '1'], ['trian'],
+                                  ['train', 'a.csv', 'extra'], ['train', '--no-gif'], ['sample', '--n', '3', 'save']])
+def test_a_typo_runs_nothing(jobs, argv):
+    with pytest.raises(SystemExit) as exit: cli.main(argv)
+    assert exit.value.code == 2 and jobs == []
+
+
+@pytest.mark.parametrize('argv, words', [
+    (['--epochs', 'ten'], "--epochs is 'ten'; expected a whole number"),
+    (['--epochs', '1.5'], 'expected a whole number'),
+    (['--epochs'], '--epochs is True; expected a whole number'),
+    (['--lr', 'fast'], "--lr is 'fast'; expected a number"),
+    (['--gif', '0'], '--gif is 0; expected no value'), (['--gif', 'false'], "--gif is 'false'; expected no value"),
+    (['--experiment_name'], '--experiment_name is True; expected a text'),
+])
+def test_a_value_of_the_wrong_type_is_refused(jobs, capsys, argv, words):
+    assert words in refused(['train', *argv], capsys) and jobs == []
+
+
+@pytest.mark.parametrize('argv', [['--help'], ['train', '--help'], ['train', '--epochs', '1', '--help'], ['demo', '-h'],
+                                  ['find_lr', '--help'], ['sample', '--help']])
+def test_help_is_there_and_fast_and_runs_nothing(argv):
+    code = "import sys, cli; sys.argv[0] = 'cli.py'\ntry: cli.main()\nfinally: print('torch' in sys.modules)"
+    started = time.time()
+    result = subprocess.run([sys.executable, '-c', code, *argv], capture_output=True, text=True, cwd=ROOT,
+                            env={'PAGER': 'cat', 'PATH': ''})
+    assert result.returncode == 0 and result.stdout == 'False\n'
+    assert 'cli.py' in result.stderr and 'Traceback' not in result.stderr
+    assert time.time() - started < 1 + 2  # a second, and what a busy machine adds
+
+
+def test_help_tells_both_recipes_apart():
+    assert 'default resnet34, original resnet101' in cli.train.__doc__
+    for flag in cli.flags_of('train'): assert f'        {flag}: ' in cli.train.__doc__
+
+
+# --- bad data: each is one line that names file, row, what was found and what was expected
+
+def swap(csv_file, row, **cells):
+    "Change `cells` of the `row` (the header is row 1) of the CSV."
+    lines = [line.split(',') for line in csv_file.read_text().splitlines()]
+    for name, value in cells.items(): lines[row - 1][lines[0].index(name)] = value
+    csv_file.write_text('\n'.join(','.join(line) for line in lines) + '\n')
+
+
+def add_row_twice(csv_file, _):
+    lines = csv_file.read_text().splitlines()
+    csv_file.write_text('\n'.join([*lines, lines[3]]) + '\n')
+
+
+BAD = {
+    'no CSV': (lambda csv_file, _: csv_file.unlink(), [], ['annotation.csv', 'no such file']),
+    'no images folder': (None, ['--train_image_dir', '/nowhere'], ['/nowhere', 'no such folder']),
+    'wrong number of landmarks': (None, ['--n_landmarks', '3'], ['annotation.csv', '3', '2', 'head']),
+    'text coordinate': (lambda c, _: swap(c, 4, head_x='left'), [],
+                        ['row 4 (dot_2.png)', 'head_x', "'left'", 'expected a pixel coordinate']),
+    'missing image': (lambda _, i: (i / 'dot_5.png').unlink(), [], ['row 7 (dot_5.png)', 'no such file']),
+    'broken image': (lambda _, i: (i / 'dot_1.png').write_bytes(b'\x89PNG junk'), [],
+                     ['row 3 (dot_1.png)', 'cannot be read']),
+    'point outside': (lambda c, _: swap(c, 2, knee_y='80'), [], ['row 2 (dot_0.png)', 'knee', '80', '79']),
+    'duplicate row': (add_row_twice, [], ['row 12', 'dot_2.png', 'row 4']),
+    'wrong size': (lambda c, _: swap(c, 2, image_width='97'), [], ['row 2 (dot_0.png)', '97 x 80', '96 x 80']),
+    'batch too large': (None, ['--batch_size', '9'], ['batch_size is 9', 'training set has 8 images']),
+    'unknown encoder': (None, ['--encoder_name', 'resnet17'], ["encoder_name 'resnet17' is unknown"]),
+    'unknown arch': (None, ['--arch', 'vnet'], ["arch 'vnet' is unknown"]),
+    'unknown loss': (None, ['--loss', 'l2'], ["loss 'l2' is unknown", 'dice_bce_spatial']),
+    'unknown recipe': (None, ['--recipe', 'cake'], ["recipe 'cake' is unknown", 'original', 'default']),
+    'unknown schedule': (None, ['--schedule', 'cosine'], ["schedule 'cosine' is unknown"]),
+    'unknown augmentation': (None, ['--augment', 'some'], ["augment 'some' is unknown"]),
+    'unknown device': (None, ['--device', 'tpu9'], ["device 'tpu9'"]),
+    'odd size': (None, ['--image_resize', '100'], ['image_resize is 100', 'multiple of 32']),
+    'no epochs': (None, ['--epochs', '0'], ['epochs is 0', 'at least 1']),
+    'no rate': (None, ['--lr', '0'], ['lr is 0', 'positive']),
+    'no erosion frequency': (None, ['--erosion_freq', '0'], ['erosion_freq is 0', 'at least 1']),  # trap 7
+    'negative dilation': (None, ['--dilation_iters', '-1'], ['dilation_iters is -1', 'at least 0']),
+    'all for validation': (None, ['--val_fraction', '1'], ['val_fraction is 1']),
+    'name with a path': (None, ['--experiment_name', '../x'], ["experiment_name is '../x'", 'no path']),
+    'no pairs': (None, ['--flip_pairs', 'head-knee'], ["'head-knee'", 'left:right']),
+    'unknown pair': (None, ['--flip_pairs', 'head:hip'], ["'hip' is no landmark", 'head, knee']),
+    'no weights file': (None, ['--encoder_weights', 'my.pth'], ["'my.pth'", 'no file']),
+}
+
+
+@pytest.mark.parametrize('case', BAD)
+def test_bad_input_is_one_clear_line_and_writes_nothing(case, tmp_path, capsys):
+    damage, argv, words = BAD[case]
+    csv_file, images = write_dots(tmp_path)
+    if damage: damage(csv_file, images)
+    before = sorted(tmp_path.rglob('*'))
+    usual = ['--train_image_dir', str(images), '--label_dir', str(tmp_path), '--train_csv_file', csv_file.name,
+             '--image_resize', '64', '--encoder_name', 'resnet18', '--encoder_weights', 'none', '--batch_size', '4',
+             '--output_dir', str(tmp_path / 'runs')]
+    line = refused(['train', *usual, *argv], capsys)
+    assert all(word in line for word in words), line
+    assert sorted(tmp_path.rglob('*')) == before
+
+
+def test_ctrl_c_is_one_line(monkeypatch, capsys):
+    def stop(**_): raise KeyboardInterrupt
+    monkeypatch.setattr(run, 'demo', stop)
+    assert cli.main(['demo']) == 1
+    assert capsys.readouterr().err.startswith('stopped')

@@ -1,0 +1,196 @@
+"End to end: every promised output is opened, the same seed gives the same log, and no run overwrites another."
+
+import json
+import re
+
+import imageio.v3 as iio
+import numpy as np
+import pandas as pd
+import pytest
+import segmentation_models_pytorch as smp
+import torch
+from conftest import write_dots
+
+import cli
+from landmark_fastai import run
+from landmark_fastai.data import Film, make_frame
+from landmark_fastai.recipes import RECIPES
+
+TINY = ['--image_resize', '64', '--batch_size', '4', '--encoder_name', 'resnet18', '--encoder_weights', 'none']
+GRAPHS = ['loss_curve', 'mean_landmark_error', 'mean_landmark_error_log', 'mean_dice_score', 'per_landmark_error',
+          'per_landmark_error_log', 'per_landmark_dice']
+
+
+def train(csv_file, images, output_dir, *argv):
+    "Train a tiny model from the command line; returns the exit code."
+    return cli.main(['train', '--train_image_dir', str(images), '--label_dir', str(csv_file.parent),
+                     '--train_csv_file', csv_file.name, '--output_dir', str(output_dir), *TINY, *argv])
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    "The folder of a finished run of two epochs, with GIFs and a known pixel spacing."
+    folder = tmp_path_factory.mktemp('finished')
+    csv_file, images = write_dots(folder, pixel_spacing=[0.5] * 10)
+    assert train(csv_file, images, folder / 'runs', '--epochs', '2', '--gif', '--n_landmarks', '2') == 0
+    return folder / 'runs' / 'baseline'
+
+
+def test_run_leaves_what_was_promised_and_nothing_else(finished):
+    found = {path.relative_to(finished).as_posix() for path in finished.rglob('*') if path.is_file()}
+    overlays = {f'visualization/Epoch2/{k}_{kind}.png' for k in _shown(finished)
+                for kind in ('true_masks', 'predicted_masks', 'coordinates')}
+    frames = {f'train_results/frames/{kind}/000{n}.png' for kind in ('masks', 'coordinates') for n in (1, 2)}
+    graphs = {f'graph/{name}.png' for name in GRAPHS}
+    assert found == overlays | frames | graphs | {
+        'weight/best.pth', 'weight/last.ckpt', 'config.json', 'split.csv', 'train_results/training_log.csv',
+        'train_results/masks.gif', 'train_results/coordinates.gif'}
+
+
+def _shown(finished):
+    split = pd.read_csv(finished / 'split.csv')
+    return [f'{k + 1}_{name}' for k, name in enumerate(split.image_name[split.split == 'val'])]
+
+
+def test_every_picture_opens(finished):
+    pictures = [*finished.rglob('*.png')]
+    assert len(pictures) > 15
+    for path in pictures: assert min(iio.imread(path).shape[:2]) > 200 and iio.imread(path).std() > 5
+    for path in finished.rglob('*.gif'): assert len(iio.imread(path, index=None)) == 2
+
+
+def test_best_weights_load_into_a_bare_unet(finished):
+    state = torch.load(finished / 'weight' / 'best.pth', weights_only=True)
+    smp.Unet('resnet18', encoder_weights=None, classes=2).load_state_dict(state, strict=True)
+
+
+def test_config_holds_every_argument_and_what_a_model_needs(finished):
+    config = json.loads((finished / 'config.json').read_text())
+    assert set(cli.flags_of('train')) <= set(config) and set(RECIPES['default']) <= set(config)
+    assert config['landmarks'] == ['head', 'knee'] and config['mean'] == [0.485, 0.456, 0.406]
+    assert config['epochs'] == 2 and config['loss'] == 'dice_bce_spatial'
+    assert config['versions']['torch'] == torch.__version__
+
+
+def test_split_is_eighty_to_twenty_and_complete(finished):
+    split = pd.read_csv(finished / 'split.csv')
+    assert len(split) == 10 and list(split.split).count('val') == 2 and list(split.split).count('train') == 8
+
+
+def test_errors_are_in_original_px_and_mm_and_network_px(finished):  # trap 1
+    log = pd.read_csv(finished / 'train_results' / 'training_log.csv')
+    np.testing.assert_allclose(log.mean_error_mm, log.mean_error_px / 2, rtol=1e-5)
+    ratio = log.mean_error_px / log.mean_dist  # images of 90 to 100 px are shown on 64
+    assert ((ratio > 90 / 64 - 0.01) & (ratio < 100 / 64 + 0.01)).all()
+
+
+def test_the_same_seed_gives_the_same_log_twice(dots, tmp_path):
+    logs = []
+    for name, seed in (('a', '7'), ('b', '7'), ('c', '8')):
+        assert train(*dots, tmp_path, '--epochs', '2', '--seed', seed, '--experiment_name', name) == 0
+        logs.append((tmp_path / name / 'train_results' / 'training_log.csv').read_text())
+    assert logs[0] == logs[1] != logs[2]
+
+
+def test_a_run_never_overwrites_another_unless_told(dots, tmp_path, capsys):  # trap 13
+    assert train(*dots, tmp_path, '--epochs', '1') == 0
+    before = (tmp_path / 'baseline' / 'config.json').stat().st_mtime_ns
+    assert train(*dots, tmp_path, '--epochs', '1') == 2
+    error = capsys.readouterr().err
+    assert '--overwrite' in error and '--experiment_name' in error
+    assert (tmp_path / 'baseline' / 'config.json').stat().st_mtime_ns == before
+    assert train(*dots, tmp_path, '--epochs', '1', '--overwrite') == 0
+    assert (tmp_path / 'baseline' / 'config.json').stat().st_mtime_ns > before
+
+
+def test_overwrite_spares_a_folder_that_is_no_run(dots, tmp_path, capsys):
+    (tmp_path / 'baseline').mkdir()
+    (tmp_path / 'baseline' / 'thesis.docx').touch()
+    assert train(*dots, tmp_path, '--epochs', '1', '--overwrite') == 2
+    assert 'no run folder' in capsys.readouterr().err and (tmp_path / 'baseline' / 'thesis.docx').exists()
+
+
+@pytest.mark.parametrize('argv, epochs', [(['--recipe', 'original', '--image_resize', '64', '--epochs', '2'], 2),
+                                          (['--schedule', 'fine_tune', '--freeze_epochs', '1', '--epochs', '1'], 2),
+                                          (['--schedule', 'constant', '--epochs', '1', '--loss', 'bce'], 1)])
+def test_every_recipe_and_schedule_trains(dots, tmp_path, argv, epochs):
+    assert train(*dots, tmp_path, *argv) == 0
+    log = pd.read_csv(tmp_path / 'baseline' / 'train_results' / 'training_log.csv')
+    assert list(log.epoch) == list(range(1, epochs + 1)) and np.isfinite(log.train_loss).all()
+
+
+def test_blanks_absent_landmarks_and_floats_train(tmp_path):  # trap 3
+    csv_file, images = write_dots(tmp_path)
+    table = pd.read_csv(csv_file, dtype=str)
+    table.loc[0:3, ['head_x', 'head_y']] = ''
+    table.loc[4:5, ['knee_x', 'knee_y']] = '-1'
+    table.to_csv(csv_file, index=False)
+    assert train(csv_file, images, tmp_path / 'runs', '--epochs', '1') == 0
+    log = pd.read_csv(tmp_path / 'runs' / 'baseline' / 'train_results' / 'training_log.csv')
+    assert np.isfinite(log.train_loss).all() and 'presence_accuracy' in log
+
+
+def test_dice_alone_with_absent_landmarks_is_warned_of(tmp_path):
+    csv_file, images = write_dots(tmp_path)
+    table = pd.read_csv(csv_file, dtype=str)
+    table.loc[4:5, ['knee_x', 'knee_y']] = '-1'
+    table.to_csv(csv_file, index=False)
+    with pytest.warns(UserWarning, match='spatial_ce cannot learn absence'):
+        assert train(csv_file, images, tmp_path / 'runs', '--epochs', '1', '--loss', 'spatial_ce') == 0
+
+
+def test_validation_without_labels_says_why_there_is_no_best(tmp_path, capsys):  # trap 12
+    csv_file, images = write_dots(tmp_path, split=['train'] * 8 + ['val'] * 2)
+    table = pd.read_csv(csv_file)
+    table.loc[table.split == 'val', ['head_x', 'head_y', 'knee_x', 'knee_y']] = np.nan
+    table.to_csv(csv_file, index=False)
+    assert train(csv_file, images, tmp_path / 'runs', '--epochs', '1') == 0
+    assert 'no validation image has a visible landmark' in capsys.readouterr().out
+    weight = tmp_path / 'runs' / 'baseline' / 'weight'
+    assert (weight / 'last.ckpt').exists() and not (weight / 'best.pth').exists()
+
+
+def test_corner_points_are_real_unless_invisible_landmarks_is_on(tmp_path):  # trap 4
+    csv_file, images = write_dots(tmp_path)
+    table = pd.read_csv(csv_file)
+    table.loc[:, ['head_x', 'head_y']] = 20.
+    table.to_csv(csv_file, index=False)
+    config = dict(train_image_dir=images, label_dir=tmp_path, train_csv_file=csv_file.name, image_resize=64,
+                  batch_size=4, encoder_name='resnet18', encoder_weights='none', output_dir=tmp_path / 'runs')
+    for flag, expected in ((False, 0), (True, 10)):
+        learn = run.make_learner(run.make_config(config | {'invisible_landmarks': flag}))
+        assert (learn.dls.annotations.state[:, 0] == 1).sum() == expected
+
+
+def test_find_lr_writes_its_plot_and_nothing_else(dots, tmp_path, capsys):
+    argv = ['--train_image_dir', str(dots[1]), '--label_dir', str(dots[0].parent), '--train_csv_file', dots[0].name]
+    assert cli.main(['find_lr', *argv, *TINY, '--output_dir', str(tmp_path)]) == 0
+    assert [path.name for path in tmp_path.rglob('*')] == ['baseline_lr_find.png']
+    assert re.search(r'suggested --lr \d', capsys.readouterr().out)
+    assert iio.imread(tmp_path / 'baseline_lr_find.png').std() > 5
+    assert cli.main(['find_lr', *argv, *TINY, '--output_dir', str(tmp_path)]) == 2
+
+
+def test_demo_takes_the_next_free_folder_and_beats_the_mean_position(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run, 'DEMO', dict(image_resize=64, epochs=1, encoder_name='resnet18', encoder_weights='none'))
+    monkeypatch.setattr(run, 'write_sample', lambda folder, n_images, seed: run_sample(folder, 10, seed))
+    from landmark_fastai.sample import write_sample as run_sample
+    for name in ('demo', 'demo_2'):
+        assert cli.main(['demo', '--output_dir', str(tmp_path)]) == 0
+        assert iio.imread(tmp_path / name / 'held_out.png').shape[2] == 3
+        assert (tmp_path / name / 'run' / 'weight' / 'best.pth').exists()
+    assert 'held-out images: mean error' in capsys.readouterr().out
+
+
+def test_mean_position_is_mapped_through_each_square():
+    films = [run_film(100, 50, [[10., 20.]]), run_film(50, 50, [[30., 5.]])]
+    # in the square of the first, 25 px of padding above: (10, 45) of 100 is (5, 22.5) of 50
+    first, second = run.mean_positions(films, films)
+    np.testing.assert_allclose(second, [[(4.75 + 30) / 2, (22.25 + 5) / 2]], atol=1e-4)
+    np.testing.assert_allclose((first + 0.5 + [0, 25]) / 2, second + 0.5, atol=1e-4)
+    assert run.mean_error([[[13., 24.]], [[30., 5.]]], films) == pytest.approx(2.5)
+
+
+def run_film(width, height, points):
+    "A film of that size on a square of 50 px."
+    return Film('', '', np.array(points), np.array([0]), make_frame((width, height), (np.nan, np.nan), 50))
