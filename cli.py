@@ -144,14 +144,18 @@ def run(job):
 def main(argv=None):
     "Run the command line; returns the exit code: 0 done, 1 failed while running, 2 bad arguments or data."
     argv = list(sys.argv[1:] if argv is None else argv)
-    if '-h' in argv or '--help' in argv: argv = [*(name for name in argv[:1] if name in COMMANDS), '--', '--help']
-    elif argv and argv[0] in COMMANDS: argv = keep_text(argv)
+    command = [name for name in argv[:1] if name in COMMANDS]
+    if not argv or '-h' in argv or '--help' in argv: argv = [*command, '--', '--help']
+    elif command: argv = keep_text(argv)
     job = fire.Fire(COMMANDS, command=argv, name='cli.py', serialize=lambda result: None)
     try:
         if isinstance(job, Job): run(job)
     except UsageError as e:
         print(f'error: {e}', file=sys.stderr)
         return 2
+    except OSError as e:
+        print(f'error: {e}', file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print('stopped; what was finished is kept', file=sys.stderr)
         return 1

@@ -14,4 +14,6 @@ from .sample import write_sample
 __all__ = [
     'Annotations', 'read_annotations', 'write_annotations', 'ErosionSchedule', 'TensorLandmarks', 'TensorRadiograph',
     'LandmarkBlock', 'SquareReader', 'landmark_dls', 'UsageError', 'LandmarkLearner', 'landmark_learner',
-    'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics', 'demo', 'find_lr', 'train', 'write_sample']
+    'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics', 'demo', 'find_lr', 'train',
+    'write_sample',
+]

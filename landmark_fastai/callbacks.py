@@ -13,7 +13,7 @@ from fastai.callback.core import Callback
 from fastcore.basics import first
 from tqdm.auto import tqdm
 
-from .checkpoint import plain, save
+from .checkpoint import save
 from .draw import BLUE, RED, draw_landmarks, draw_masks, write_gif, write_png
 from .errors import UsageError
 from .files import write_text
@@ -28,8 +28,8 @@ class ErosionSchedule(Callback):
     """Set the radius of the masks before each training epoch; several fits count on.
 
     The radius is a function of the epochs finished by earlier fits + `learn.epoch`, and of `total_epochs` (by default
-    all epochs so far and those of the current fit). An epoch with a frozen encoder does not use up the schedule.
-    `validate`, `get_preds` and `lr_find` leave it alone.
+    all epochs so far and those of the current fit); it never grows again. An epoch with a frozen encoder does not use
+    up the schedule. `validate`, `get_preds` and `lr_find` leave it alone.
     """
     def __init__(self, schedule='auto', dilation_iters=65, erosion_freq=50, erosion_iters=10, total_epochs=None):
         if schedule not in ('auto', 'fixed'):
@@ -44,24 +44,27 @@ class ErosionSchedule(Callback):
     def after_create(self): self.masks.radius = self.radius_at(0, 1)
 
     @property
-    def masks(self): return self.dls.train.after_batch.draw_masks
+    def masks(self):
+        "The `DrawMasks` that training and validation batches share."
+        return self.dls.train.after_batch.draw_masks
 
     def radius_at(self, epoch, total):
         "Radius in network px in `epoch` (from 0) of `total`."
         if self.schedule == 'fixed': return fixed_radius(epoch, *self.stairs)
         return auto_radius(epoch, max(total, 1), self.masks.image_resize, *self.stairs)
 
-    def before_fit(self): self.run, self.offset = is_training_run(self.learn), self.finished
+    def before_fit(self): self.offset = self.finished
 
     def before_train(self):
-        epoch = self.offset + (0 if self._frozen else self.epoch)
-        self.masks.radius = self.radius_at(epoch, self.total_epochs or self.offset + self.n_epoch)
+        if not self._counts: return
+        radius = self.radius_at(self.offset + self.epoch, self.total_epochs or self.offset + self.n_epoch)
+        self.masks.radius = min(radius, self.masks.radius)
 
     def after_train(self):
-        if not self._frozen: self.finished = self.offset + self.epoch + 1
+        if self._counts: self.finished = self.offset + self.epoch + 1
 
     @property
-    def _frozen(self): return self.opt.frozen_idx > 0
+    def _counts(self): return is_training_run(self.learn) and not self.opt.frozen_idx
 
 
 def is_training_run(learn):
@@ -135,8 +138,8 @@ class SaveWeights(RunCallback):
         epoch, best = len(self.history.rows), self.history.best
         if best is not None and best['epoch'] == epoch: save(self.folder / 'best.pth', self.model.state_dict())
         save(self.folder / 'last.ckpt', {
-            'model': self.model.state_dict(), 'opt': plain(self.opt.state_dict()), 'epoch': epoch,
-            'erosion_finished': self.erosion_schedule.finished, 'best': plain(best)})
+            'model': self.model.state_dict(), 'opt': self.opt.state_dict(), 'epoch': epoch,
+            'erosion_finished': self.erosion_schedule.finished, 'best': best})
 
 
 class Pictures(RunCallback):
@@ -151,20 +154,24 @@ class Pictures(RunCallback):
         self.folder, self.names, self.total, self.every, self.gif = folder, names, total, every, gif
         self.n_images = n_images
 
-    def before_validate(self): self.kept = []
+    def _is_due(self, epoch): return epoch % self.every == 0 or epoch == self.total
+
+    def before_validate(self):
+        self.kept, epoch = [], len(self.history.rows) + 1
+        self.wanted = self.n_images if self._is_due(epoch) else int(self.gif)
 
     def after_batch(self):
-        if self.training or len(self.kept) >= self.n_images: return
-        mask, true, _, frame, _ = (y.cpu() for y in self.yb)
-        logits = self.pred.detach().float().cpu()
+        if self.training or len(self.kept) >= self.wanted: return
+        left = self.wanted - len(self.kept)
+        mask, true, _, frame, _ = (y[:left].cpu() for y in self.yb)
+        logits = self.pred[:left].detach().float().cpu()
         batch = mask, logits.sigmoid(), true, decode(logits, frame, self.loss_func.decoder)
-        self.kept += list(zip(*(values.numpy() for values in batch), strict=True))[:self.n_images - len(self.kept)]
+        self.kept += zip(*(values.numpy() for values in batch), strict=True)
 
     def after_epoch(self):
         epoch = len(self.history.rows)
-        due = epoch % self.every == 0 or epoch == self.total
         if self.gif: self._frame(epoch)
-        if not due: return
+        if not self._is_due(epoch): return
         for k in range(len(self.kept)): self._overlay(self.folder / 'visualization' / f'Epoch{epoch}', k)
         plot_history(self.history.frame, self.names, self.folder / 'graph')
         if self.gif: self._gifs()
@@ -192,8 +199,14 @@ class Pictures(RunCallback):
 
 
 def safe_name(name):
-    "An image name as a part of a file name: letters, digits, dot, dash and underscore stay."
-    return ''.join(c if c.isalnum() or c in '._-' else '_' for c in name)
+    "The end of an image name as a part of a file name: letters, digits, dot, dash and underscore stay."
+    return ''.join(c if c.isalnum() or c in '._-' else '_' for c in name)[-100:]
+
+
+def in_words(row):
+    "The mean error of a `row` of the log, in original px and, where it is known, in mm."
+    mm = row.get('mean_error_mm', math.nan)
+    return f"{row['mean_error_px']:.2f} px" + (f' = {mm:.2f} mm' if math.isfinite(mm) else '')
 
 
 class Console(RunCallback):
@@ -217,16 +230,15 @@ class Console(RunCallback):
 
     def after_batch(self):
         if not self.training: return
-        self.bar.set_postfix(self._postfix(), refresh=False)
+        if not self.bar.disable: self.bar.set_postfix(self._postfix(), refresh=False)  # the loss waits for a GPU
         self.bar.update()
         if self._first_epoch and self.iter + 1 == self.n_warm + self.n_timed: self._estimate()
 
     def after_epoch(self):
         row = self.history.rows[-1]
         left = (time.time() - self.started) / row['epoch'] * (self.total - row['epoch'])
-        mm = f" = {row['mean_error_mm']:.2f} mm" if 'mean_error_mm' in row else ''
         self._say(f"epoch {row['epoch']}/{self.total}  train loss {row['train_loss']:.4f}  "
-                  f"val loss {row['val_loss']:.4f}  mean error {row['mean_error_px']:.2f} px{mm}  "
+                  f"val loss {row['val_loss']:.4f}  mean error {in_words(row)}  "
                   f"dice {row['mean_dice']:.3f}  radius {row['radius']}  {tqdm.format_interval(left)} left")
         if row['epoch'] == self.total: self.bar.close()
 

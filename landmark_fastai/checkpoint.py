@@ -9,7 +9,7 @@ from .files import atomic
 
 def save(path, state):
     "Save `state`, made of tensors and plain Python values, to `path`."
-    with atomic(path) as temporary: torch.save(state, temporary)
+    with atomic(path) as temporary: torch.save(plain(state), temporary)
 
 
 def load(path):
@@ -18,7 +18,8 @@ def load(path):
 
 
 def plain(value):
-    "`value` with the lists of fastai and the numbers of numpy as Python's own, since only these load safely."
+    "`value` with tensors on the CPU, and fastai's lists and numpy's numbers as Python's own: loads safely, anywhere."
+    if isinstance(value, torch.Tensor): return value.detach().cpu()
     if isinstance(value, np.generic): return value.item()
     if isinstance(value, dict): return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, L)): return [plain(item) for item in value]

@@ -92,7 +92,7 @@ class SquareReader(Transform):
     def _square(self, item): return to_square(self.image(item), self.image_resize)
 
     def image(self, item):
-        "The image (H, W) or (H, W, 3), uint8, at a path, or an array that is one."
+        "The image (H, W), or (H, W, 3) in colour, uint8, at a path, or an array that is one."
         if not isinstance(item, np.ndarray): return read_image(item, self.color)
         if item.dtype == np.uint8 and item.ndim == (3 if self.color else 2): return item
         raise UsageError(f'an array of {item.dtype} {item.shape} was given as an image; expected uint8 '

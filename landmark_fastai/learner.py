@@ -4,6 +4,7 @@ import threading
 import warnings
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import numpy as np
@@ -66,24 +67,18 @@ def _build(arch, encoder_name, n_landmarks, weights):
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of `timm-` names, which keep working
             return smp.create_model(arch, encoder_name, weights, classes=n_landmarks)
-    except KeyError as e:
-        raise UsageError(_unknown(arch, encoder_name, e)) from e
-    except RuntimeError as e:
-        if 'Unknown model' not in str(e): raise
-        raise UsageError(_unknown(arch, encoder_name, e)) from e
-
-
-def _unknown(arch, encoder_name, error):
-    if 'architecture' in str(error): return f'arch {arch!r} is unknown to segmentation-models-pytorch: {error.args[0]}'
-    return (f'encoder_name {encoder_name!r} is unknown or has no such weights; '
-            f'try resnet18, resnet34, resnet101 or {LITE0}, or any encoder of segmentation-models-pytorch')
+    except OSError: raise  # weights that cannot be downloaded, of which some are ValueErrors too
+    except (KeyError, ValueError, RuntimeError) as e:
+        raise UsageError(f'encoder_name {encoder_name!r} in arch {arch!r} is unknown or impossible '
+                         f'({str(e.args[0]).splitlines()[0][:200]}); try resnet18, resnet34, resnet101 or {LITE0} '
+                         'in unet, or other names of segmentation-models-pytorch') from e
 
 
 def _with_download(build, encoder_name):
     "Build with ImageNet weights, from the download cache where it has them: no network is asked in vain for minutes."
     with patch.object(hub, 'HF_HUB_OFFLINE', True):
         try: return build('imagenet')
-        except (OSError, ConnectionError): pass  # not in the cache
+        except OSError: pass  # not in the cache
     if not _reachable(hub.ENDPOINT):
         raise UsageError(
             f'the ImageNet weights of {encoder_name} are not on this machine and the download server does not answer; '
@@ -145,7 +140,7 @@ class LandmarkLearner(Learner):
     "A fastai `Learner` that predicts in original pixels and leaves nothing behind."
 
     def predict(self, item):
-        """Landmarks of one image, a path or a uint8 array (H, W).
+        """Landmarks of one image, a path or a uint8 array (H, W); (H, W, 3) RGB where `dls` keeps colour.
 
         Returns `TensorLandmarks` (N, 2) in original px, the same in network px, and the logits (N, S, S).
         """
@@ -155,15 +150,15 @@ class LandmarkLearner(Learner):
         return TensorLandmarks(to_original(points[0], frame)), TensorLandmarks(points[0]), logits
 
     def lr_find(self, *args, **kwargs):
-        "fastai's `lr_find`, without the empty folders that it leaves behind."
-        folder = self.path / self.model_dir
-        missing = [path for path in (folder, *folder.parents) if not path.exists()]
-        try: return super().lr_find(*args, **kwargs)
-        finally:
-            for path in missing: path.rmdir()
+        "fastai's `lr_find`; what it keeps meanwhile lies in a temporary folder, not in `path`."
+        path = self.path
+        with TemporaryDirectory() as folder:
+            self.path = Path(folder)
+            try: return super().lr_find(*args, **kwargs)
+            finally: self.path = path
 
 
-@delegates(Learner.__init__)
+@delegates(Learner.__init__, but=['loss_func', 'metrics'])
 def landmark_learner(
     dls,  # of `landmark_dls`
     arch='unet',  # any architecture of segmentation-models-pytorch
@@ -177,27 +172,28 @@ def landmark_learner(
     erosion_iters=10,  # what each erosion takes off the radius
     total_epochs=None,  # that `auto` stretches over; of the current and all earlier fits when left out
     normalize=None,  # (mean, std) per channel; the encoder's own when left out
-    opt_func=Adam, lr=1e-3, wd=0.01, splitter=unet_split, **kwargs
+    opt_func=Adam, lr=1e-3, wd=0.01, splitter=unet_split, cbs=None, **kwargs
 ):
     """A `LandmarkLearner` for `dls`, with erosion schedule and metrics attached.
 
-    Metrics are the mean radial error in original px, network px and mm (where the spacing is known), and Dice. Raises
+    Metrics are the mean radial error in original px, network px and mm (where the spacing is known), and Dice. The
+    learner sets the normalisation and the radius of `dls`: give a second learner DataLoaders of its own. Raises
     UsageError for unknown names and for weights that cannot be had.
     """
     if decoder not in DECODERS: raise UsageError(f'decode {decoder!r} is unknown; choose one of {", ".join(DECODERS)}')
-    annotations = dls.annotations
+    annotations, used = dls.annotations, dls.split != 'test'
     erosion = ErosionSchedule(erosion_schedule, dilation_iters, erosion_freq, erosion_iters, total_epochs)
-    loss_func = loss if isinstance(loss, LandmarkLoss) else LandmarkLoss(loss, decoder=decoder)
-    absent, presence = bool((annotations.state == ABSENT).any()), 'bce' in loss_func.parts
+    loss_func = loss if isinstance(loss, LandmarkLoss) else LandmarkLoss(loss)
+    loss_func.decoder = decoder
+    absent, presence = bool((annotations.state[used] == ABSENT).any()), 'bce' in loss_func.parts
     if absent and not presence:
         warnings.warn(f'{annotations.path.name} has absent landmarks, and {loss_func.name} cannot learn absence; '
                       'take a loss with bce in its name', stacklevel=2)
-    metrics = landmark_metrics(decoder, bool(np.isfinite(annotations.spacing).any()), absent and presence)
+    metrics = landmark_metrics(decoder, bool(np.isfinite(annotations.spacing[used]).any()), absent and presence)
     model = create_model(arch, encoder_name, encoder_weights, len(annotations.names))
     _set_normalize(dls, *(normalize or encoder_stats(encoder_name)))
-    learn = LandmarkLearner(dls, model, loss_func=loss_func, metrics=metrics, opt_func=opt_func, lr=lr, wd=wd,
-                            splitter=splitter, **kwargs)
-    return learn.add_cb(erosion)
+    return LandmarkLearner(dls, model, loss_func=loss_func, metrics=metrics, opt_func=opt_func, lr=lr, wd=wd,
+                           splitter=splitter, cbs=[erosion, *L(cbs)], **kwargs)
 
 
 def _set_normalize(dls, mean, std):

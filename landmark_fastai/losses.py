@@ -41,9 +41,12 @@ def spatial_ce(pred, mask):
 
 
 def balance(radius, size):
-    "Weight (B,) that makes the pixels of a diamond count as much as all others: (S^2 - n) / n, n the diamond's area."
+    """Weight (B,) that makes the pixels of a diamond count as much as all others: (S^2 - n) / n, n the diamond's area.
+
+    At least 1: a diamond of more than half the square is clipped, and its area says nothing.
+    """
     area = diamond_area(radius.float())
-    return (size ** 2 - area) / area
+    return ((size ** 2 - area) / area).clamp(min=1)
 
 
 class LandmarkLoss(nn.Module):
@@ -55,10 +58,11 @@ class LandmarkLoss(nn.Module):
     system did (its weight climbs from 30 to over 4,000 as the masks shrink); in a sum Dice or spatial cross-entropy see
     to that, and unweighted BCE keeps the sigmoid an honest probability, which presence needs.
     """
-    def __init__(self, name='dice_bce_spatial', dice_weight=1., bce_weight=1., spatial_weight=1., decoder='centroid'):
+    def __init__(self, name='dice_bce_spatial', dice_weight=1., bce_weight=1., spatial_weight=1.):
         super().__init__()
         if name not in LOSSES: raise UsageError(f'loss {name!r} is unknown; choose one of {", ".join(LOSSES)}')
-        self.name, self.parts, self.decoder, self.reduction = name, LOSSES[name], decoder, 'mean'
+        self.name, self.parts, self.reduction = name, LOSSES[name], 'mean'
+        self.decoder = 'centroid'  # that `decodes` uses; the learner sets its own
         self.weights = {'dice': dice_weight, 'bce': bce_weight, 'spatial_ce': spatial_weight}
 
     def forward(self, pred, mask, points, state, frame, radius):
@@ -77,5 +81,5 @@ class LandmarkLoss(nn.Module):
         return (values * counted).sum(dim) / counted.sum(dim).clamp(min=1)
 
     def decodes(self, pred):
-        "Landmarks (B, N, 2) in network px from logits, for `show_results` and `get_preds(with_decoded=True)`."
+        "Landmarks (B, N, 2) in network px from logits, also on padding, for fastai's `show_results` and `get_preds`."
         return TensorLandmarks(decode(pred, method=self.decoder))

@@ -34,7 +34,8 @@ class LandmarkError(PerLandmark):
 
     def accumulate(self, learn):
         mask, points, state, frame, radius = learn.yb
-        self.keep(**radial_errors(decode(learn.pred, frame, self.decoder), points, frame))
+        pred = decode(learn.pred, frame, self.decoder).nan_to_num(torch.inf)  # a diverged network is not left out
+        self.keep(**radial_errors(pred, points, frame))
 
     @property
     def value(self): return self.mean('px')

@@ -1,6 +1,7 @@
 "Runs: wire the parts, own the output folder. What the command line does, a notebook can call here."
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -14,10 +15,11 @@ import pandas as pd
 import segmentation_models_pytorch as smp
 import torch
 from fastai.torch_core import set_seed
+from fastcore.meta import use_kwargs_dict
 
 from . import __version__
-from .annotations import read_annotations
-from .callbacks import Console, History, Pictures, SaveWeights
+from .annotations import VISIBLE, read_annotations
+from .callbacks import Console, History, Pictures, SaveWeights, in_words
 from .check import check_images
 from .checkpoint import load
 from .data import landmark_dls, make_films
@@ -28,35 +30,46 @@ from .geometry import to_network, to_original
 from .images import read_image
 from .learner import IMAGENET_STATS, LITE0, OPTIMIZERS, encoder_stats, landmark_learner
 from .plots import plot_lr_find
-from .recipes import fill
+from .recipes import RECIPES, fill
 from .sample import write_sample
 
 SCHEDULES = ('constant', 'one_cycle', 'fine_tune')
 
 
+TRAIN_DEFAULTS = dict(
+    train_image_dir='./data/train_images', label_dir='./data/labels', train_csv_file='train_annotation.csv',
+    n_landmarks=None, seed=42, gif=False, experiment_name='baseline', output_dir='runs', recipe='default', arch='unet',
+    freeze_epochs=1, flip_pairs=None, val_fraction=0.2, pixel_spacing=None, invisible_landmarks=False, num_workers=0,
+    device='auto', visualize_every=10, overwrite=False)
+ARGUMENTS = TRAIN_DEFAULTS | dict.fromkeys(RECIPES['default'])  # None: the recipe's value
+
+
 # --- commands
 
-def train(**flags):
+@use_kwargs_dict(**ARGUMENTS)
+def train(**kwargs):
     """Train a model and write the run folder `<output_dir>/<experiment_name>/`.
 
-    Returns the learner, with the best weights loaded. `flags` are those of `python cli.py train`. Raises UsageError,
-    before anything is written, for every mistake in arguments, annotations or images.
+    Returns the learner, with the best weights loaded. Arguments are those of `python cli.py train`. Raises
+    UsageError, before anything is written, for every mistake in arguments, annotations or images.
     """
-    config = make_config(flags)
+    config = make_config(kwargs)
+    check_folder(run_folder(config), config['overwrite'])
     learn = make_learner(config)
-    folder = make_folder(config)
+    folder = make_folder(run_folder(config))
     write_config(folder, config, learn)
     history, cbs = make_callbacks(folder, config, learn)
     announce(config, learn)
     fit(learn, config, cbs)
     if history.best is not None: learn.model.load_state_dict(load(folder / 'weight' / 'best.pth'))
-    report(folder, history)
+    report(folder, history, learn.dls.valid_ds.items)
     return learn
 
 
-def find_lr(**flags):
+@use_kwargs_dict(**ARGUMENTS)
+def find_lr(**kwargs):
     "Run fastai's learning rate finder with the arguments of `train`; writes the plot, returns the suggested rate."
-    config = make_config(flags)
+    config = make_config(kwargs)
     path = Path(config['output_dir'], f"{config['experiment_name']}_lr_find.png")
     if path.exists() and not config['overwrite']:
         raise UsageError(f'{path} exists; pass --overwrite or another --experiment_name')
@@ -119,7 +132,9 @@ def mean_positions(train_films, films):
     return [to_original(mean, as_tensors(film)[1]).numpy() for film in films]
 
 
-def as_tensors(film): return torch.from_numpy(film.points).float(), torch.from_numpy(film.frame)
+def as_tensors(film):
+    "The points (N, 2) and the frame (7,) of `film`."
+    return torch.from_numpy(film.points).float(), torch.from_numpy(film.frame)
 
 
 def sheet(films, points, names):
@@ -131,26 +146,20 @@ def sheet(films, points, names):
 
 # --- steps of a training
 
-TRAIN_DEFAULTS = dict(
-    train_image_dir='./data/train_images', label_dir='./data/labels', train_csv_file='train_annotation.csv',
-    n_landmarks=None, seed=42, gif=False, experiment_name='baseline', output_dir='runs', recipe='default', arch='unet',
-    freeze_epochs=1, flip_pairs=None, val_fraction=0.2, pixel_spacing=None, invisible_landmarks=False, num_workers=0,
-    device='auto', visualize_every=10, overwrite=False)
-
-
 def make_config(flags):
     "All arguments of a run: defaults, recipe and `flags`, checked. Raises UsageError."
     config = fill(flags.get('recipe', 'default'), TRAIN_DEFAULTS | flags)
-    for name in ('epochs', 'visualize_every', 'freeze_epochs'):
-        if config[name] < 1: raise UsageError(f'{name} is {config[name]}; expected at least 1')
+    unknown = flags.keys() - ARGUMENTS.keys()
+    if unknown: raise UsageError(f'unknown argument {", ".join(sorted(unknown))}; expected those of train')
+    for names, least in (('epochs visualize_every freeze_epochs', 1), ('seed weight_decay num_workers', 0)):
+        for name in names.split():
+            if config[name] < least: raise UsageError(f'{name} is {config[name]}; expected at least {least}')
     if not config['lr'] > 0: raise UsageError(f"lr is {config['lr']}; expected a positive number")
     if config['schedule'] not in SCHEDULES:
         raise UsageError(f"schedule {config['schedule']!r} is unknown; choose one of {', '.join(SCHEDULES)}")
-    if Path(config['experiment_name']).name != config['experiment_name']:
-        raise UsageError(f"experiment_name is {config['experiment_name']!r}; expected the name of a folder, no path")
-    folder = run_folder(config)
-    if folder.exists() and not config['overwrite']:
-        raise UsageError(f'{folder} exists; pass --overwrite to replace it, or another --experiment_name')
+    name = config['experiment_name']
+    if name in ('', '.', '..') or Path(name).name != name:
+        raise UsageError(f'experiment_name is {name!r}; expected the name of a folder, no path')
     return config
 
 
@@ -167,17 +176,21 @@ def make_learner(config):
         device=None if config['device'] == 'auto' else config['device'], flip_pairs=parse_pairs(config['flip_pairs']),
         **pick(config, 'n_landmarks image_resize batch_size val_fraction seed augment pixel_spacing '
                        'invisible_landmarks color drop_last num_workers'))
-    stats = IMAGENET_STATS if config['normalization'] == 'imagenet' else encoder_stats(config['encoder_name'])
     return landmark_learner(
-        dls, decoder=config['decode'], normalize=stats, opt_func=OPTIMIZERS[config['optimizer']], lr=config['lr'],
-        wd=config['weight_decay'], total_epochs=config['epochs'], path=run_folder(config),
+        dls, decoder=config['decode'], normalize=stats(config), opt_func=OPTIMIZERS[config['optimizer']],
+        lr=config['lr'], wd=config['weight_decay'], total_epochs=config['epochs'], path=run_folder(config),
         **pick(config, 'arch encoder_name encoder_weights loss erosion_schedule dilation_iters erosion_freq '
                        'erosion_iters'))
 
 
+def stats(config):
+    "Mean and standard deviation per channel that images are normalised with."
+    return IMAGENET_STATS if config['normalization'] == 'imagenet' else encoder_stats(config['encoder_name'])
+
+
 def parse_pairs(text):
     "The pairs of names in 'left_a:right_a,left_b:right_b'. Raises UsageError."
-    pairs = [tuple(pair.split(':')) for pair in (text or '').split(',') if pair]
+    pairs = [tuple(name.strip() for name in pair.split(':')) for pair in (text or '').split(',') if pair]
     for pair in pairs:
         if len(pair) != 2: raise UsageError(f"flip_pairs has {':'.join(pair)!r}; expected left:right,left:right")
     return pairs
@@ -188,13 +201,27 @@ def pick(config, names):
     return {name: config[name] for name in names.split()}
 
 
-def make_folder(config):
-    "Make the run folder; with `overwrite` an earlier run there is removed, and nothing but a run."
-    folder = run_folder(config)
-    if folder.exists():
-        if any(folder.iterdir()) and not (folder / 'config.json').exists():
-            raise UsageError(f'{folder} is no run folder (it has no config.json): remove it yourself')
-        shutil.rmtree(folder)
+def check_folder(folder, overwrite):
+    "Raise UsageError unless `folder` can be made; an earlier run there, and nothing but a run, may be overwritten."
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise UsageError(f'{there} is no folder that can be written to; pass another --output_dir')
+    if not folder.exists(): return
+    if not overwrite:
+        raise UsageError(f'{folder} exists; pass --overwrite to replace it, or another --experiment_name')
+    if any(folder.iterdir()) and not is_run(folder):
+        raise UsageError(f'{folder} is no run folder (no config.json of landmark_fastai): remove it yourself')
+
+
+def is_run(folder):
+    "Whether a training has written `folder`."
+    try: return 'landmark_fastai' in json.loads((folder / 'config.json').read_text(encoding='utf-8'))['versions']
+    except (OSError, ValueError, KeyError, TypeError): return False
+
+
+def make_folder(folder):
+    "Make the run folder, removing an earlier run there."
+    if folder.exists(): shutil.rmtree(folder)
     folder.mkdir(parents=True)
     return folder
 
@@ -203,8 +230,10 @@ def write_config(folder, config, learn):
     "Write `config.json` and `split.csv`."
     annotations = learn.dls.annotations
     known = {name: str(value) if isinstance(value, Path) else value for name, value in config.items()}
-    mean, std = encoder_stats(config['encoder_name']) if config['normalization'] == 'encoder' else IMAGENET_STATS
+    mean, std = stats(config)
+    spacing = annotations.spacing[np.isfinite(annotations.spacing).all(1)]
     known |= {'landmarks': annotations.names, 'mean': mean, 'std': std, 'device_used': str(learn.dls.device),
+              'median_pixel_spacing': np.median(spacing, 0).tolist() if len(spacing) else None,
               'versions': versions(), 'git_commit': git_commit()}
     write_text(folder / 'config.json', json.dumps(known, indent=2, ensure_ascii=False) + '\n')
     split = pd.DataFrame({'image_name': annotations.image_names, 'split': learn.dls.split})
@@ -219,12 +248,17 @@ def versions():
 
 
 def git_commit():
-    "The commit of the code that runs, if it lies in a git checkout; else None."
-    git = subprocess.run(['git', '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD'], capture_output=True, text=True)
-    return git.stdout.strip() or None
+    "The commit of the code that runs, if it lies in a git checkout of its own; else None."
+    root = Path(__file__).resolve().parent.parent
+    command = ['git', '-C', str(root), 'rev-parse', '--show-toplevel', 'HEAD']
+    try: toplevel, commit = subprocess.run(command, capture_output=True, text=True).stdout.split('\n')[:2]
+    except (OSError, ValueError): return None  # no git here, or no commit
+    return commit if Path(toplevel) == root else None
 
 
-def n_epochs(config): return config['epochs'] + (config['freeze_epochs'] if config['schedule'] == 'fine_tune' else 0)
+def n_epochs(config):
+    "Number of epochs of a run, frozen ones included."
+    return config['epochs'] + (config['freeze_epochs'] if config['schedule'] == 'fine_tune' else 0)
 
 
 def make_callbacks(folder, config, learn):
@@ -253,14 +287,15 @@ def fit(learn, config, cbs):
         else: learn.fine_tune(epochs, lr, freeze_epochs=config['freeze_epochs'], cbs=cbs)
 
 
-def report(folder, history):
+def report(folder, history, valid_films):
     "Say what came out, and why there are no best weights where there are none."
-    if history.best is None:
-        print(f'no validation image has a visible landmark: no error is known and no best weights were chosen; '
-              f"the last are in {folder / 'weight' / 'last.ckpt'}")
-    else:
+    if history.best is not None:
         best = history.best
-        mm = f" = {best['mean_error_mm']:.2f} mm" if 'mean_error_mm' in best else ''
-        print(f"best epoch {best['epoch']}: mean error {best['mean_error_px']:.2f} px{mm} in original pixels, "
+        print(f"best epoch {best['epoch']}: mean error {in_words(best)} in original pixels, "
               f"{best['mean_dist']:.2f} px of the network")
+    else:
+        seen = any((film.state == VISIBLE).any() for film in valid_films)
+        why = 'the network diverged, try a smaller --lr' if seen else 'no validation image has a visible landmark'
+        print(f"{why}: no error is known and no best weights were chosen; the last are in "
+              f"{folder / 'weight' / 'last.ckpt'}")
     print(f'the run is in {folder}')

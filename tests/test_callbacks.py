@@ -13,7 +13,7 @@ from fastai.callback.core import Callback
 
 from landmark_fastai import landmark_dls
 from landmark_fastai.callbacks import Console, ErosionSchedule, History, Pictures, SaveWeights, safe_name
-from landmark_fastai.geometry import auto_radius, fixed_radius
+from landmark_fastai.geometry import auto_radius
 from landmark_fastai.metrics import LandmarkError
 
 
@@ -76,6 +76,12 @@ def test_a_frozen_stage_does_not_use_up_the_schedule(make_learner):
     assert radii(learn, lambda learn, spy: learn.fine_tune(3, freeze_epochs=2, cbs=spy)) == [9, 9, 9, 7, 5]
 
 
+def test_the_radius_never_grows_again(make_learner):
+    assert [auto_radius(epoch, 3, 64) for epoch in range(3)] == [8, 6, 3]
+    assert [auto_radius(epoch, 6, 64) for epoch in (3, 4, 5)] == [4, 3, 2]
+    assert radii(make_learner(), epochs(3), epochs(3)) == [8, 6, 3, 3, 3, 2]
+
+
 def test_radius_zero_is_kept(make_learner):  # trap 7
     assert radii(make_learner(erosion_schedule='fixed', dilation_iters=0), epochs(1)) == [0]
 
@@ -83,7 +89,7 @@ def test_radius_zero_is_kept(make_learner):  # trap 7
 def test_schedule_is_a_function_of_the_epoch_alone(make_learner):
     learn, schedule = make_learner(), ErosionSchedule('fixed')
     schedule.learn = learn
-    assert [schedule.radius_at(epoch, 350) for epoch in (0, 49, 50, 349)] == [fixed_radius(e) for e in (0, 49, 50, 349)]
+    assert [schedule.radius_at(epoch, 350) for epoch in (0, 49, 50, 349)] == [65, 65, 55, 5]
 
 
 def run_callbacks(folder, total=2, **kwargs):
@@ -147,6 +153,15 @@ def test_all_errors_unknown_saves_the_last_weights_and_no_best(make_learner, tmp
     make_learner().fit(2, 1e-3, cbs=cbs[:2])
     assert history.best is None and not (tmp_path / 'weight' / 'best.pth').exists()
     assert torch.load(tmp_path / 'weight' / 'last.ckpt', weights_only=True)['epoch'] == 2
+
+
+def test_attached_callbacks_sleep_while_looking(make_learner, tmp_path):
+    learn = make_learner()
+    history, cbs = run_callbacks(tmp_path / 'run')
+    learn.add_cbs([*cbs, Console(2, 'resnet18')])
+    learn.get_preds()
+    learn.lr_find(num_it=4, show_plot=False)
+    assert history.rows == [] and not (tmp_path / 'run').exists()
 
 
 def test_looking_writes_nothing(make_learner, tmp_path):

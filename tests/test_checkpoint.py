@@ -68,8 +68,8 @@ def test_plain_values_are_pythons_own(tmp_path, value, expected):
 def test_plain_keeps_tensors_of_every_shape():
     value = {'one': torch.tensor(1.5), 'many': torch.zeros(2, 3), 'listed': [torch.tensor([True])]}
     result = plain(value)
-    assert result['one'] is value['one'] and result['many'] is value['many']
-    assert result['listed'][0] is value['listed'][0]
+    assert torch.equal(result['one'], value['one']) and torch.equal(result['many'], value['many'])
+    assert torch.equal(result['listed'][0], value['listed'][0])
 
 
 def test_optimiser_state_after_a_step_goes_through_a_file(tmp_path):

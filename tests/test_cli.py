@@ -63,7 +63,8 @@ def test_values_arrive_as_they_were_meant(jobs, argv, expected):
 
 
 @pytest.mark.parametrize('argv', [['train', '--epoch', '1'], ['train', '--unknown', '1'], ['trian'],
-                                  ['train', 'a.csv', 'extra'], ['train', '--no-gif'], ['sample', '--n', '3', 'save']])
+                                  ['train', 'a.csv', 'extra'], ['train', '--no-gif'],
+                                  ['find_lr', '--epoch', '1'], ['sample', '--n', '3', 'save']])
 def test_a_typo_runs_nothing(jobs, argv):
     with pytest.raises(SystemExit) as exit: cli.main(argv)
     assert exit.value.code == 2 and jobs == []
@@ -81,8 +82,8 @@ def test_a_value_of_the_wrong_type_is_refused(jobs, capsys, argv, words):
     assert words in refused(['train', *argv], capsys) and jobs == []
 
 
-@pytest.mark.parametrize('argv', [['--help'], ['train', '--help'], ['train', '--epochs', '1', '--help'], ['demo', '-h'],
-                                  ['find_lr', '--help'], ['sample', '--help']])
+@pytest.mark.parametrize('argv', [[], ['--help'], ['train', '--help'], ['train', '--epochs', '1', '--help'],
+                                  ['demo', '-h'], ['find_lr', '--help'], ['sample', '--help']])
 def test_help_is_there_and_fast_and_runs_nothing(argv):
     code = "import sys, cli; sys.argv[0] = 'cli.py'\ntry: cli.main()\nfinally: print('torch' in sys.modules)"
     started = time.time()
@@ -125,7 +126,7 @@ BAD = {
     'duplicate row': (add_row_twice, [], ['row 12', 'dot_2.png', 'row 4']),
     'wrong size': (lambda c, _: swap(c, 2, image_width='97'), [], ['row 2 (dot_0.png)', '97 x 80', '96 x 80']),
     'batch too large': (None, ['--batch_size', '9'], ['batch_size is 9', 'training set has 8 images']),
-    'unknown encoder': (None, ['--encoder_name', 'resnet17'], ["encoder_name 'resnet17' is unknown"]),
+    'unknown encoder': (None, ['--encoder_name', 'resnet17'], ["encoder_name 'resnet17'", 'unknown']),
     'unknown arch': (None, ['--arch', 'vnet'], ["arch 'vnet' is unknown"]),
     'unknown loss': (None, ['--loss', 'l2'], ["loss 'l2' is unknown", 'dice_bce_spatial']),
     'unknown recipe': (None, ['--recipe', 'cake'], ["recipe 'cake' is unknown", 'original', 'default']),
@@ -139,6 +140,11 @@ BAD = {
     'negative dilation': (None, ['--dilation_iters', '-1'], ['dilation_iters is -1', 'at least 0']),
     'all for validation': (None, ['--val_fraction', '1'], ['val_fraction is 1']),
     'name with a path': (None, ['--experiment_name', '../x'], ["experiment_name is '../x'", 'no path']),
+    'no name': (None, ['--experiment_name='], ["experiment_name is ''", 'name of a folder']),
+    'parent as a name': (None, ['--experiment_name', '..'], ["experiment_name is '..'", 'name of a folder']),
+    'negative seed': (None, ['--seed', '-1'], ['seed is -1', 'at least 0']),
+    'negative decay': (None, ['--weight_decay', '-1'], ['weight_decay is -1', 'at least 0']),
+    'output under a file': (None, ['--output_dir', __file__], ['test_cli.py', '--output_dir']),
     'no pairs': (None, ['--flip_pairs', 'head-knee'], ["'head-knee'", 'left:right']),
     'unknown pair': (None, ['--flip_pairs', 'head:hip'], ["'hip' is no landmark", 'head, knee']),
     'no weights file': (None, ['--encoder_weights', 'my.pth'], ["'my.pth'", 'no file']),

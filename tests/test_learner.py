@@ -102,9 +102,11 @@ def test_a_server_that_hangs_does_not_hang_us(monkeypatch):
 
 
 @pytest.mark.parametrize('arguments, words', [
-    (('unet', 'resnet17', 'none'), "encoder_name 'resnet17' is unknown"),
-    (('unet', 'tu-resnet17', 'none'), "encoder_name 'tu-resnet17' is unknown"),
+    (('unet', 'resnet17', 'none'), "encoder_name 'resnet17' in arch 'unet' is unknown or impossible"),
+    (('unet', 'tu-resnet17', 'none'), "encoder_name 'tu-resnet17' in arch 'unet' is unknown"),
+    (('unet', 'tu-resnet18.zzz', 'none'), "encoder_name 'tu-resnet18.zzz' in arch 'unet' is unknown"),
     (('vnet', 'resnet18', 'none'), "arch 'vnet' is unknown"),
+    (('linknet', 'mit_b0', 'none'), "encoder_name 'mit_b0' in arch 'linknet' is unknown or impossible"),
     (('unet', 'resnet18', 'imagenet1k.pth'), "encoder_weights is 'imagenet1k.pth', which is no file"),
 ])
 def test_unknown_names_are_refused(arguments, words):
@@ -182,6 +184,23 @@ def test_all_verbs_of_fastai_work_and_lr_find_leaves_no_file(make_learner, dots,
     assert isinstance(learn.predict(str(dots[1] / 'dot_0.png'))[0], TensorLandmarks)
     test_dl = learn.dls.test_dl(sorted(dots[1].iterdir()))
     assert learn.get_preds(dl=test_dl)[0].shape == (10, 2, 64, 64)
+
+
+def test_an_interrupted_lr_find_leaves_no_folder_and_erosion_goes_on(make_learner, tmp_path, monkeypatch):
+    learn = make_learner(erosion_schedule='fixed', dilation_iters=9, erosion_freq=1, erosion_iters=2)
+    def stop(*_): raise KeyboardInterrupt
+    with monkeypatch.context() as patch:
+        patch.setattr(learn.loss_func, 'forward', stop)
+        with pytest.raises(KeyboardInterrupt): learn.lr_find(num_it=4)
+    assert list(tmp_path.iterdir()) == [] and learn.path == tmp_path
+    learn.remove_cbs([cb for cb in learn.cbs if cb.name == 'l_r_finder' or cb.name == 'lr_finder'])
+    learn.fit(2, 1e-4)
+    assert learn.erosion_schedule.finished == 2 and learn.erosion_schedule.masks.radius == 7
+
+
+def test_one_decoder_for_metrics_and_predictions(make_learner):
+    learn = make_learner(loss=LandmarkLoss('bce'), decoder='argmax')
+    assert learn.loss_func.decoder == learn.metrics[0].decoder == 'argmax'
 
 
 def test_predict_answers_in_original_px(make_learner):

@@ -227,9 +227,15 @@ def test_reduction_none_gives_the_loss_of_each_image(name):
     assert each[2] == 0
 
 
-def test_loss_decodes_logits_by_the_decoder_it_was_given():
+def test_loss_decodes_logits_by_its_decoder():
     batch = targets([[[8, 9]]], [[VISIBLE]], radius=4)
     pred = torch.where(batch[0], 20., -20.)
-    centroid, argmax = (LandmarkLoss(decoder=decoder).decodes(pred) for decoder in ('centroid', 'argmax'))
-    assert centroid.flatten().tolist() == pytest.approx([8, 9], abs=1e-3)
-    assert argmax.flatten().tolist() == [8, 5]
+    loss = LandmarkLoss()
+    assert loss.decodes(pred).flatten().tolist() == pytest.approx([8, 9], abs=1e-3)
+    loss.decoder = 'argmax'
+    assert loss.decodes(pred).flatten().tolist() == [8, 5]
+
+
+@pytest.mark.parametrize('size, radius', [(64, 65), (256, 200)])
+def test_a_diamond_larger_than_the_square_never_turns_the_weight_negative(size, radius):
+    assert balance(torch.tensor([radius]), size).tolist() == [1]

@@ -194,3 +194,13 @@ def test_the_three_errors_are_of_one_epoch():
 def test_the_decoder_reaches_the_error():
     batch = learner(torch.where(draw_diamonds(torch.tensor([[[16., 16.]]]), 6, SIZE), 20., -20.), [[[16, 16]]])
     assert scored(landmark_metrics('argmax')[0], batch).mean('network') == pytest.approx(6, abs=1e-3)
+
+
+def test_a_diverged_network_has_no_finite_error():
+    error = LandmarkError()
+    error.reset()
+    frame = torch.tensor([[64., 64, 0, 0, 1, torch.nan, torch.nan]] * 2)
+    pred = torch.stack([torch.zeros(1, 64, 64), torch.full((1, 64, 64), torch.nan)])
+    points = torch.full((2, 1, 2), 31.5)
+    error.accumulate(SimpleNamespace(pred=pred, yb=(None, points, torch.zeros(2, 1), frame, None)))
+    assert error.value == float('inf')

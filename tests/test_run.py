@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import imageio.v3 as iio
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from conftest import write_dots
 
 import cli
-from landmark_fastai import run
+from landmark_fastai import UsageError, run
 from landmark_fastai.data import Film, make_frame
 from landmark_fastai.recipes import RECIPES
 
@@ -110,6 +111,27 @@ def test_overwrite_spares_a_folder_that_is_no_run(dots, tmp_path, capsys):
     assert 'no run folder' in capsys.readouterr().err and (tmp_path / 'baseline' / 'thesis.docx').exists()
 
 
+def test_a_machine_without_git_has_no_commit(monkeypatch):
+    monkeypatch.setenv('PATH', '')
+    assert run.git_commit() is None
+
+
+def test_unknown_arguments_are_refused_in_python_too():
+    with pytest.raises(UsageError, match='unknown argument epoch'): run.train(epoch=3)
+
+
+def test_overwriting_asks_for_a_config_of_our_own(finished, tmp_path):
+    assert run.is_run(finished) and not run.is_run(tmp_path)
+    (tmp_path / 'config.json').write_text('{"versions": {"other": 1}}')
+    assert not run.is_run(tmp_path)
+
+
+def test_a_diverged_network_is_not_called_unlabelled(tmp_path, capsys):
+    films = [run_film(50, 50, [[30., 5.]])]
+    run.report(tmp_path, SimpleNamespace(best=None), films)
+    assert 'the network diverged' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize('argv, epochs', [(['--recipe', 'original', '--image_resize', '64', '--epochs', '2'], 2),
                                           (['--schedule', 'fine_tune', '--freeze_epochs', '1', '--epochs', '1'], 2),
                                           (['--schedule', 'constant', '--epochs', '1', '--loss', 'bce'], 1)])
@@ -162,16 +184,17 @@ def test_corner_points_are_real_unless_invisible_landmarks_is_on(tmp_path):  # t
         assert (learn.dls.annotations.state[:, 0] == 1).sum() == expected
 
 
-def test_find_lr_writes_its_plot_and_nothing_else(dots, tmp_path, capsys):
+def test_find_lr_writes_its_plot_and_nothing_else_also_beside_a_run(dots, tmp_path, capsys):
+    (tmp_path / 'baseline').mkdir()
     argv = ['--train_image_dir', str(dots[1]), '--label_dir', str(dots[0].parent), '--train_csv_file', dots[0].name]
     assert cli.main(['find_lr', *argv, *TINY, '--output_dir', str(tmp_path)]) == 0
-    assert [path.name for path in tmp_path.rglob('*')] == ['baseline_lr_find.png']
+    assert sorted(path.name for path in tmp_path.rglob('*')) == ['baseline', 'baseline_lr_find.png']
     assert re.search(r'suggested --lr \d', capsys.readouterr().out)
     assert iio.imread(tmp_path / 'baseline_lr_find.png').std() > 5
     assert cli.main(['find_lr', *argv, *TINY, '--output_dir', str(tmp_path)]) == 2
 
 
-def test_demo_takes_the_next_free_folder_and_beats_the_mean_position(tmp_path, monkeypatch, capsys):
+def test_demo_takes_the_next_free_folder_and_says_its_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run, 'DEMO', dict(image_resize=64, epochs=1, encoder_name='resnet18', encoder_weights='none'))
     monkeypatch.setattr(run, 'write_sample', lambda folder, n_images, seed: run_sample(folder, 10, seed))
     from landmark_fastai.sample import write_sample as run_sample
