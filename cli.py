@@ -5,6 +5,7 @@ once Fire has consumed every argument.
 """
 
 import inspect
+import os
 import sys
 import warnings
 
@@ -134,6 +135,7 @@ def check_types(name, arguments):
 def run(job):
     "Run `job`: the heavy imports happen here."
     check_types(job._name, job._arguments)
+    os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')  # of a broken image our own line tells
     warnings.simplefilter('ignore', FutureWarning)  # of libraries about each other
     warnings.simplefilter('ignore', DeprecationWarning)
     warnings.formatwarning = lambda message, *_, **__: f'warning: {message}\n'

@@ -61,11 +61,9 @@ def _decode(path):
     # from memory: imread fills the rest of a truncated JPEG with grey, gives up on a TIFF with a rotation (OpenCV 5.0)
     # and on non-ASCII paths on Windows
     data = np.fromfile(path, np.uint8)
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     # never IMREAD_UNCHANGED: it ignores EXIF
     try: image = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     except cv2.error: image = None
-    finally: cv2.utils.logging.setLogLevel(level)
     if image is None: raise _broken(path)
     if image.shape[1::-1] != size:  # OpenCV still finds a rotation in EXIF data that Pillow gives up
         raise UsageError(f'{path}: damaged EXIF data, expected a readable orientation; save it without EXIF')
