@@ -73,7 +73,9 @@ def train(*, train_image_dir: str = './data/train_images', label_dir: str = './d
     return Job('train', locals())
 
 
-def find_lr(**flags): return Job('find_lr', flags)
+def find_lr(**flags):
+    "Suggest a learning rate; gets the signature and the arguments of `train` below."
+    return Job('find_lr', flags)
 
 
 def sample(*, output_dir: str = 'data', n_images: int = 60, seed: int = 42):

@@ -4,10 +4,12 @@
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 
 __version__ = '0.1.0'
 
 
 def __getattr__(name):
-    if name.startswith('_') or name == 'all': raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    if name.startswith('_'): raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    if find_spec(f'{__name__}.{name}'): return import_module(f'.{name}', __name__)
     return getattr(import_module('.all', __name__), name)

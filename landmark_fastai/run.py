@@ -34,8 +34,7 @@ from .recipes import RECIPES, fill
 from .sample import write_sample
 
 SCHEDULES = ('constant', 'one_cycle', 'fine_tune')
-
-
+DEMO = dict(image_resize=128, epochs=30, encoder_name=LITE0)
 TRAIN_DEFAULTS = dict(
     train_image_dir='./data/train_images', label_dir='./data/labels', train_csv_file='train_annotation.csv',
     n_landmarks=None, seed=42, gif=False, experiment_name='baseline', output_dir='runs', recipe='default', arch='unet',
@@ -104,9 +103,6 @@ def demo(output_dir='runs'):
     print(f'{len(films)} held-out images: mean error {error:.2f} px; predicting the mean position: {baseline:.1f} px, '
           f"{baseline / error:.0f} times as far; pictures: {folder / 'held_out.png'}")
     return error, baseline
-
-
-DEMO = dict(image_resize=128, epochs=30, encoder_name=LITE0)
 
 
 # --- demo

@@ -170,3 +170,16 @@ def test_ctrl_c_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(run, 'demo', stop)
     assert cli.main(['demo']) == 1
     assert capsys.readouterr().err.startswith('stopped')
+
+
+@pytest.mark.parametrize('module', ['annotations', 'images', 'check', 'sample', 'draw', 'plots'])
+def test_modules_without_torch_stay_without(module):
+    code = f'import sys; from landmark_fastai import {module}; print("torch" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT).stdout == 'False\n'
+
+
+def test_the_package_offers_the_names_of_a_notebook():
+    import landmark_fastai
+    from landmark_fastai import all as everything
+    assert landmark_fastai.landmark_dls is everything.landmark_dls and landmark_fastai.train is run.train
+    assert not hasattr(landmark_fastai, 'landmarks_dls')
