@@ -149,10 +149,10 @@ class Pictures(RunCallback):
     curves. With `gif`, frames of the first image are kept every epoch and made into GIFs.
     """
     order = History.order + 11
+    n_images = 4
 
-    def __init__(self, folder, names, total, every=10, gif=False, n_images=4):
+    def __init__(self, folder, names, total, every=10, gif=False):
         self.folder, self.names, self.total, self.every, self.gif = folder, names, total, every, gif
-        self.n_images = n_images
 
     def _is_due(self, epoch): return epoch % self.every == 0 or epoch == self.total
 

@@ -23,7 +23,7 @@ from .check import check_images
 from .core import TensorLandmarks, TensorRadiograph
 from .errors import UsageError
 from .geometry import auto_radius, draw_diamonds, from_unit, inside, to_network, to_unit
-from .images import read_image, square_padding, to_square
+from .images import image_size, read_image, square_padding, to_square
 
 AUGMENTATIONS = {
     'none': None,
@@ -247,7 +247,7 @@ def _check_batch(batch_size, n_train):
                          f'expected 1 to {n_train}')
 
 
-def image_frame(reader, item):
-    "The frame (1, 7) of an image that `reader` is to read, its pixel spacing unknown."
-    height, width = reader.image(item).shape[:2]
-    return torch.from_numpy(make_frame((width, height), (np.nan, np.nan), reader.image_resize))[None]
+def image_frame(item, image_resize):
+    "The frame (1, 7) of the image at a path (its header is read) or of an array, its pixel spacing unknown."
+    size = item.shape[1::-1] if isinstance(item, np.ndarray) else image_size(item)[0]
+    return torch.from_numpy(make_frame(size, (np.nan, np.nan), image_resize))[None]

@@ -40,6 +40,15 @@ def write_dots(folder, n=10, names=('head', 'knee'), seed=0, sizes=((96, 80), (7
     return csv_file, images
 
 
+def write_unlabelled_validation(folder):
+    "Write dots whose two validation images have no label; returns (csv file, image folder)."
+    csv_file, images = write_dots(folder, split=['train'] * 8 + ['val'] * 2)
+    table = pd.read_csv(csv_file)
+    table.loc[table.split == 'val', ['head_x', 'head_y', 'knee_x', 'knee_y']] = np.nan
+    table.to_csv(csv_file, index=False)
+    return csv_file, images
+
+
 @pytest.fixture(scope='session')
 def dots(tmp_path_factory):
     "Ten images with two landmarks: (csv file, image folder). Not to be changed."

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import write_dots
+from conftest import write_unlabelled_validation
 from fastai.callback.core import Callback
 
 from landmark_fastai import landmark_dls
@@ -223,10 +223,7 @@ def test_safe_name(name, safe): assert safe_name(name) == safe
 
 
 def test_validation_set_without_any_label_trains(tmp_path, make_learner):
-    csv_file, images = write_dots(tmp_path, split=['train'] * 8 + ['val'] * 2)
-    table = pd.read_csv(csv_file)
-    table.loc[table.split == 'val', ['head_x', 'head_y', 'knee_x', 'knee_y']] = np.nan
-    table.to_csv(csv_file, index=False)
+    csv_file, images = write_unlabelled_validation(tmp_path)
     history, cbs = run_callbacks(tmp_path / 'run')
     make_learner(landmark_dls(csv_file, images, image_resize=64, batch_size=4)).fit(2, 1e-3, cbs=cbs)
     assert history.best is None and np.isnan(history.frame.mean_error_px).all()

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import segmentation_models_pytorch as smp
 import torch
-from conftest import write_dots
+from conftest import write_dots, write_unlabelled_validation
 
 import cli
 from landmark_fastai import UsageError, run
@@ -162,10 +162,7 @@ def test_dice_alone_with_absent_landmarks_is_warned_of(tmp_path):
 
 
 def test_validation_without_labels_says_why_there_is_no_best(tmp_path, capsys):  # trap 12
-    csv_file, images = write_dots(tmp_path, split=['train'] * 8 + ['val'] * 2)
-    table = pd.read_csv(csv_file)
-    table.loc[table.split == 'val', ['head_x', 'head_y', 'knee_x', 'knee_y']] = np.nan
-    table.to_csv(csv_file, index=False)
+    csv_file, images = write_unlabelled_validation(tmp_path)
     assert train(csv_file, images, tmp_path / 'runs', '--epochs', '1') == 0
     assert 'no validation image has a visible landmark' in capsys.readouterr().out
     weight = tmp_path / 'runs' / 'baseline' / 'weight'
