@@ -23,8 +23,9 @@ class Job:
 
 def train(*, train_image_dir: str = './data/train_images', label_dir: str = './data/labels',
           train_csv_file: str = 'train_annotation.csv', n_landmarks: int = None, experiment_name: str = 'baseline',
-          output_dir: str = 'runs', recipe: str = 'default', image_resize: int = None, batch_size: int = None,
-          epochs: int = None, arch: str = 'unet', encoder_name: str = None, encoder_weights: str = None,
+          output_dir: str = 'runs', recipe: str = 'default', from_run: str = None, image_resize: int = None,
+          batch_size: int = None, epochs: int = None, arch: str = None, encoder_name: str = None,
+          encoder_weights: str = None,
           loss: str = None, erosion_schedule: str = None, dilation_iters: int = None, erosion_freq: int = None,
           erosion_iters: int = None, lr: float = None, weight_decay: float = None, schedule: str = None,
           freeze_epochs: int = 1, augment: str = None, flip_pairs: str = None, decode: str = None, seed: int = 42,
@@ -41,10 +42,11 @@ def train(*, train_image_dir: str = './data/train_images', label_dir: str = './d
         experiment_name: Name of the run's folder.
         output_dir: Folder of all runs.
         recipe: default or original; fills every flag below that has two values here and is not given.
+        from_run: Folder of a run to start from: its network, weights and image size, on new data.
         image_resize: Side of the network's square image, divisible by 32 (both recipes 512).
         batch_size: Images a training step (both 8).
         epochs: Passes over the training images (both 350; the README says how few are enough).
-        arch: Architecture of segmentation-models-pytorch.
+        arch: Architecture of segmentation-models-pytorch (both unet).
         encoder_name: Encoder of segmentation-models-pytorch (default resnet34, original resnet101).
         encoder_weights: imagenet, none, or a .pth or .safetensors file (both imagenet).
         loss: bce, dice, dice_bce, spatial_ce or dice_bce_spatial (default dice_bce_spatial, original bce).
@@ -61,7 +63,7 @@ def train(*, train_image_dir: str = './data/train_images', label_dir: str = './d
         decode: centroid, sub-pixel, or argmax (default centroid, original argmax).
         seed: Seed of everything random.
         val_fraction: Share of the images to validate on, unless the CSV has a split column.
-        pixel_spacing: Millimetres per pixel of images whose spacing the CSV does not tell.
+        pixel_spacing: Millimetres per pixel of images whose spacing neither the CSV nor DICOM tells.
         invisible_landmarks: A point clicked in the top-left corner box means absent.
         color: Keep colour; grey otherwise (default no, original yes).
         num_workers: Worker processes of the data loaders.
@@ -76,6 +78,57 @@ def train(*, train_image_dir: str = './data/train_images', label_dir: str = './d
 def find_lr(**flags):
     "Suggest a learning rate; gets the signature and the arguments of `train` below."
     return Job('find_lr', flags)
+
+
+def predict(*, image_dir: str, output_dir: str, model: str = 'runs/baseline', weights: str = None,
+            encoder_name: str = None, n_landmarks: int = None, decode: str = None, min_confidence: float = 0.,
+            tta: bool = False, no_overlays: bool = False, pixel_spacing: float = None, device: str = 'auto',
+            overwrite: bool = False):
+    """Find the landmarks of all images in a folder; writes predictions.csv, in original pixels, and overlays.
+
+    Args:
+        image_dir: Folder of the images, with its sub-folders.
+        output_dir: Folder that gets predictions.csv, overlays and, if files cannot be read, failed.csv.
+        model: Folder of a run of train.
+        weights: A .pth file of the original system, in place of model.
+        encoder_name: Encoder of those weights (resnet101 if left out).
+        n_landmarks: Number of landmarks; must agree with the model when given.
+        decode: centroid, sub-pixel, or argmax (that of the run; argmax for weights).
+        min_confidence: Leave landmarks blank whose confidence is lower, 0 to 1.
+        tta: Average over small shifts and scales, 7 times the time; mirror images too with flip pairs.
+        no_overlays: Write no pictures.
+        pixel_spacing: Millimetres per pixel of images whose spacing neither the CSV nor DICOM tells.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        overwrite: Replace what an earlier predict or evaluate has written there.
+    """
+    return Job('predict', locals())
+
+
+def evaluate(*, image_dir: str, csv: str, output_dir: str, split: str = 'all', thresholds: str = None,
+             model: str = 'runs/baseline', weights: str = None, encoder_name: str = None, n_landmarks: int = None,
+             decode: str = None, min_confidence: float = 0., tta: bool = False, no_overlays: bool = False,
+             pixel_spacing: float = None, device: str = 'auto', overwrite: bool = False):
+    """Compare a model with an annotation CSV; writes what predict writes, distances, summary, figures and report.html.
+
+    Args:
+        image_dir: Folder of the images.
+        csv: Annotation CSV.
+        output_dir: Folder that gets everything.
+        split: all rows of the CSV, or those of val or test by the split.csv of the run.
+        thresholds: Distances for success rates, as 2,2.5,3,4, the default in mm (2,5,10,20 px without spacing).
+        model: Folder of a run of train.
+        weights: A .pth file of the original system, in place of model.
+        encoder_name: Encoder of those weights (resnet101 if left out).
+        n_landmarks: Number of landmarks; must agree with the model when given.
+        decode: centroid, sub-pixel, or argmax (that of the run; argmax for weights).
+        min_confidence: Leave landmarks blank whose confidence is lower, 0 to 1; they count as missed.
+        tta: Average over small shifts and scales, 7 times the time; mirror images too with flip pairs.
+        no_overlays: Write no overlays.
+        pixel_spacing: Millimetres per pixel of images whose spacing neither the CSV nor DICOM tells.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        overwrite: Replace what an earlier predict or evaluate has written there.
+    """
+    return Job('evaluate', locals())
 
 
 def sample(*, output_dir: str = 'data', n_images: int = 60, seed: int = 42):
@@ -103,7 +156,8 @@ find_lr.__signature__ = inspect.signature(train)
 find_lr.__doc__ = train.__doc__.replace(train.__doc__.partition('\n')[0],
                                         'Suggest a learning rate for the arguments of train; writes the plot.')
 
-COMMANDS = {'train': train, 'find_lr': find_lr, 'sample': sample, 'demo': demo}
+COMMANDS = {'train': train, 'find_lr': find_lr, 'predict': predict, 'evaluate': evaluate, 'sample': sample,
+            'demo': demo}
 
 
 def flags_of(command):

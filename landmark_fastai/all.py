@@ -8,12 +8,13 @@ from .errors import UsageError
 from .learner import LandmarkLearner, landmark_learner
 from .losses import LandmarkLoss
 from .metrics import DiceScore, LandmarkError, PresenceAccuracy, landmark_metrics
-from .run import demo, find_lr, train
+from .predictor import Prediction, Predictor, load, load_original
+from .run import demo, evaluate, find_lr, predict, train
 from .sample import write_sample
 
 __all__ = [
     'Annotations', 'read_annotations', 'write_annotations', 'ErosionSchedule', 'TensorLandmarks', 'TensorRadiograph',
     'LandmarkBlock', 'SquareReader', 'landmark_dls', 'UsageError', 'LandmarkLearner', 'landmark_learner',
-    'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics', 'demo', 'find_lr', 'train',
-    'write_sample',
+    'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics', 'Prediction',
+    'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'predict', 'train', 'write_sample',
 ]

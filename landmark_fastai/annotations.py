@@ -5,7 +5,7 @@ import math
 import re
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -18,6 +18,7 @@ VISIBLE, ABSENT, UNLABELLED = 0, 1, 2
 
 _REQUIRED = ('image_name', 'image_width', 'image_height')
 _RESERVED = ('n_landmarks', 'pixel_spacing', 'pixel_spacing_x', 'pixel_spacing_y', 'patient_id', 'split')
+_PER_IMAGE = ('image_names', 'rows', 'sizes', 'points', 'state', 'spacing', 'spacing_source', 'patient_id', 'split')
 _SPLITS = ('train', 'val', 'test')
 # float() alone would also take 1_0, nan, inf and digits of other scripts
 _NUMBER = re.compile(r'[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?')
@@ -35,6 +36,7 @@ class Annotations:
     points: np.ndarray  # (n, N, 2) float64: x, y as pixel indices of the original image, NaN unless visible
     state: np.ndarray  # (n, N) uint8: VISIBLE, ABSENT or UNLABELLED
     spacing: np.ndarray  # (n, 2) float64: mm per pixel in x and y, NaN where unknown
+    spacing_source: np.ndarray  # (n,) object: where each spacing is from, '' where it is unknown
     patient_id: list[str] | None
     split: list[str] | None  # 'train', 'val' or 'test'
 
@@ -43,6 +45,15 @@ class Annotations:
     def where(self, i):
         "Where image `i` stands, for messages: `train_annotation.csv, row 7 (a.png)`."
         return _where(self.path, self.rows[i], self.image_names[i])
+
+    def subset(self, indices):
+        "The annotations of the images `indices` (or a mask of them), in that order."
+        indices = np.arange(len(self))[indices]
+        def taken(field):
+            column = getattr(self, field)
+            if isinstance(column, np.ndarray): return column[indices]
+            return None if column is None else [column[i] for i in indices]
+        return replace(self, **{field: taken(field) for field in _PER_IMAGE})
 
 
 def read_annotations(path, n_landmarks=None, invisible_landmarks=False):
@@ -64,27 +75,46 @@ def read_annotations(path, n_landmarks=None, invisible_landmarks=False):
     for row in rows: _check_row_count(row, names)
     sizes = [(_side(row, 'image_width'), _side(row, 'image_height')) for row in rows]
     points = np.array([[_point(row, name, size) for name in names] for row, size in zip(rows, sizes, strict=True)])
+    spacing = np.array([_spacing(row) for row in rows])
+    known = ~np.isnan(spacing).any(1)
+    sources = np.array([_spacing_source(row) if k else '' for row, k in zip(rows, known, strict=True)], object)
     result = Annotations(path, names, images, [row.line for row in rows], np.array(sizes), *_states(points),
-                         np.array([_spacing(row) for row in rows]), _patients(header, rows), _splits(header, rows))
+                         spacing, sources, _patients(header, rows), _splits(header, rows))
     _check_patient_splits(result)
     if invisible_landmarks: _hide_corner(result)
     return result
 
 
-def write_annotations(path, annotations):
+def write_annotations(path, annotations, confidence=None):
     """Write `annotations` as CSV to `path`, whole or not at all; reading it gives the same values to the last bit.
 
-    Blank is not labelled, `-1,-1` absent. Spacing, `patient_id` and `split` are written where known.
+    Blank is not labelled, `-1,-1` absent. Spacing, `patient_id` and `split` are written where known, and `confidence`
+    (n, N) as `<name>_confidence` with three decimals, blank for NaN.
     """
     columns = {'image_name': annotations.image_names, 'image_width': annotations.sizes[:, 0],
                'image_height': annotations.sizes[:, 1], 'n_landmarks': len(annotations.names)}
     points = np.where(annotations.state[..., None] == ABSENT, -1, annotations.points)
     for k, name in enumerate(annotations.names):
         for axis, letter in enumerate('xy'): columns[f'{name}_{letter}'] = _texts(points[:, k, axis])
-    columns |= _spacing_columns(annotations.spacing)
+    columns |= _spacing_columns(annotations)
     if annotations.patient_id is not None: columns['patient_id'] = annotations.patient_id
     if annotations.split is not None: columns['split'] = annotations.split
+    if confidence is not None: columns |= _confidence_columns(annotations.names, confidence)
     with atomic(path) as temporary: pd.DataFrame(columns).to_csv(temporary, index=False, lineterminator='\n')
+
+
+def fill_spacing(annotations, spacing, source):
+    """`annotations` with their unknown spacings taken from `spacing`: a number, (2,), or (n, 2) with NaN where unknown.
+
+    `source` is noted of those that were filled: one text, or one an image. Raises `UsageError` if a spacing for all
+    images is not above 0.
+    """
+    if np.ndim(spacing) < 2 and not (np.isfinite(spacing) & np.greater(spacing, 0)).all():
+        raise UsageError(f'{source} is {spacing}; expected millimetres per pixel, more than 0')
+    spacing = np.broadcast_to(spacing, annotations.spacing.shape)
+    filled = np.isnan(annotations.spacing).any(1) & ~np.isnan(spacing).any(1)
+    return replace(annotations, spacing=np.where(filled[:, None], spacing, annotations.spacing),
+                   spacing_source=np.where(filled, source, annotations.spacing_source))
 
 
 def split_rows(annotations, val_fraction=0.2, seed=42):
@@ -304,6 +334,9 @@ def _spacing(row):
     return tuple(_positive(row, c) for c in columns)
 
 
+def _spacing_source(row): return row.cells.get('image_spacing_source') or 'CSV'
+
+
 def _positive(row, column):
     what = 'mm per pixel above 0, or blank'
     value = _number(row, column, what)
@@ -361,8 +394,16 @@ def _texts(values):
     return ['' if np.isnan(v) else str(int(v)) if v.is_integer() else repr(v) for v in values.tolist()]
 
 
-def _spacing_columns(spacing):
-    "The columns that tell `spacing`: none if nothing is known, one if both axes agree, else two."
-    if np.isnan(spacing).all(): return {}
-    if np.array_equal(spacing[:, 0], spacing[:, 1], equal_nan=True): return {'pixel_spacing': _texts(spacing[:, 0])}
-    return {f'pixel_spacing_{letter}': _texts(spacing[:, axis]) for axis, letter in enumerate('xy')}
+def _spacing_columns(annotations):
+    "Spacing: none if nothing is known, one column if both axes agree, else two; and its source, unless that is a CSV."
+    x, y = annotations.spacing.T
+    if np.isnan(x).all(): return {}
+    same = np.array_equal(x, y, equal_nan=True)
+    columns = {'pixel_spacing': _texts(x)} if same else {'pixel_spacing_x': _texts(x), 'pixel_spacing_y': _texts(y)}
+    if set(annotations.spacing_source) <= {'CSV', ''}: return columns
+    return columns | {'image_spacing_source': annotations.spacing_source}
+
+
+def _confidence_columns(names, confidence):
+    return {f'{name}_confidence': ['' if np.isnan(value) else f'{value:.3f}' for value in column]
+            for name, column in zip(names, np.transpose(confidence), strict=True)}

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .annotations import fill_spacing
 from .errors import UsageError
-from .images import image_size
+from .images import image_size, image_spacing
 
 
 def check_images(annotations, image_dir):
@@ -15,7 +16,8 @@ def check_images(annotations, image_dir):
 
     Returns the annotations in the frame with EXIF rotation applied, which is how images are read, and the path of each
     image. Where the CSV states the stored size of an image that EXIF turns by 90 degrees, points, size and spacing are
-    turned along; where the sizes cannot tell, the points are taken to be in that frame already.
+    turned along; where the sizes cannot tell, the points are taken to be in that frame already. Spacings that the CSV
+    leaves unknown are those of DICOM headers, if any.
     Raises `UsageError` for the first image that is missing, unreadable, outside the folder or of another size.
     """
     folder = Path(image_dir)
@@ -23,7 +25,9 @@ def check_images(annotations, image_dir):
     paths = [folder / name for name in annotations.image_names]
     _check_inside(annotations, paths, Path(realpath(folder)))
     _check_there(annotations, paths)
-    return _upright(annotations, [_turn(annotations, i, path) for i, path in enumerate(paths)]), paths
+    annotations = _upright(annotations, [_turn(annotations, i, path) for i, path in enumerate(paths)])
+    spacing, source = zip(*(image_spacing(path) for path in paths), strict=True)
+    return fill_spacing(annotations, spacing, source), paths
 
 
 def _check_inside(annotations, paths, folder):

@@ -7,7 +7,7 @@ to float 10, affine 30, lighting 40, masks 50, normalise 99.
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from fastai.vision.augment import PadMode, aug_transforms
 from fastai.vision.data import ImageBlock
 from fasttransform import ItemTransform, Transform
 
-from .annotations import UNLABELLED, VISIBLE, read_annotations, split_rows
+from .annotations import UNLABELLED, VISIBLE, fill_spacing, read_annotations, split_rows
 from .check import check_images
 from .core import TensorLandmarks, TensorRadiograph
 from .errors import UsageError
@@ -121,22 +121,29 @@ class TakeAlong(ItemTransform):
         return image, TensorLandmarks(torch.Tensor(points)), points.state, points.frame
 
 
+def mirror_order(pairs, names):
+    """The landmark that each of `names` becomes in a mirror image, where `pairs` of names change places.
+
+    Returns their indices. Raises UsageError for a name that is no landmark or occurs twice.
+    """
+    flat = [name for pair in pairs for name in pair]
+    for name in flat:
+        if name not in names or flat.count(name) > 1:
+            raise UsageError(f'flip_pairs: {name!r} {"is no landmark" if name not in names else "occurs twice"}; '
+                             f'the landmarks are {", ".join(names)}')
+    partner = {a: b for pair in pairs for a, b in (pair, pair[::-1])}
+    return [names.index(partner.get(name, name)) for name in names]
+
+
 class FlipPairs(ItemTransform):
     """Mirror half of the training images, left and right landmarks changing places.
 
-    `pairs` are names; a landmark in no pair lies on the midline and keeps its identity. Raises UsageError for a name
-    that is no landmark or occurs twice.
+    `pairs` are names; a landmark in no pair lies on the midline and keeps its identity. Raises as `mirror_order` does.
     """
     order, split_idx = 29, 0  # just before the affine transforms (30)
 
     def __init__(self, pairs, names):
-        flat = [name for pair in pairs for name in pair]
-        for name in flat:
-            if name not in names or flat.count(name) > 1:
-                raise UsageError(f'flip_pairs: {name!r} {"is no landmark" if name not in names else "occurs twice"}; '
-                                 f'the landmarks are {", ".join(names)}')
-        partner = {a: b for pair in pairs for a, b in (pair, pair[::-1])}
-        self.order_after = [names.index(partner.get(name, name)) for name in names]
+        self.order_after = mirror_order(pairs, names)
 
     def encodes(self, batch):
         if len(batch) == 1: return tuple(batch)
@@ -196,7 +203,7 @@ def landmark_dls(
     seed=42,  # of the split
     augment='normal',  # one of `AUGMENTATIONS`
     flip_pairs=(),  # pairs of left and right landmarks; mirrors images in training, which never happens without
-    pixel_spacing=None,  # mm per px of images whose spacing the CSV does not tell
+    pixel_spacing=None,  # mm per px of images whose spacing neither the CSV nor a DICOM header tells
     invisible_landmarks=False,  # a point in the top-left corner box means absent
     color=False,  # keep colour; grey otherwise
     drop_last=True,  # leave out the last, smaller training batch
@@ -212,7 +219,7 @@ def landmark_dls(
         raise UsageError(f'image_resize is {image_resize}; expected a positive multiple of 32, such as 256 or 512')
     tfms, reader, device = augmentations(augment), SquareReader(image_resize, color), usable_device(device)
     annotations, paths = check_images(read_annotations(csv_file, n_landmarks, invisible_landmarks), image_dir)
-    if pixel_spacing is not None: annotations = _fill_spacing(annotations, pixel_spacing)
+    if pixel_spacing is not None: annotations = fill_spacing(annotations, pixel_spacing, '--pixel_spacing')
     split = split_rows(annotations, val_fraction, seed)
     _check_batch(batch_size, int((split == 'train').sum()))
     used = np.flatnonzero(split != 'test')
@@ -233,12 +240,6 @@ def usable_device(name):
     except (RuntimeError, AssertionError, ValueError) as e:
         raise UsageError(f'device {name!r} cannot be used here ({str(e).splitlines()[0]}); '
                          f'choose auto, cpu, cuda, cuda:1 or mps') from e
-
-
-def _fill_spacing(annotations, pixel_spacing):
-    if not pixel_spacing > 0:
-        raise UsageError(f'pixel_spacing is {pixel_spacing}; expected millimetres per pixel, more than 0')
-    return replace(annotations, spacing=np.where(np.isnan(annotations.spacing), pixel_spacing, annotations.spacing))
 
 
 def _check_batch(batch_size, n_train):

@@ -12,12 +12,13 @@ from PIL import GifImagePlugin, Image, ImageDraw, ImageFont
 
 from .files import atomic
 
-__all__ = ['BLUE', 'RED', 'draw_landmarks', 'draw_masks', 'contact_sheet', 'write_png', 'write_gif']
+__all__ = ['BLUE', 'RED', 'draw_landmarks', 'draw_markers', 'draw_masks', 'contact_sheet', 'write_png', 'write_gif']
 
 BLUE, RED = (45, 125, 255), (255, 50, 50)
 YELLOW, WHITE, BLACK = (255, 215, 0), (255, 255, 255), (0, 0, 0)
 
 SIDE = 768            # longer side that small pictures are enlarged to
+LARGE = 1280          # longer side that large pictures are shrunk to: markers keep their size in px
 TILE = 512            # longer side of a mask tile, at most
 SHEET = 1800          # widest grid of tiles
 GIF_SIDE = 640        # longer side of a GIF, at most
@@ -28,22 +29,32 @@ NAME = 240            # widest name in the panel
 SHIFT = 4             # bits after the binary point of cv2's coordinates
 
 
-def draw_landmarks(image, true, pred, names, unit='network px'):
+def draw_landmarks(image, true, pred, names, heading='errors in network px', notes=None):
     """Draw true points as blue rings and predicted ones as red dots, with a key of names and errors beside the picture.
 
     `image` is uint8 (H, W) or (H, W, 3) RGB; `true` and `pred` are (N, 2) float px of `image`, (0, 0) the centre of its
-    top-left pixel, NaN where there is no point. Returns RGB uint8: the picture, enlarged to about 768 px where it is
-    smaller, and the panel on its right, whose width depends only on `names`. Errors are in px of
-    `image`, which the panel calls `unit`: network px or original px.
+    top-left pixel, NaN where there is no point. `notes`, a text a landmark, takes the place of the errors, which are in
+    px of `image`; `heading` tells in the key what is shown. Returns RGB uint8: the picture of `draw_markers` and the
+    panel on its right, whose width depends only on `names` and `notes`.
     """
     true, pred = np.asarray(true, float), np.asarray(pred, float)
-    picture = _enlarge(_rgb(image))
+    if notes is None: notes = [_error(*pair) for pair in zip(true, pred, strict=True)]
+    marks = {'truth': _ring, 'prediction': _dot} if np.isfinite(true).all(1).any() else {'prediction': _dot}
+    picture = draw_markers(image, true, pred)
+    return np.hstack([picture, _panel(len(picture), names, notes, marks, heading)])
+
+
+def draw_markers(image, true, pred, largest=LARGE):
+    """Draw points as `draw_landmarks` does, without the panel: for a sheet, whose tiles would make it unreadable.
+
+    Returns RGB uint8, enlarged to about 768 px on the longer side where `image` is smaller, and shrunk to `largest`
+    where it is larger.
+    """
+    picture = _rgb(_show_size(image, largest))
     ratio = np.divide(picture.shape[1::-1], image.shape[1::-1])
-    true_spots, pred_spots = ((points + 0.5) * ratio - 0.5 for points in (true, pred))
-    _draw_pairs(picture, true_spots, pred_spots)
-    picture = _draw_numbers(picture, true_spots, pred_spots)
-    errors = [_error(*pair) for pair in zip(true, pred, strict=True)]
-    return np.hstack([picture, _panel(len(picture), names, errors, unit)])
+    true, pred = ((np.asarray(points, float) + 0.5) * ratio - 0.5 for points in (true, pred))
+    _draw_pairs(picture, true, pred)
+    return _draw_numbers(picture, true, pred)
 
 
 def draw_masks(image, masks, names, color):
@@ -77,7 +88,8 @@ def contact_sheet(pictures, captions, columns):
 
 def write_png(path, picture):
     "Write RGB uint8 `picture` to `path`, whole or not at all."
-    with atomic(path) as temporary: iio.imwrite(temporary, picture, extension='.png')
+    # Level 1 takes a quarter of the time of level 6, and files are as small: radiographs are noisy.
+    with atomic(path) as temporary: iio.imwrite(temporary, picture, extension='.png', compress_level=1)
 
 
 def write_gif(path, frame_paths, seconds):
@@ -123,11 +135,11 @@ def _resize(picture, size):
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
-def _enlarge(picture):
-    "Return a copy of `picture`, 1, 1.5, 2, 2.5... times as large, whose longer side is about `SIDE` or was larger."
+def _show_size(picture, largest):
+    "Return a copy of `picture`, 1, 1.5, 2... times as large for a longer side of about `SIDE`, but at most `largest`."
     height, width = picture.shape[:2]
-    scale = max(2, round(2 * SIDE / max(height, width))) / 2
-    return picture.copy() if scale == 1 else _resize(picture, (round(width * scale), round(height * scale)))
+    scale = min(max(2, round(2 * SIDE / max(height, width))) / 2, largest / max(height, width))
+    return picture.copy() if scale == 1 else _resize(picture, [max(1, round(side * scale)) for side in (width, height)])
 
 
 def _resize_mask(mask, size):
@@ -261,18 +273,17 @@ def _error(true, pred):
     return f'{np.linalg.norm(true - pred):.1f} px'
 
 
-def _panel(height, names, errors, unit):
-    "Return the key of the colours, and number, name and error of each landmark in as many columns as `height` needs."
-    key = ['truth', 'prediction', f'errors in {unit}']
-    names = [_shorten(name, NAME) for name in names]
+def _panel(height, names, notes, marks, heading):
+    "Return the key of `marks`, and number, name and note of each landmark in as many columns as `height` needs."
+    key = [*marks, heading]
+    names, notes = ([_shorten(text, NAME) for text in texts] for texts in (names, notes))
     rows = max(1, height // ROW - len(key) - 1)
-    number, name = _length(str(len(names))), max(map(_length, names))
-    column = max(number + name + _length('no true point') + 5 * GAP, max(map(_length, key)) + 6 * GAP)
+    number, name, note = (max(map(_length, texts)) for texts in ([str(len(names))], names, [*notes, 'no true point']))
+    column = max(number + name + note + 5 * GAP, max(map(_length, key)) + 6 * GAP)
     panel = _blank(column * math.ceil(len(names) / rows), height)
+    for k, mark in enumerate(marks.values()): mark(panel, (GAP * 2, (k + 0.75) * ROW))
     texts = [((GAP * 4, (k + 0.75) * ROW), 'lm', text) for k, text in enumerate(key)]
-    _ring(panel, (GAP * 2, 0.75 * ROW))
-    _dot(panel, (GAP * 2, 1.75 * ROW))
-    for k, cells in enumerate(zip(names, errors, strict=True)):
+    for k, cells in enumerate(zip(names, notes, strict=True)):
         left, y = GAP + k // rows * column, (k % rows + len(key) + 1) * ROW
         texts += [((left + number, y), 'rm', str(k + 1)), ((left + number + GAP, y), 'lm', cells[0]),
                   ((left + column - 3 * GAP, y), 'rm', cells[1])]

@@ -1,4 +1,4 @@
-"The one exception for mistakes a user can mend: bad arguments, bad annotations, missing or broken files."
+"The exceptions that end a command with one line: mistakes a user can mend, and images that could not be read."
 
 
 class UsageError(Exception):
@@ -6,3 +6,7 @@ class UsageError(Exception):
 
     The command line prints it to stderr without a traceback and exits with code 2.
     """
+
+
+class Incomplete(OSError):
+    "Some images could not be read; all others were dealt with, and what came of them is written."

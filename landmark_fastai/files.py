@@ -4,6 +4,8 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+from .errors import UsageError
+
 
 @contextmanager
 def atomic(path):
@@ -26,3 +28,10 @@ def atomic(path):
 def write_text(path, text):
     "Write `text` as UTF-8 to `path`, whole or not at all."
     with atomic(path) as temporary: temporary.write_text(text, encoding='utf-8')
+
+
+def check_writable(folder):
+    "Raise UsageError unless `folder`, or the nearest folder above it that exists, can be written to."
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if there.is_dir() and os.access(there, os.W_OK): return
+    raise UsageError(f'{there} is no folder that can be written to; pass another --output_dir')

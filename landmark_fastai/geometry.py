@@ -14,6 +14,7 @@ width, height, left, top (original px), scale (network px per original px), mm p
 import torch
 
 REFERENCE_SIZE, REFERENCE_EPOCHS = 512, 350  # what the erosion arguments of `auto_radius` are understood at
+NEAR = 0.04  # of the square's side: how far from a point probability counts for its `confidence`
 
 
 # --- pixel rule
@@ -123,6 +124,25 @@ def decode(logits, frame=None, method='centroid'):
     points, frame = DECODERS[method](logits, content(frame, size)), frame[:, None]
     first = torch.zeros_like(frame[..., :2])
     return points.clamp(to_network(first, frame), to_network(frame[..., :2] - 1, frame))
+
+
+def is_present(logits, frame):
+    "Which landmarks (B, N) are on the image: the largest sigmoid of `logits` (B, N, S, S) on it is at least 0.5."
+    return logits.masked_fill(~content(frame, logits.shape[-1]), -torch.inf).amax((2, 3)) >= 0
+
+
+def confidence(logits, points, frame):
+    """Share (B, N) of each channel's softmax within 4 % of the square's side of `points` (B, N, 2; network px).
+
+    The softmax is over the pixels of the image, not of its padding. Near 1: the network sees one place for the
+    landmark; near 0: it wavers between many. It ranks the landmarks of a model, and is no probability of being right.
+    """
+    logits, size = logits.float(), logits.shape[-1]
+    mass = logits.where(content(frame, size), -torch.inf).flatten(2).softmax(-1).view_as(logits)
+    grid = torch.arange(size, device=logits.device)
+    dx, dy = ((grid - points[..., axis, None]).abs() for axis in (0, 1))
+    near = dx[..., None, :].square() + dy[..., :, None].square() <= (NEAR * size) ** 2
+    return (mass * near).sum((2, 3))
 
 
 # --- distances

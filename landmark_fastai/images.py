@@ -2,15 +2,17 @@
 
 import struct
 import warnings
+from os.path import isdir  # unlike Path's, it never raises
+from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from .dicom import DICOM_SUFFIXES, IMAGE_SUFFIXES, dicom_header, is_dicom, read_dicom
 from .errors import UsageError
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')
-
+_KINDS = ', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES + DICOM_SUFFIXES)
 _ORIENTATION, _WIDTH, _HEIGHT = 0x112, 0x100, 0x101  # tags of EXIF and TIFF
 _QUARTER_TURNS = (5, 6, 7, 8)
 _said_colour = False
@@ -19,10 +21,11 @@ _said_colour = False
 def read_image(path, color=False):
     """Read the image at `path` as uint8, (H, W) grey or (H, W, 3) RGB with `color`; EXIF rotation is applied.
 
-    Deeper than 8 bits: the 0.5 to 99.5 percentile of the image becomes 0 to 255. A colour picture met without `color`
-    is converted, with one warning a process. Raises `UsageError` if the file is missing, broken or cut off.
+    A DICOM file is shown as it says. Deeper than 8 bits without a window: the 0.5 to 99.5 percentile of the image
+    becomes 0 to 255. A colour picture met without `color` is converted, with one warning a process. Raises `UsageError`
+    if the file is missing, broken or cut off.
     """
-    image = _decode(path)
+    image = _decode_dicom(path) if is_dicom(path) else _decode(path)
     if image.dtype != np.uint8: image = image.astype(np.float32)  # int16 and int32 cannot become grey in OpenCV
     image = _rgb(image) if color else _grey(image, path)
     return image if image.dtype == np.uint8 else _window(image)
@@ -33,7 +36,28 @@ def image_size(path):
 
     Sizes are (width, height). Reads the header only. Raises `UsageError` if it cannot be read.
     """
+    if is_dicom(path):
+        size, _, _ = dicom_header(path)
+        return size, size, 1
     with _opened(path) as file: return _sizes(file, path)
+
+
+def image_spacing(path):
+    "((mm per pixel in x, in y), where that is from) of the image at `path`; NaN and '' unless a DICOM header tells it."
+    return dicom_header(path)[1:] if is_dicom(path) else ((np.nan, np.nan), '')
+
+
+def find_images(folder):
+    """Sorted POSIX paths below `folder` of the images in it and its sub-folders, by suffix or, for DICOM, by content.
+
+    Hidden files and folders, whose names start with a dot, are skipped. Raises `UsageError` if there is none.
+    """
+    if not isdir(folder): raise UsageError(f'{folder}: no such folder, expected one with images')
+    names = [path.relative_to(folder) for path in Path(folder).rglob('*') if path.is_file()]
+    names = [name for name in names if not any(part.startswith('.') for part in name.parts)]
+    images = [name for name in names if name.suffix.lower() in IMAGE_SUFFIXES or is_dicom(Path(folder, name))]
+    if not images: raise UsageError(f'{folder}: no image among the {len(names)} files in it, expected {_KINDS}')
+    return sorted(name.as_posix() for name in images)
 
 
 def square_padding(width, height):
@@ -70,6 +94,12 @@ def _decode(path):
     return image
 
 
+def _decode_dicom(path):
+    "The pixels of the DICOM file, uint8 BGR or grey, or float32 grey."
+    image = read_dicom(path)
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+
+
 def _opened(path):
     "The image file at `path` with its header read by Pillow."
     try: return Image.open(path)
@@ -90,7 +120,7 @@ def _check_complete(file, path):
 
 def _broken(path):
     return UsageError(f'{path}: cannot be read as an image (cut off, damaged, too large or of another kind), '
-                      f'expected {", ".join(s[1:] for s in IMAGE_SUFFIXES)}; copy or export it again')
+                      f'expected {_KINDS}; copy or export it again')
 
 
 # the header

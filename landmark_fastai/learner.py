@@ -111,13 +111,17 @@ def _load_encoder(encoder, path):
     try: state = load_file(path) if Path(path).suffix == '.safetensors' else load(path)
     except Exception as e: raise UsageError(f'{path} cannot be read as a state dict: {str(e).splitlines()[0]}') from e
     if not isinstance(state, dict): raise UsageError(f'{path} holds a {type(state).__name__}, expected a state dict')
-    state = {key.removeprefix('encoder.'): value for key, value in state.items()}
-    own = encoder.state_dict()
-    bad = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
+    load_weights(encoder, {key.removeprefix('encoder.'): value for key, value in state.items()}, path, 'the encoder')
+
+
+def load_weights(module, state, path, what):
+    "Load `state`, read from `path`, into `module`, which messages call `what`; more tensors than it has are fine."
+    own = module.state_dict()
+    bad = [key for key, value in own.items() if getattr(state.get(key), 'shape', None) != value.shape]
     if bad:
-        raise UsageError(f'{path} does not fit the encoder: {len(bad)} of {len(own)} tensors are missing or of another '
+        raise UsageError(f'{path} does not fit {what}: {len(bad)} of {len(own)} tensors are missing or of another '
                          f'shape, the first is {bad[0]}; is it for another encoder_name?')
-    encoder.load_state_dict({key: state[key] for key in own})
+    module.load_state_dict({key: state[key] for key in own})
 
 
 def encoder_stats(encoder_name):
@@ -180,7 +184,7 @@ def landmark_learner(
     learner sets the normalisation and the radius of `dls`: give a second learner DataLoaders of its own. Raises
     UsageError for unknown names and for weights that cannot be had.
     """
-    if decoder not in DECODERS: raise UsageError(f'decode {decoder!r} is unknown; choose one of {", ".join(DECODERS)}')
+    check_decoder(decoder)
     annotations, used = dls.annotations, dls.split != 'test'
     erosion = ErosionSchedule(erosion_schedule, dilation_iters, erosion_freq, erosion_iters, total_epochs)
     loss_func = loss if isinstance(loss, LandmarkLoss) else LandmarkLoss(loss)
@@ -194,6 +198,11 @@ def landmark_learner(
     _set_normalize(dls, *(normalize or encoder_stats(encoder_name)))
     return LandmarkLearner(dls, model, loss_func=loss_func, metrics=metrics, opt_func=opt_func, lr=lr, wd=wd,
                            splitter=splitter, cbs=[erosion, *L(cbs)], **kwargs)
+
+
+def check_decoder(name):
+    "Raise UsageError unless `name` is one of `DECODERS`."
+    if name not in DECODERS: raise UsageError(f'decode {name!r} is unknown; choose one of {", ".join(DECODERS)}')
 
 
 def _set_normalize(dls, mean, std):

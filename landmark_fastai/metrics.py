@@ -6,7 +6,7 @@ import torch
 from fastai.learner import Metric, ValueMetric
 
 from .annotations import UNLABELLED, VISIBLE
-from .geometry import content, decode, radial_errors
+from .geometry import decode, is_present, radial_errors
 
 
 class PerLandmark(Metric):
@@ -61,8 +61,7 @@ class PresenceAccuracy(PerLandmark):
 
     def accumulate(self, learn):
         mask, points, state, frame, radius = learn.yb
-        logits = learn.pred.masked_fill(~content(frame, learn.pred.shape[-1]), -torch.inf)
-        right = (logits.amax((2, 3)) >= 0) == (state == VISIBLE)
+        right = is_present(learn.pred, frame) == (state == VISIBLE)
         self.keep(right=torch.where(state == UNLABELLED, torch.nan, right.float()))
 
     @property

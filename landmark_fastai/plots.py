@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from .files import atomic
 
-__all__ = ['plot_history', 'plot_lr_find']
+__all__ = ['plot_history', 'plot_lr_find', 'new_figure', 'save_figure', 'say_empty', 'add_legend', 'shorten']
 
 UNITS = {'px': 'original px', 'mm': 'mm'}
 STYLES = ['-', '--', ':', '-.', (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3))]  # x 10 colours: 70 landmarks
@@ -28,7 +28,7 @@ def plot_history(history, names, folder):
     smallest mean_error_px) and where the radius changes.
     """
     history, folder = history.replace([np.inf, -np.inf], np.nan), Path(folder)
-    labels = [f'{k} {_shorten(name)}' for k, name in enumerate(names, 1)]
+    labels = [f'{k} {shorten(name)}' for k, name in enumerate(names, 1)]
     units = {unit: f'error, {full}' for unit, full in UNITS.items() if f'mean_error_{unit}' in history}
     losses = {'loss': {'training': 'train_loss', 'validation': 'val_loss'}}
     mean = {axis: {'mean': f'mean_error_{unit}'} for unit, axis in units.items()}
@@ -50,7 +50,7 @@ def plot_lr_find(lrs, losses, suggestion, path):
     measured = np.isfinite(losses)
     lrs, losses = lrs[measured], losses[measured]
     smooth = _smooth(losses)
-    figure = _figure(8, 5)
+    figure = new_figure(8, 5)
     ax = figure.subplots()
     ax.plot(lrs, losses, color='C0', alpha=0.35, linewidth=1, label='measured')
     ax.plot(lrs, smooth, color='C0', linewidth=2, label='smoothed')
@@ -58,15 +58,15 @@ def plot_lr_find(lrs, losses, suggestion, path):
             label=f'suggestion {suggestion:.2g}')
     ax.set(xscale='log', xlabel='learning rate', ylabel='training loss', title='Learning rate search')
     ax.grid(alpha=0.3)
-    _legend(figure, ax, rows=LEGEND_ROWS)
-    _save(figure, path)
+    add_legend(figure, ax, rows=LEGEND_ROWS)
+    save_figure(figure, path)
 
 
 def _plot(path, title, history, panels, log=False, top=None):
     "Write a figure with a panel for each axis label of `panels`, its curves given as {legend label: column}."
     curves = next(iter(panels.values()))
     rows = LEGEND_ROWS * len(panels)
-    figure = _figure(8 + 2.9 * np.ceil(len(curves) / rows), 1 + 4.2 * len(panels))
+    figure = new_figure(8 + 2.9 * np.ceil(len(curves) / rows), 1 + 4.2 * len(panels))
     axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for ax, (ylabel, curves) in zip(axes, panels.items(), strict=True):
         _draw_curves(ax, history, curves)
@@ -79,20 +79,25 @@ def _plot(path, title, history, panels, log=False, top=None):
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[-1].set_xlim(history.epoch.min() - 0.5, history.epoch.max() + 0.5)
     axes[0].set_title(title)
-    _legend(figure, axes[0], rows)
-    _save(figure, path)
+    add_legend(figure, axes[0], rows)
+    save_figure(figure, path)
 
 
-def _figure(width, height):
+def new_figure(width, height):
     "Return an empty figure of `width` x `height` hundred px."
     figure = Figure(figsize=(width, height), dpi=100, layout='constrained')
     FigureCanvasAgg(figure)
     return figure
 
 
-def _save(figure, path):
+def save_figure(figure, path):
     "Write `figure` to `path`, whole or not at all."
     with atomic(path) as temporary: figure.savefig(temporary)
+
+
+def say_empty(ax):
+    "Write in the middle of `ax` that there is nothing to draw."
+    ax.text(0.5, 0.5, 'no values', transform=ax.transAxes, ha='center', color='grey', backgroundcolor='white')
 
 
 def _draw_curves(ax, history, curves):
@@ -103,8 +108,7 @@ def _draw_curves(ax, history, curves):
         color, style = next(colors), STYLES[k // 10 % len(STYLES)]
         ax.plot(history.epoch, values, label=label, color=color, linestyle=style)
         ax.plot(history.epoch, values.where(_alone(values)), 'o', color=color, markersize=4)
-    if not history[list(curves.values())].notna().to_numpy().any():
-        ax.text(0.5, 0.5, 'no values', transform=ax.transAxes, ha='center', color='grey')
+    if not history[list(curves.values())].notna().to_numpy().any(): say_empty(ax)
 
 
 def _alone(values):
@@ -157,7 +161,7 @@ def _spread(epochs, gap):
     return kept
 
 
-def _legend(figure, ax, rows):
+def add_legend(figure, ax, rows):
     "Put the legend of `ax` beside the panels, never over a curve."
     handles, labels = ax.get_legend_handles_labels()
     legend = figure.legend(handles, labels, loc='outside right upper', ncols=-(-len(labels) // rows), fontsize=9,
@@ -172,7 +176,7 @@ def _smooth(losses):
     return weights @ losses / weights.sum(1)
 
 
-def _shorten(name):
+def shorten(name, length=NAME):
     "Return `name` on one line, without its middle where it is long: landmark names differ at their ends."
     name = ' '.join(name.split())
-    return name if len(name) <= NAME else f'{name[:NAME // 2]}…{name[-NAME // 2 + 1:]}'
+    return name if len(name) <= length else f'{name[:length // 2]}…{name[-length // 2 + 1:]}'

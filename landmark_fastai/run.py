@@ -1,46 +1,35 @@
 "Runs: wire the parts, own the output folder. What the command line does, a notebook can call here."
 
-import json
-import os
-import platform
 import shutil
-import subprocess
 from itertools import count
 from pathlib import Path
 
-import cv2
-import fastai
 import numpy as np
-import pandas as pd
-import segmentation_models_pytorch as smp
 import torch
 from fastai.torch_core import set_seed
 from fastcore.meta import use_kwargs_dict
 
-from . import __version__
 from .annotations import VISIBLE, read_annotations
 from .callbacks import Console, History, Pictures, SaveWeights, in_words
 from .check import check_images
-from .checkpoint import load
+from .checkpoint import load as load_weights
+from .config import ARGUMENTS, dls_arguments, is_run, learner_arguments, make_config, run_folder, write_config
 from .data import landmark_dls, make_films
 from .draw import contact_sheet, draw_landmarks, write_png
 from .errors import UsageError
-from .files import write_text
+from .evaluation import evaluate, evaluate_validation
+from .files import check_writable
 from .geometry import to_network, to_original
 from .images import read_image
-from .learner import IMAGENET_STATS, LITE0, OPTIMIZERS, encoder_stats, landmark_learner
+from .inference import predict
+from .learner import LITE0, landmark_learner
 from .plots import plot_lr_find
-from .recipes import RECIPES, fill
+from .predictor import load
 from .sample import write_sample
 
-SCHEDULES = ('constant', 'one_cycle', 'fine_tune')
+__all__ = ['train', 'find_lr', 'predict', 'evaluate', 'sample', 'demo']  # the commands
+
 DEMO = dict(image_resize=128, epochs=30, encoder_name=LITE0)
-TRAIN_DEFAULTS = dict(
-    train_image_dir='./data/train_images', label_dir='./data/labels', train_csv_file='train_annotation.csv',
-    n_landmarks=None, seed=42, gif=False, experiment_name='baseline', output_dir='runs', recipe='default', arch='unet',
-    freeze_epochs=1, flip_pairs=None, val_fraction=0.2, pixel_spacing=None, invisible_landmarks=False, num_workers=0,
-    device='auto', visualize_every=10, overwrite=False)
-ARGUMENTS = TRAIN_DEFAULTS | dict.fromkeys(RECIPES['default'])  # None: the recipe's value
 
 
 # --- commands
@@ -56,12 +45,13 @@ def train(**kwargs):
     check_folder(run_folder(config), config['overwrite'])
     learn = make_learner(config)
     folder = make_folder(run_folder(config))
-    write_config(folder, config, learn)
+    known = write_config(folder, config, learn)
     history, cbs = make_callbacks(folder, config, learn)
     announce(config, learn)
     fit(learn, config, cbs)
-    if history.best is not None: learn.model.load_state_dict(load(folder / 'weight' / 'best.pth'))
+    if history.best is not None: learn.model.load_state_dict(load_weights(folder / 'weight' / 'best.pth'))
     report(folder, history, learn.dls.valid_ds.items)
+    evaluate_validation(folder, known, learn)
     return learn
 
 
@@ -135,73 +125,25 @@ def as_tensors(film):
 
 def sheet(films, points, names):
     "A contact sheet of `films` with true and predicted landmarks, on the images as they are."
-    pictures = [draw_landmarks(read_image(film.path), film.points, p, names, 'original px')
+    pictures = [draw_landmarks(read_image(film.path), film.points, p, names, 'errors in original px')
                 for film, p in zip(films, points, strict=True)]
     return contact_sheet(pictures, [film.name for film in films], columns=2)
 
 
 # --- steps of a training
 
-def make_config(flags):
-    "All arguments of a run: defaults, recipe and `flags`, checked. Raises UsageError."
-    config = fill(flags.get('recipe', 'default'), TRAIN_DEFAULTS | flags)
-    unknown = flags.keys() - ARGUMENTS.keys()
-    if unknown: raise UsageError(f'unknown argument {", ".join(sorted(unknown))}; expected those of train')
-    for names, least in (('epochs visualize_every freeze_epochs', 1), ('seed weight_decay num_workers', 0)):
-        for name in names.split():
-            if config[name] < least: raise UsageError(f'{name} is {config[name]}; expected at least {least}')
-    if not config['lr'] > 0: raise UsageError(f"lr is {config['lr']}; expected a positive number")
-    if config['schedule'] not in SCHEDULES:
-        raise UsageError(f"schedule {config['schedule']!r} is unknown; choose one of {', '.join(SCHEDULES)}")
-    name = config['experiment_name']
-    if name in ('', '.', '..') or Path(name).name != name:
-        raise UsageError(f'experiment_name is {name!r}; expected the name of a folder, no path')
-    return config
-
-
-def run_folder(config):
-    "The folder that a run of `config` writes."
-    return Path(config['output_dir'], config['experiment_name'])
-
-
 def make_learner(config):
     "The learner of a run, its data checked and in memory; equal seeds make equal learners."
     set_seed(config['seed'], reproducible=True)
-    dls = landmark_dls(
-        Path(config['label_dir'], config['train_csv_file']), config['train_image_dir'],
-        device=None if config['device'] == 'auto' else config['device'], flip_pairs=parse_pairs(config['flip_pairs']),
-        **pick(config, 'n_landmarks image_resize batch_size val_fraction seed augment pixel_spacing '
-                       'invisible_landmarks color drop_last num_workers'))
-    return landmark_learner(
-        dls, decoder=config['decode'], normalize=stats(config), opt_func=OPTIMIZERS[config['optimizer']],
-        lr=config['lr'], wd=config['weight_decay'], total_epochs=config['epochs'], path=run_folder(config),
-        **pick(config, 'arch encoder_name encoder_weights loss erosion_schedule dilation_iters erosion_freq '
-                       'erosion_iters'))
-
-
-def stats(config):
-    "Mean and standard deviation per channel that images are normalised with."
-    return IMAGENET_STATS if config['normalization'] == 'imagenet' else encoder_stats(config['encoder_name'])
-
-
-def parse_pairs(text):
-    "The pairs of names in 'left_a:right_a,left_b:right_b'. Raises UsageError."
-    pairs = [tuple(name.strip() for name in pair.split(':')) for pair in (text or '').split(',') if pair]
-    for pair in pairs:
-        if len(pair) != 2: raise UsageError(f"flip_pairs has {':'.join(pair)!r}; expected left:right,left:right")
-    return pairs
-
-
-def pick(config, names):
-    "The entries of `config` called `names`, a string."
-    return {name: config[name] for name in names.split()}
+    dls = landmark_dls(**dls_arguments(config))
+    fixed = learner_arguments(config) | dict(total_epochs=config['epochs'], path=run_folder(config))
+    if config['from_run']: return load(config['from_run'], device=dls.device).learner(dls, **fixed)
+    return landmark_learner(dls, **fixed)
 
 
 def check_folder(folder, overwrite):
     "Raise UsageError unless `folder` can be made; an earlier run there, and nothing but a run, may be overwritten."
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise UsageError(f'{there} is no folder that can be written to; pass another --output_dir')
+    check_writable(folder)
     if not folder.exists(): return
     if not overwrite:
         raise UsageError(f'{folder} exists; pass --overwrite to replace it, or another --experiment_name')
@@ -209,47 +151,11 @@ def check_folder(folder, overwrite):
         raise UsageError(f'{folder} is no run folder (no config.json of landmark_fastai): remove it yourself')
 
 
-def is_run(folder):
-    "Whether a training has written `folder`."
-    try: return 'landmark_fastai' in json.loads((folder / 'config.json').read_text(encoding='utf-8'))['versions']
-    except (OSError, ValueError, KeyError, TypeError): return False
-
-
 def make_folder(folder):
     "Make the run folder, removing an earlier run there."
     if folder.exists(): shutil.rmtree(folder)
     folder.mkdir(parents=True)
     return folder
-
-
-def write_config(folder, config, learn):
-    "Write `config.json` and `split.csv`."
-    annotations = learn.dls.annotations
-    known = {name: str(value) if isinstance(value, Path) else value for name, value in config.items()}
-    mean, std = stats(config)
-    spacing = annotations.spacing[np.isfinite(annotations.spacing).all(1)]
-    known |= {'landmarks': annotations.names, 'mean': mean, 'std': std, 'device_used': str(learn.dls.device),
-              'median_pixel_spacing': np.median(spacing, 0).tolist() if len(spacing) else None,
-              'versions': versions(), 'git_commit': git_commit()}
-    write_text(folder / 'config.json', json.dumps(known, indent=2, ensure_ascii=False) + '\n')
-    split = pd.DataFrame({'image_name': annotations.image_names, 'split': learn.dls.split})
-    write_text(folder / 'split.csv', split.to_csv(index=False))
-
-
-def versions():
-    "Versions of what the result depends on."
-    modules = {'fastai': fastai, 'torch': torch, 'segmentation_models_pytorch': smp, 'opencv': cv2, 'numpy': np}
-    return {'landmark_fastai': __version__, 'python': platform.python_version()} | {
-        name: module.__version__ for name, module in modules.items()}
-
-
-def git_commit():
-    "The commit of the code that runs, if it lies in a git checkout of its own; else None."
-    root = Path(__file__).resolve().parent.parent
-    command = ['git', '-C', str(root), 'rev-parse', '--show-toplevel', 'HEAD']
-    try: toplevel, commit = subprocess.run(command, capture_output=True, text=True).stdout.split('\n')[:2]
-    except (OSError, ValueError): return None  # no git here, or no commit
-    return commit if Path(toplevel) == root else None
 
 
 def n_epochs(config):

@@ -6,12 +6,16 @@ import cv2
 import matplotlib
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 import torch
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 matplotlib.use('Agg')
 torch.set_num_threads(1)  # models this small gain nothing from more, and a busy machine stays usable
 warnings.filterwarnings('ignore', category=FutureWarning)  # of libraries about each other
+
+TINY = ['--image_resize', '64', '--batch_size', '4', '--encoder_name', 'resnet18', '--encoder_weights', 'none']
 
 
 def dot_image(width, height, points, rng):
@@ -49,6 +53,26 @@ def write_unlabelled_validation(folder):
     return csv_file, images
 
 
+def write_dicom(path, pixels, **tags):
+    """Write `pixels`, uint8, uint16 or int16 (H, W) or uint8 or uint16 (H, W, 3), as a DICOM file; returns `path`.
+
+    `tags` are set as attributes of the data set, last; None leaves one out. Explicit VR Little Endian.
+    """
+    grey, bits = pixels.ndim == 2, 8 * pixels.itemsize
+    ds = pydicom.Dataset()
+    ds.file_meta = pydicom.dataset.FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    defaults = dict(
+        SOPClassUID=SecondaryCaptureImageStorage, SOPInstanceUID='1.2.3', Rows=pixels.shape[0],
+        Columns=pixels.shape[1], SamplesPerPixel=1 if grey else 3, PlanarConfiguration=None if grey else 0,
+        PhotometricInterpretation='MONOCHROME2' if grey else 'RGB', BitsAllocated=bits, BitsStored=bits,
+        HighBit=bits - 1, PixelRepresentation=int(pixels.dtype.kind == 'i'), PixelData=pixels.tobytes())
+    for keyword, value in (defaults | tags).items():
+        if value is not None: setattr(ds, keyword, value)
+    pydicom.dcmwrite(path, ds, enforce_file_format=True)
+    return path
+
+
 @pytest.fixture(scope='session')
 def dots(tmp_path_factory):
     "Ten images with two landmarks: (csv file, image folder). Not to be changed."
@@ -74,3 +98,18 @@ def make_learner(make_dls, tmp_path):
         learn.logger = lambda row: None
         return learn
     return make
+
+
+@pytest.fixture(scope='session')
+def finished(tmp_path_factory):
+    """A finished run of two epochs of dots, with GIFs and a pixel spacing of 0.5 mm: its folder. Not to be changed.
+
+    The images are in `images` two folders above, the CSV beside them.
+    """
+    import cli
+    folder = tmp_path_factory.mktemp('finished')
+    csv_file, images = write_dots(folder, pixel_spacing=[0.5] * 10)
+    assert cli.main(['train', '--train_image_dir', str(images), '--label_dir', str(folder), '--train_csv_file',
+                     csv_file.name, '--output_dir', str(folder / 'runs'), *TINY, '--epochs', '2', '--gif',
+                     '--n_landmarks', '2']) == 0
+    return folder / 'runs' / 'baseline'

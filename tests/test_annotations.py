@@ -6,7 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from landmark_fastai.annotations import ABSENT, UNLABELLED, VISIBLE, read_annotations, split_rows, write_annotations
+from landmark_fastai.annotations import (
+    ABSENT,
+    UNLABELLED,
+    VISIBLE,
+    fill_spacing,
+    read_annotations,
+    split_rows,
+    write_annotations,
+)
 from landmark_fastai.errors import UsageError
 
 FIXED = 'image_name,image_width,image_height,n_landmarks'
@@ -97,6 +105,23 @@ def test_unknown_columns_draw_a_warning_with_their_names(csv_file):
 def test_one_spacing_holds_for_both_axes_and_blank_is_unknown(csv_file):
     got = read_annotations(csv_file(f'{HEADER},pixel_spacing', GOOD + ',0.143', 'b.png,100,200,2,1,2,3,4,'))
     np.testing.assert_array_equal(got.spacing, [[.143, .143], [np.nan, np.nan]])
+    assert got.spacing_source.tolist() == ['CSV', '']
+
+
+def test_the_source_of_a_spacing_is_the_csv_unless_it_says_otherwise(csv_file):
+    path = csv_file(f'{HEADER},pixel_spacing,image_spacing_source', GOOD + ',.1,DICOM PixelSpacing',
+                    'b.png,100,200,2,1,2,3,4,.1,', 'c.png,100,200,2,1,2,3,4,,DICOM PixelSpacing')
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert read_annotations(path).spacing_source.tolist() == ['DICOM PixelSpacing', 'CSV', '']
+
+
+def test_a_landmark_may_end_in_confidence(csv_file):
+    header = f'{FIXED},hip_x,hip_y,hip_confidence_x,hip_confidence_y,hip_confidence,hip_confidence_confidence'
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        got = read_annotations(csv_file(header, 'a.png,100,200,2,1,2,3,4,0.5,0.25'))
+    assert got.names == ['hip', 'hip_confidence'] and got.points[0].tolist() == [[1, 2], [3, 4]]
 
 
 @pytest.mark.parametrize('width, xy, state', [
@@ -224,12 +249,14 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path):
 def assert_same(a, b):
     "All fields equal to the last bit, but for the file and its line numbers."
     for field in ('names', 'image_names', 'patient_id', 'split'): assert getattr(a, field) == getattr(b, field), field
-    for field in ('sizes', 'points', 'state', 'spacing'):
+    for field in ('sizes', 'points', 'state', 'spacing', 'spacing_source'):
         np.testing.assert_array_equal(getattr(a, field), getattr(b, field), strict=True)
 
 
 @pytest.mark.parametrize('columns, first, second', [
     ('', '', ''), ('pixel_spacing', '0.1', ''), ('pixel_spacing_x,pixel_spacing_y', '0.1,0.3', ','),
+    ('pixel_spacing,image_spacing_source', '0.1,DICOM PixelSpacing', ','),
+    ('pixel_spacing,image_spacing_source', '0.1,--pixel_spacing', '0.2,CSV'),
     ('patient_id,split', '"a, ""b""",train', 'NA,test')])
 def test_what_is_written_reads_the_same(csv_file, tmp_path, columns, first, second):
     join = ',' if columns else ''
@@ -250,6 +277,60 @@ def test_the_written_text(csv_file, tmp_path):
     assert (tmp_path / 'out.csv').read_text() == (
         f'{HEADER},pixel_spacing,patient_id\na.png,100,200,2,1,2.5,,,0.1,p\nb.png,9,9,2,-1,-1,0,8,,q\n')
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith('.')] == []
+
+
+def test_confidence_and_source_in_the_written_text(csv_file, tmp_path):
+    got = read_annotations(csv_file(f'{HEADER},pixel_spacing,split', GOOD + ',,train', 'b.png,9,9,2,,,-1,-1,.1,val'))
+    got = fill_spacing(got, (.2, .3), '--pixel_spacing')
+    write_annotations(tmp_path / 'out.csv', got, np.array([[0.12345, 1], [np.nan, 0]]))
+    assert (tmp_path / 'out.csv').read_text() == (
+        f'{HEADER},pixel_spacing_x,pixel_spacing_y,image_spacing_source,split,hip_confidence,knee_confidence\n'
+        'a.png,100,200,2,1,2,3.5,4.25,0.2,0.3,--pixel_spacing,train,0.123,1.000\n'
+        'b.png,9,9,2,,,-1,-1,0.1,0.1,CSV,val,,0.000\n')
+    assert_same(read_annotations(tmp_path / 'out.csv'), got)
+
+
+def test_no_images_are_written_as_the_header_alone(csv_file, tmp_path):
+    got = read_annotations(csv_file(HEADER, GOOD)).subset([])
+    write_annotations(tmp_path / 'out.csv', got, np.empty((0, 2)))
+    assert (tmp_path / 'out.csv').read_text() == f'{HEADER},hip_confidence,knee_confidence\n'
+
+
+# subsets and spacing
+
+@pytest.mark.parametrize('indices', [[2, 0], np.array([2, 0]), (2, 0)])
+def test_a_subset_keeps_everything_of_its_images(csv_file, indices):
+    rows = [f'{i}.png,10{i},200,2,{i},2,,,.{i + 1},p{i},{side}' for i, side in enumerate(('train', 'val', 'test'))]
+    got = read_annotations(csv_file(f'{HEADER},pixel_spacing,patient_id,split', *rows)).subset(list(indices))
+    assert len(got) == 2 and got.image_names == ['2.png', '0.png'] and got.rows == [4, 2]
+    assert got.sizes[:, 0].tolist() == [102, 100] and got.points[:, 0, 0].tolist() == [2, 0]
+    assert got.state.tolist() == [[VISIBLE, UNLABELLED]] * 2 and got.spacing[:, 1].tolist() == [.3, .1]
+    assert got.spacing_source.tolist() == ['CSV', 'CSV'] and got.where(0) == 'train.csv, row 4 (2.png)'
+    assert got.patient_id == ['p2', 'p0'] and got.split == ['test', 'train'] and got.names == ['hip', 'knee']
+
+
+def test_a_subset_by_mask(annotated):
+    got = annotated(3).subset(np.array([True, False, True]))
+    assert got.image_names == ['0.png', '2.png'] and got.patient_id is None and got.split is None
+
+
+@pytest.mark.parametrize('spacing, source, expected, sources', [
+    (.5, 'flag', [[.1, .2], [.5, .5], [.5, .5]], ['CSV', 'flag', 'flag']),
+    ((.5, .6), 'flag', [[.1, .2], [.5, .6], [.5, .6]], ['CSV', 'flag', 'flag']),
+    ([[7, 7], [.5, .6], [np.nan] * 2], ['a', 'b', ''], [[.1, .2], [.5, .6], [np.nan] * 2], ['CSV', 'b', ''])])
+def test_unknown_spacings_are_filled(csv_file, spacing, source, expected, sources):
+    got = read_annotations(csv_file(f'{HEADER},pixel_spacing_x,pixel_spacing_y', GOOD + ',.1,.2',
+                                    'b.png,9,9,2,1,2,3,4,,', 'c.png,9,9,2,1,2,3,4,,'))
+    filled = fill_spacing(got, spacing, source)
+    np.testing.assert_array_equal(filled.spacing, expected)
+    assert filled.spacing_source.tolist() == sources and filled.spacing_source.dtype == object
+    assert got.spacing_source.tolist() == ['CSV', '', '']
+
+
+@pytest.mark.parametrize('spacing', [0, -1, np.nan, np.inf, (1, 0)])
+def test_a_spacing_for_all_is_above_0(annotated, spacing):
+    with pytest.raises(UsageError) as caught: fill_spacing(annotated(2), spacing, '--pixel_spacing')
+    assert str(caught.value) == f'--pixel_spacing is {spacing}; expected millimetres per pixel, more than 0'
 
 
 # splitting

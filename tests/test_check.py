@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import write_dicom
 from PIL import Image, ImageOps
 
 from landmark_fastai.annotations import read_annotations
@@ -70,6 +71,18 @@ def test_points_stay_where_the_sizes_do_not_tell_a_turn(data, width, height, sto
     assert got.spacing.tolist() == [[.1, .2]]
 
 
+def test_spacings_that_the_csv_leaves_out_are_those_of_dicom(data):
+    annotations, folder = data('a.dcm,30,20,2,1,2,,,.1,.2', 'b.dcm,30,20,2,1,2,,,,', 'c.dcm,30,20,2,1,2,,,,',
+                               'd.dcm,30,20,2,1,2,,,,', 'e.png,20,30,2,1,2,,,,')
+    tags = dict(PixelSpacing=[.4, .3]), dict(PixelSpacing=[.4, .3]), dict(ImagerPixelSpacing=[.6, .5]), {}
+    for name, spacing in zip('abcd', tags, strict=True):
+        write_dicom(folder / f'{name}.dcm', np.zeros((20, 30), np.uint16), **spacing)
+    save(folder / 'e.png', 20, 30)
+    got, _ = check_images(annotations, folder)
+    np.testing.assert_array_equal(got.spacing, [[.1, .2], [.3, .4], [.5, .6], [np.nan] * 2, [np.nan] * 2])
+    assert got.spacing_source.tolist() == ['CSV', 'DICOM PixelSpacing', 'DICOM ImagerPixelSpacing (detector)', '', '']
+
+
 def refused(annotations, folder):
     with pytest.raises(UsageError) as caught: check_images(annotations, folder)
     assert '\n' not in str(caught.value)
@@ -134,3 +147,13 @@ def test_an_unreadable_image_is_told_with_its_row(data):
     (folder / 'a.png').write_text('not an image')
     message = refused(annotations, folder)
     assert message.startswith('train.csv, row 2 (a.png): ') and 'cannot be read as an image' in message
+
+
+@pytest.mark.parametrize('tags, says', [
+    (dict(NumberOfFrames=2), 'it has 2 frames'), (dict(PixelData=None), 'it has no pixels'),
+    ({}, 'the CSV says 30 x 20, the file is 20 x 30')])
+def test_a_dicom_file_that_is_not_the_image_is_told_with_its_row(data, tags, says):
+    annotations, folder = data('a.dcm,30,20,2,1,2,,,,')
+    write_dicom(folder / 'a.dcm', np.zeros((30, 20), np.uint8), **tags)
+    message = refused(annotations, folder)
+    assert message.startswith('train.csv, row 2 (a.dcm): ') and says in message

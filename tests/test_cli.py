@@ -9,7 +9,7 @@ import pytest
 from conftest import write_dots
 
 import cli
-from landmark_fastai import run
+from landmark_fastai import config, run
 
 ROOT = Path(cli.__file__).parent
 
@@ -37,14 +37,14 @@ def test_train_has_every_argument_of_the_original_with_its_default(jobs):
                     train_csv_file='train_annotation.csv', n_landmarks=2, seed=42, gif=False,
                     experiment_name='baseline', invisible_landmarks=False)
     assert name == 'train' and arguments == arguments | original
-    config = run.make_config(arguments | {'output_dir': '/nowhere'})
-    assert config == config | dict(image_resize=512, batch_size=8, epochs=350, dilation_iters=65, erosion_freq=50,
+    made = config.make_config(arguments | {'output_dir': '/nowhere'})
+    assert made == made | dict(image_resize=512, batch_size=8, epochs=350, dilation_iters=65, erosion_freq=50,
                                    erosion_iters=10)
 
 
 def test_python_and_the_command_line_have_the_same_defaults():
     defaults = {name: flag.default for name, flag in cli.flags_of('train').items()}
-    assert run.make_config({'output_dir': '/nowhere'}) == run.make_config(defaults | {'output_dir': '/nowhere'})
+    assert config.make_config({'output_dir': '/nowhere'}) == config.make_config(defaults | {'output_dir': '/nowhere'})
 
 
 @pytest.mark.parametrize('argv, expected', [
@@ -83,7 +83,8 @@ def test_a_value_of_the_wrong_type_is_refused(jobs, capsys, argv, words):
 
 
 @pytest.mark.parametrize('argv', [[], ['--help'], ['train', '--help'], ['train', '--epochs', '1', '--help'],
-                                  ['demo', '-h'], ['find_lr', '--help'], ['sample', '--help']])
+                                  ['demo', '-h'], ['find_lr', '--help'], ['sample', '--help'],
+                                  ['predict', '--help'], ['evaluate', '--help']])
 def test_help_is_there_and_fast_and_runs_nothing(argv):
     code = "import sys, cli; sys.argv[0] = 'cli.py'\ntry: cli.main()\nfinally: print('torch' in sys.modules)"
     started = time.time()
@@ -96,7 +97,11 @@ def test_help_is_there_and_fast_and_runs_nothing(argv):
 
 def test_help_tells_both_recipes_apart():
     assert 'default resnet34, original resnet101' in cli.train.__doc__
-    for flag in cli.flags_of('train'): assert f'        {flag}: ' in cli.train.__doc__
+
+
+@pytest.mark.parametrize('name', cli.COMMANDS)
+def test_help_tells_of_every_flag(name):
+    for flag in cli.flags_of(name): assert f'        {flag}: ' in cli.COMMANDS[name].__doc__
 
 
 # --- bad data: each is one line that names file, row, what was found and what was expected
@@ -172,7 +177,8 @@ def test_ctrl_c_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err.startswith('stopped')
 
 
-@pytest.mark.parametrize('module', ['annotations', 'images', 'check', 'sample', 'draw', 'plots'])
+@pytest.mark.parametrize('module', ['annotations', 'images', 'dicom', 'check', 'sample', 'draw', 'plots',
+                                    'evaluation_plots', 'scores', 'report'])
 def test_modules_without_torch_stay_without(module):
     code = f'import sys; from landmark_fastai import {module}; print("torch" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT).stdout == 'False\n'

@@ -198,6 +198,7 @@ def test_spacing_of_the_csv_goes_before_the_argument(tmp_path):
                        pixel_spacing=0.5)
     assert {film.name: film.frame[5] for film in dls.train_ds.items + dls.valid_ds.items} == {
         f'dot_{k}.png': np.float32(0.2 if k < 5 else 0.5) for k in range(10)}
+    assert dls.annotations.spacing_source.tolist() == ['CSV'] * 5 + ['--pixel_spacing'] * 5
 
 
 def test_colour_keeps_three_channels(make_dls):

@@ -32,15 +32,38 @@ def has(picture, color):
 
 # Landmarks
 
-@pytest.mark.parametrize('side, scale', [(64, 12), (256, 3), (512, 1.5), (1024, 1)])
+@pytest.mark.parametrize('side, scale', [(64, 12), (256, 3), (512, 1.5), (1024, 1), (1600, 0.8),
+                                         (4000, 0.32)])
 @pytest.mark.parametrize('color', [BLUE, RED])
 def test_marker_is_where_the_half_pixel_rule_puts_it(side, scale, color):
     point = [[0.4 * side + 0.3, 0.6 * side + 0.7]]
     true, pred = (point, NOWHERE) if color == BLUE else (NOWHERE, point)
     shown = round(side * scale)
     picture = draw_landmarks(black(side), true, pred, ['tip'])[:, :shown]
+    assert len(picture) == shown
     expected = [(value + 0.5) * scale - 0.5 for value in point[0]]
     assert np.allclose(center(picture, color), expected, atol=0.1)
+
+
+@pytest.mark.parametrize('shape, shown', [((2400, 3000), (1024, 1280)), ((3001, 1003, 3), (1280, 428)),
+                                          ((2, 4000), (1, 1280))])
+def test_large_pictures_are_shrunk_and_keep_their_aspect(shape, shown):
+    true = np.array([[0, 0], [shape[1] - 1, shape[0] - 1]])
+    picture = draw.draw_markers(np.full(shape, 100, np.uint8), true, true + np.nan)
+    assert picture.shape == (*shown, 3) and has(picture[:9, :9], BLUE) and has(picture[-9:, -9:], BLUE)
+
+
+def test_markers_keep_their_size_on_large_pictures():
+    def area(side): return (draw.draw_markers(black(side), NOWHERE, [[side / 2, side / 2]])[..., 0] > 200).sum()
+    assert area(4000) == pytest.approx(area(1024), abs=4)
+
+
+def test_markers_alone_are_the_picture_of_a_sheet():
+    image, true, pred = black(1000), [[500, 600]], [[550, 650]]
+    alone = draw.draw_markers(image, true, pred)
+    assert np.array_equal(alone, draw_landmarks(image, true, pred, ['tip'])[:, :1000])
+    small = draw.draw_markers(image, true, NOWHERE, largest=400)
+    assert small.shape == (400, 400, 3) and np.allclose(center(small, BLUE), [199.7, 239.7], atol=0.1)
 
 
 def test_truth_is_blue_and_prediction_red():
@@ -103,6 +126,28 @@ def test_panel_says_error_or_why_there_is_none():
     assert draw._error(tip, no_point) == 'not found'
 
 
+def test_errors_are_in_px_of_the_image_however_large(monkeypatch):
+    panels = []
+    monkeypatch.setattr(draw, '_panel', lambda height, names, notes, marks, heading: panels.append(
+        (notes, list(marks), heading)) or np.zeros((height, 1, 3), np.uint8))
+    draw_landmarks(black(4000), [[10, 10]], [[13, 14]], ['tip'])
+    draw_landmarks(black(4000), [[10, 10]], [[13, 14]], ['tip'], 'confidence', ['0.93'])
+    draw_landmarks(black(4000), [[10, np.nan]], [[13, 14]], ['tip'], heading='confidence', notes=['0.93'])
+    assert panels == [(['5.0 px'], ['truth', 'prediction'], 'errors in network px'),
+                      (['0.93'], ['truth', 'prediction'], 'confidence'), (['0.93'], ['prediction'], 'confidence')]
+
+
+def test_key_has_no_truth_where_there_is_none():
+    notes = ['0.93']
+    assert not has(draw_landmarks(black(), NOWHERE, [[50, 60]], ['tip'], 'confidence', notes), BLUE)
+    assert has(draw_landmarks(black(), [[50, 60]], NOWHERE, ['tip'], 'confidence', notes)[:, 768:], BLUE)
+
+
+def test_panel_has_room_for_notes():
+    def widths(note): return draw_landmarks(black(), NOWHERE, NOWHERE, ['tip'], 'confidence', [note]).shape[1]
+    assert widths('0.93') == widths('absent') < widths('12.1 px = 1.20 mm') < widths('x' * 500) < 768 + 500
+
+
 def test_names_lose_their_middle():
     short = draw._shorten('left_' + 'x' * 80 + '_superior', 200)
     assert short.startswith('left_') and short.endswith('_superior') and '…' in short and draw._length(short) <= 200
@@ -111,6 +156,7 @@ def test_names_lose_their_middle():
 
 def test_mismatched_names_are_refused():
     with pytest.raises(ValueError): draw_landmarks(black(), NOWHERE, NOWHERE, ['a', 'b'])
+    with pytest.raises(ValueError): draw_landmarks(black(), NOWHERE, NOWHERE, ['a'], notes=['x', 'y'])
     with pytest.raises(ValueError): draw_masks(black(), np.zeros((1, 256, 256)), ['a', 'b'], RED)
 
 

@@ -8,11 +8,20 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from conftest import write_dicom
 from PIL import Image, ImageOps
 
 from landmark_fastai import images
 from landmark_fastai.errors import UsageError
-from landmark_fastai.images import IMAGE_SUFFIXES, image_size, read_image, square_padding, to_square
+from landmark_fastai.images import (
+    IMAGE_SUFFIXES,
+    find_images,
+    image_size,
+    image_spacing,
+    read_image,
+    square_padding,
+    to_square,
+)
 
 ORIENTATION = 0x112
 
@@ -188,6 +197,55 @@ def test_size_of_a_png_needs_no_pixels(tmp_path):
     content = save(tmp_path / 'a.png', picture()).read_bytes()
     (tmp_path / 'a.png').write_bytes(content[:60])
     assert image_size(tmp_path / 'a.png') == ((60, 40), (60, 40), 1)
+
+
+# DICOM, whose pixels are the matter of test_dicom.py
+
+@pytest.mark.parametrize('name', ['a.dcm', 'a.DICOM', 'a', '1.2.840'])
+def test_a_dicom_file_is_an_image(tmp_path, name):
+    path = write_dicom(tmp_path / name, picture(), PixelSpacing=[.2, .1])
+    assert (read_image(path) == picture()).all() and image_size(path) == ((60, 40), (60, 40), 1)
+    assert read_image(str(path), color=True).shape == (40, 60, 3)
+    assert image_spacing(path) == ((.1, .2), 'DICOM PixelSpacing')
+
+
+def test_other_images_tell_no_spacing(tmp_path):
+    spacing, source = image_spacing(save(tmp_path / 'a.png', picture(), dpi=(300, 300)))
+    assert np.isnan(spacing).tolist() == [True, True] and source == ''
+
+
+def test_a_colour_dicom_file_becomes_grey_and_is_said(tmp_path):
+    path = write_dicom(tmp_path / 'a.dcm', np.full((8, 8, 3), (250, 120, 10), np.uint8))
+    with pytest.warns(UserWarning, match='a.dcm: a colour picture') as caught: grey = read_image(path)
+    assert caught[0].filename == __file__
+    assert (grey == round(0.299 * 250 + 0.587 * 120 + 0.114 * 10)).all()
+
+
+# listing
+
+def test_images_are_found_in_all_folders_in_order(tmp_path):
+    for name in ('b.png', 'B.JPG', 'a/10.tif', 'a/2.TIFF', 'ä.bmp', 'a/notes.txt', 'table.csv', '.hidden.png',
+                 'b/._a.png', '.git/a.png', 'b/.trash/c/a.png', 'z.dcm', 'b/DICOMDIR', 'folder.png/c.jpeg'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ('IM0001', 'b/1.2.3', 'b/DICOMDIR', 'a/.IM0001'): write_dicom(tmp_path / name, picture())
+    found = ['B.JPG', 'IM0001', 'a/10.tif', 'a/2.TIFF', 'b.png', 'b/1.2.3', 'folder.png/c.jpeg', 'z.dcm', 'ä.bmp']
+    assert find_images(tmp_path) == find_images(str(tmp_path)) == found
+
+
+def test_a_hidden_folder_may_be_asked_for(tmp_path):
+    (tmp_path / '.images').mkdir()
+    save(tmp_path / '.images/a.png', picture())
+    assert find_images(tmp_path / '.images') == ['a.png']
+
+
+def test_a_folder_without_images_is_told(tmp_path):
+    for name in ('a.txt', 'b.csv', '.a.png'): (tmp_path / name).touch()
+    with pytest.raises(UsageError) as caught: find_images(tmp_path)
+    assert str(caught.value) == (f'{tmp_path}: no image among the 2 files in it, expected png, jpg, jpeg, tif, tiff, '
+                                 'bmp, dcm, dicom')
+    for path in (tmp_path / 'none', tmp_path / 'a.txt'):
+        with pytest.raises(UsageError, match='no such folder, expected one with images'): find_images(path)
 
 
 # broken files

@@ -25,7 +25,7 @@ def no_warnings():
 def drawn(monkeypatch):
     "Collect the figures by file name and write none."
     figures = {}
-    monkeypatch.setattr(plots, '_save', lambda figure, path: figures.update({path.name: figure}))
+    monkeypatch.setattr(plots, 'save_figure', lambda figure, path: figures.update({path.name: figure}))
     return figures
 
 

@@ -1,0 +1,215 @@
+"A trained network on new images: from the folder of a run, or from weights of the original system."
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from fastcore.basics import chunked
+
+from .annotations import ABSENT, UNLABELLED, VISIBLE
+from .checkpoint import load as load_file
+from .config import dls_arguments, learner_arguments, make_config, normalization, parse_pairs, read_config
+from .data import SquareReader, landmark_dls, make_frame, mirror_order, usable_device
+from .errors import UsageError
+from .geometry import confidence, decode, is_present, to_original
+from .images import to_square
+from .learner import check_decoder, create_model, landmark_learner, load_weights
+
+BATCH = 8       # images that go through the network together
+DECIMALS = 3    # of coordinates: far below what any network resolves, and it keeps files small
+# scale, shift right and down of the views that `tta` averages over; the square is [-1, 1] wide, so 1 / 32 is S / 64 px
+VIEWS = ((1, 0., 0.), (0.95, 0., 0.), (1.05, 0., 0.),
+         (1, 1 / 32, 0.), (1, -1 / 32, 0.), (1, 0., 1 / 32), (1, 0., -1 / 32))
+
+
+class Prediction(NamedTuple):
+    "The N landmarks of one image; of n images, every array has n in front."
+    points: np.ndarray      # (N, 2) float64: x, y in original px, NaN unless visible
+    state: np.ndarray       # (N,) uint8: VISIBLE, ABSENT, or UNLABELLED where it is too uncertain
+    confidence: np.ndarray  # (N,) float64: 0 to 1, see `geometry.confidence`; NaN where absent
+    size: np.ndarray        # (2,) int: width and height of the image as it is looked at
+
+
+# --- loading
+
+def load(run, decode=None, device=None):
+    """The `Predictor` of the run in the folder `run`, from `config.json` and `weight/best.pth` there and nothing else.
+
+    A run without best weights (no validation image had a label) gives its last ones. `decode`, centroid or argmax, is
+    the run's own when left out, `device` fastai's default. Raises UsageError for a folder without a run or weights.
+    """
+    config, weight = read_config(run), Path(run, 'weight')
+    found = [path for path in (weight / 'best.pth', weight / 'last.ckpt') if path.is_file()]
+    if not found: raise UsageError(f'{run} has no weight/best.pth, expected the folder of a training that has finished '
+                                   'an epoch')
+    state = read_state(found[0])
+    return make_predictor(config, state['model'] if found[0].suffix == '.ckpt' else state, found[0], decode, device)
+
+
+def load_original(weights, encoder_name=None, n_landmarks=None, decode=None, device=None):
+    """The `Predictor` of `weights`, a plain state dict (.pth) of the original system's U-Net.
+
+    It sees images as the original does: 512 px, RGB, ImageNet's normalisation. When left out, `encoder_name` is
+    resnet101 and `decode` argmax; `n_landmarks`, when given, must be that of the weights. Landmarks are called
+    landmark_1, landmark_2 and so on. Raises UsageError for weights of another network.
+    """
+    state = read_state(weights)
+    head = state.get('segmentation_head.0.bias')
+    if head is None: raise UsageError(f'{weights} has no segmentation head, expected the state dict of an smp.Unet')
+    if n_landmarks not in (None, len(head)):
+        raise UsageError(f'n_landmarks is {n_landmarks}, but {weights} has {len(head)} landmarks; leave it out')
+    config = make_config({'recipe': 'original', 'encoder_name': encoder_name})
+    config |= {'landmarks': [f'landmark_{k}' for k in range(1, len(head) + 1)], 'presence': []}
+    config |= dict(zip(('mean', 'std'), normalization(config), strict=True))
+    return make_predictor(config, state, weights, decode, device)
+
+
+def read_state(path):
+    "The state dict in the file at `path`. Raises UsageError; code in the file is never run."
+    if not Path(path).is_file(): raise UsageError(f'{path}: no such file, expected weights (.pth)')
+    try: state = load_file(path)
+    except Exception:
+        raise UsageError(f'{path} cannot be read as weights: damaged, or no state dict of tensors') from None
+    if isinstance(state, dict): return state
+    raise UsageError(f'{path} holds a {type(state).__name__}, expected a state dict')
+
+
+def make_predictor(config, state, path, decode, device):
+    "The `Predictor` of a run's `config` with the weights `state`, which were in the file at `path`."
+    if decode: config = config | {'decode': decode}
+    check_decoder(config['decode'])
+    model = create_model(config['arch'], config['encoder_name'], 'none', len(config['landmarks']))
+    load_weights(model, state, path, f"{config['arch']} with {config['encoder_name']}")
+    return Predictor(model, config, device)
+
+
+# --- predicting
+
+class Predictor:
+    "A trained network and what it needs to know of images; `names` are its landmarks, `config` that of its run."
+
+    def __init__(self, model, config, device=None):
+        self.config, self.names, self.device = config, config['landmarks'], usable_device(device)
+        self.model = model.to(self.device)
+        self.reader = SquareReader(config['image_resize'], config['color'])
+        self.stats = [torch.tensor(config[key], device=self.device)[:, None, None] for key in ('mean', 'std')]
+        self.can_be_absent = torch.tensor([name in config['presence'] for name in self.names])
+        pairs = parse_pairs(config['flip_pairs'])
+        self.mirrored = mirror_order(pairs, self.names) if pairs else None
+
+    def predict(self, images, tta=False, min_confidence=0.):
+        """Landmarks of `images`: paths of files, or uint8 arrays (H, W), (H, W, 3) RGB for a run with --color.
+
+        Returns a `Prediction` of arrays (n, N, ...): points in original px, (0, 0) the centre of the top-left pixel.
+        `tta` averages over small shifts and scales, and mirror images where the run knows flip pairs; landmarks of a
+        confidence below `min_confidence` are left blank. Raises UsageError for the first image that cannot be read.
+        """
+        found = [prediction for *_, prediction in self.stream(images, tta, min_confidence)]
+        if not found: raise UsageError('no images were given')
+        return Prediction(*map(np.stack, zip(*found, strict=True)))
+
+    def stream(self, images, tta=False, min_confidence=0., failed=None):
+        """Yield, in order, each of `images`, its pixels and its `Prediction`; memory does not grow with their number.
+
+        Files are read ahead in threads while the network is busy. An image that cannot be read is put into the list
+        `failed`, with its error; without a list the error is raised.
+        """
+        for readings in chunked(in_threads(self._read, images), BATCH):
+            for image, error, *_ in readings:
+                if error is None: continue
+                if failed is None: raise error
+                failed.append((image, error))
+            good = [reading for reading in readings if reading[1] is None]
+            if not good: continue
+            _, _, pixels, squares, frames = zip(*good, strict=True)
+            points, state, sure = self._predict(torch.stack(squares), torch.stack(frames), tta)
+            for (image, *_), p, here, prediction in zip(good, pixels, frames, zip(points, state, sure, strict=True),
+                                                strict=True):
+                yield image, p, blank(Prediction(*prediction, here[:2].numpy().astype(int)), min_confidence)
+
+    def learner(self, dls=None, **kwargs):
+        """A `LandmarkLearner` with these weights, to fine-tune on `dls` (of `landmark_dls`).
+
+        Without `dls` it trains on the run's own data. The landmarks must be the network's; `kwargs` go to
+        `landmark_learner`. Raises UsageError.
+        """
+        if dls is None: dls = landmark_dls(**dls_arguments(self.config))
+        self.check_names(dls.annotations)
+        learn = landmark_learner(dls, **learner_arguments(self.config) | {'encoder_weights': 'none'} | kwargs)
+        learn.model.load_state_dict(self.model.state_dict())
+        return learn
+
+    def check_names(self, annotations):
+        "Raise UsageError unless the landmarks of `annotations` are the network's, in its order."
+        if annotations.names == self.names: return
+        raise UsageError(f'{annotations.path.name} has the {len(annotations.names)} landmarks '
+                         f'{", ".join(annotations.names)}; the model has the {len(self.names)} landmarks '
+                         f'{", ".join(self.names)}: expected the same names in the same order')
+
+    def _read(self, image):
+        "`image`, the error that reading it raised, its pixels, square and frame."
+        try: pixels = self.reader.image(image)
+        except UsageError as e: return image, e
+        except OSError as e: return image, UsageError(f'{image}: {e.strerror}')
+        square = np.atleast_3d(to_square(pixels, self.reader.image_resize))
+        frame = make_frame(pixels.shape[1::-1], (np.nan, np.nan), self.reader.image_resize)
+        return image, None, pixels, torch.from_numpy(square).permute(2, 0, 1), torch.from_numpy(frame)
+
+    @torch.inference_mode()
+    def _predict(self, squares, frames, tta):
+        "Points (B, N, 2) in original px, state and confidence (B, N) of `squares` (B, C, S, S), as arrays."
+        mean, std = self.stats
+        images = (squares.to(self.device).float() / 255 - mean) / std
+        self.model.eval()
+        logits, frames = self._averaged(images) if tta else self.model(images).float(), frames.to(self.device)
+        points = decode(logits, frames, self.config['decode'])
+        absent = self.can_be_absent & ~is_present(logits, frames).cpu()
+        sure = confidence(logits, points, frames).cpu().masked_fill(absent, torch.nan)
+        original = to_original(points, frames[:, None]).masked_fill(absent[..., None].to(self.device), torch.nan)
+        last = frames[:, None, :2].cpu().numpy() - 1  # rounding may leave the image
+        return (original.cpu().numpy().astype(float).round(DECIMALS).clip(0, last),
+                np.where(absent, ABSENT, VISIBLE).astype(np.uint8), sure.numpy().astype(float))
+
+    def _averaged(self, images):
+        "Logits of `images`, averaged over `VIEWS` and, where flip pairs are known, their mirror images."
+        total = weight = 0
+        for scale, right, down in VIEWS:
+            for mirror in (1, -1) if self.mirrored else (1,):
+                zoom, shift = torch.tensor([mirror * scale, scale]), torch.tensor([right, down])
+                logits = self.model(warp(images, zoom, shift)).float()
+                if mirror < 0: logits = logits[:, self.mirrored]
+                logits = torch.cat([logits, torch.ones_like(logits[:, :1])], 1)  # the last channel: what a view sees
+                logits = warp(logits, 1 / zoom, -shift / zoom)
+                total, weight = total + logits[:, :-1], weight + logits[:, -1:]
+        return total / weight
+
+
+def warp(images, zoom, shift):
+    "`images` (B, C, S, S) such that (x, y) in [-1, 1] shows what was at `zoom` * (x, y) + `shift`; zeros outside."
+    theta = torch.cat([torch.diag(zoom), shift[:, None]], 1).to(images)
+    grid = F.affine_grid(theta.expand(len(images), 2, 3), images.shape, align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)
+
+
+def blank(prediction, min_confidence):
+    "`prediction` without the points that are less sure than `min_confidence`, or not numbers (diverged networks)."
+    unsure = (prediction.confidence < min_confidence) | (
+        (prediction.state == VISIBLE) & np.isnan(prediction.points).any(-1))
+    return prediction._replace(points=np.where(unsure[:, None], np.nan, prediction.points),
+                               state=np.where(unsure, UNLABELLED, prediction.state).astype(np.uint8))
+
+
+def in_threads(function, items):
+    "Yield `function(item)` of each of `items`, in order; threads stay a batch ahead."
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        waiting = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > BATCH: yield waiting.popleft().result()
+        while waiting: yield waiting.popleft().result()
+
