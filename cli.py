@@ -97,9 +97,9 @@ def predict(*, image_dir: str, output_dir: str, model: str = 'runs/baseline', we
         min_confidence: Leave landmarks blank whose confidence is lower, 0 to 1.
         tta: Average over small shifts and scales, 7 times the time; mirror images too with flip pairs.
         no_overlays: Write no pictures.
-        pixel_spacing: Millimetres per pixel of images whose spacing neither the CSV nor DICOM tells.
+        pixel_spacing: Millimetres per pixel of images whose spacing no DICOM header tells.
         device: auto, cpu, cuda, cuda:1 or mps.
-        overwrite: Replace what an earlier predict or evaluate has written there.
+        overwrite: Replace what an earlier predict or evaluate has written there, and nothing else.
     """
     return Job('predict', locals())
 
@@ -107,7 +107,8 @@ def predict(*, image_dir: str, output_dir: str, model: str = 'runs/baseline', we
 def evaluate(*, image_dir: str, csv: str, output_dir: str, split: str = 'all', thresholds: str = None,
              model: str = 'runs/baseline', weights: str = None, encoder_name: str = None, n_landmarks: int = None,
              decode: str = None, min_confidence: float = 0., tta: bool = False, no_overlays: bool = False,
-             pixel_spacing: float = None, device: str = 'auto', overwrite: bool = False):
+             pixel_spacing: float = None, invisible_landmarks: bool = None, device: str = 'auto',
+             overwrite: bool = False):
     """Compare a model with an annotation CSV; writes what predict writes, distances, summary, figures and report.html.
 
     Args:
@@ -125,8 +126,9 @@ def evaluate(*, image_dir: str, csv: str, output_dir: str, split: str = 'all', t
         tta: Average over small shifts and scales, 7 times the time; mirror images too with flip pairs.
         no_overlays: Write no overlays.
         pixel_spacing: Millimetres per pixel of images whose spacing neither the CSV nor DICOM tells.
+        invisible_landmarks: A point clicked in the top-left corner box means absent (as in the training of the run).
         device: auto, cpu, cuda, cuda:1 or mps.
-        overwrite: Replace what an earlier predict or evaluate has written there.
+        overwrite: Replace what an earlier predict or evaluate has written there, and nothing else.
     """
     return Job('evaluate', locals())
 
@@ -195,6 +197,8 @@ def run(job):
     warnings.simplefilter('ignore', FutureWarning)  # of libraries about each other
     warnings.simplefilter('ignore', DeprecationWarning)
     warnings.formatwarning = lambda message, *_, **__: f'warning: {message}\n'
+    for stream in (sys.stdout, sys.stderr):  # a name in another script is no reason to fail, see PYTHONIOENCODING
+        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
     from landmark_fastai import run
     getattr(run, job._name)(**job._arguments)
 

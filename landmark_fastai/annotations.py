@@ -6,7 +6,7 @@ import re
 import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -109,12 +109,17 @@ def fill_spacing(annotations, spacing, source):
     `source` is noted of those that were filled: one text, or one an image. Raises `UsageError` if a spacing for all
     images is not above 0.
     """
-    if np.ndim(spacing) < 2 and not (np.isfinite(spacing) & np.greater(spacing, 0)).all():
-        raise UsageError(f'{source} is {spacing}; expected millimetres per pixel, more than 0')
+    if np.ndim(spacing) < 2: check_spacing(spacing, source)
     spacing = np.broadcast_to(spacing, annotations.spacing.shape)
     filled = np.isnan(annotations.spacing).any(1) & ~np.isnan(spacing).any(1)
     return replace(annotations, spacing=np.where(filled[:, None], spacing, annotations.spacing),
                    spacing_source=np.where(filled, source, annotations.spacing_source))
+
+
+def check_spacing(spacing, name):
+    "Raise UsageError unless `spacing`, which the message calls `name`, is above 0 mm per pixel."
+    if (np.isfinite(spacing) & np.greater(spacing, 0)).all(): return
+    raise UsageError(f'{name} is {spacing}; expected millimetres per pixel, more than 0')
 
 
 def split_rows(annotations, val_fraction=0.2, seed=42):
@@ -267,7 +272,10 @@ def _image_name(row):
     if not text: raise row.error('image_name is blank, expected the path of an image below the image folder')
     if any(c in text for c in '\\\r\n'):
         raise row.error(f'image_name is {text!r}, expected one line with / between folders')
-    return str(PurePosixPath(text))
+    path = PurePosixPath(text)
+    if path.is_absolute() or PureWindowsPath(text).drive or '..' in path.parts:
+        raise row.error(f'image_name is {text!r}, expected a path below the image folder, such as sub/a.png')
+    return str(path)
 
 
 def _check_duplicates(rows, images):

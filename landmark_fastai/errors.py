@@ -9,4 +9,7 @@ class UsageError(Exception):
 
 
 class Incomplete(OSError):
-    "Some images could not be read; all others were dealt with, and what came of them is written."
+    "Some images could not be read; all others were dealt with: what came of them is written, and the `result`."
+    def __init__(self, message, result):
+        super().__init__(message)
+        self.result = result

@@ -2,24 +2,24 @@
 
 import json
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from fastcore.meta import use_kwargs_dict
 
-from .annotations import ABSENT, UNLABELLED, VISIBLE, fill_spacing, read_annotations
+from .annotations import ABSENT, UNLABELLED, VISIBLE, Annotations, fill_spacing, read_annotations
 from .check import check_images
 from .draw import contact_sheet, draw_landmarks, draw_markers, write_png
 from .errors import UsageError
 from .evaluation_plots import plot_boxes, plot_cumulative, plot_vectors
 from .files import write_text
 from .images import read_image
-from .inference import OPTIONS, apply, make_options, make_output, make_predictor, spacing_notes
+from .inference import OPTIONS, Found, apply, make_options, make_output, make_predictor, printable, spacing_notes
 from .predictor import Predictor
 from .report import write_report
-from .scores import as_text, score, summarize, table, write_distances
+from .scores import Scores, as_text, score, summarize, table, write_distances
 
 SPLITS = ('all', 'val', 'test')
 N_WORST = 12  # images on the sheet of the worst
@@ -39,33 +39,48 @@ CURVES = (
     ('mean_landmark_error.png', 'Validation error during the training', 'The weights of the best epoch were kept.'))
 
 
+@dataclass
+class Evaluation:
+    "A model's predictions of annotated images, in the same order."
+    predictor: Predictor
+    annotations: Annotations  # of the images that could be read
+    image_dir: Path
+    found: Found
+    scores: Scores
+
+
 @use_kwargs_dict(**OPTIONS)
-def evaluate(image_dir, csv, output_dir, split='all', thresholds=None, **kwargs):
+def evaluate(image_dir, csv, output_dir, split='all', thresholds=None, invisible_landmarks=None, **kwargs):
     """Compare the landmarks that a model finds with those of an annotation CSV; returns the summary, a dict.
 
     Writes what `predict` writes, distances.csv, summary.json, figures and report.html. Arguments are those of
-    `python cli.py evaluate`. Raises UsageError and Incomplete as `predict` does.
+    `python cli.py evaluate`; `thresholds` may be numbers, too. Raises UsageError and Incomplete as `predict` does.
     """
     options, thresholds = make_options(kwargs), parse_thresholds(thresholds)
-    predictor, source = make_predictor(options), options['weights'] or options['model']
-    annotations = read_annotations(csv, invisible_landmarks=predictor.config['invisible_landmarks'])
-    annotations = same_landmarks(annotations, predictor, by_name=not options['weights'])
+    annotations = read_annotations(csv)
+    predictor, source = make_predictor(options, annotations.names), options['weights'] or options['model']
+    if invisible_landmarks is None: invisible_landmarks = predictor.config['invisible_landmarks']
+    n_absent = (annotations.state == ABSENT).sum()
+    if invisible_landmarks: annotations = read_annotations(csv, invisible_landmarks=True)
+    n_corner = int((annotations.state == ABSENT).sum() - n_absent)
     sides = {} if options['weights'] else read_split(Path(source))
-    annotations, _ = check_images(choose(annotations, sides, split, source), image_dir)
+    annotations = choose(in_order(annotations, predictor.names), sides, split, source)
+    annotations, _ = check_images(annotations, image_dir)
     if options['pixel_spacing']: annotations = fill_spacing(annotations, options['pixel_spacing'], '--pixel_spacing')
-    folder = make_output(output_dir, image_dir, options['overwrite'])
+    folder = make_output(output_dir, [image_dir, csv, options['model'], options['weights']], image_dir,
+                         options['overwrite'])
 
-    found = find(predictor, annotations, image_dir, folder, options)
-    settings = {'model': source, 'csv': csv, 'image_dir': image_dir, 'split': split} | options
-    notes = [*split_notes(found, sides), *option_notes(options), *evaluation_notes(found, annotations, predictor)]
-    summary, figures = write_evaluation(folder, predictor, annotations, found, image_dir, thresholds, settings, notes)
-    curves = [] if options['weights'] else training_curves(Path(source))
-    write_report(folder / 'report.html', f'Evaluation of {source}', f'on {csv}', summary, figures + curves,
+    evaluation = find(predictor, annotations, image_dir, folder, options)
+    settings = options | {'model': source, 'csv': csv, 'image_dir': image_dir, 'split': split}
+    notes = split_notes(evaluation, sides) + option_notes(options, n_corner) + result_notes(evaluation, annotations)
+    summary, figures = write_evaluation(folder, evaluation, thresholds, settings, notes)
+    if not options['weights']: figures += training_curves(Path(source))
+    write_report(folder / 'report.html', f'Evaluation of {source}', f'on {csv}', summary, figures,
                  settings | {f'training: {name}': value for name, value in predictor.config.items()}, notes)
     print(as_text(table(summary)))
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')
-    found.complain(folder)
+    evaluation.found.complain(folder, summary)
     return summary
 
 
@@ -76,11 +91,11 @@ def evaluate_validation(folder, config, learn):
     """
     predictor = Predictor(learn.model, config, learn.dls.device)
     annotations = learn.dls.annotations.subset(np.flatnonzero(learn.dls.split == 'val'))
-    image_dir, out, options = config['train_image_dir'], folder / 'validation', OPTIONS | {'no_overlays': True}
-    found = find(predictor, annotations, image_dir, out, options)
+    out, options = folder / 'validation', OPTIONS | {'no_overlays': True}
+    evaluation = find(predictor, annotations, config['train_image_dir'], out, options)
     sides = dict.fromkeys(annotations.image_names, 'val')
-    notes = [*split_notes(found, sides), *evaluation_notes(found, annotations, predictor)]
-    summary, figures = write_evaluation(out, predictor, annotations, found, image_dir, None, {}, notes)
+    notes = split_notes(evaluation, sides) + result_notes(evaluation, annotations)
+    summary, figures = write_evaluation(out, evaluation, None, {}, notes)
     write_report(folder / 'report.html', config['experiment_name'], 'validation images of the training', summary,
                  figures + training_curves(folder), config, notes)
     print(f'report: {folder / "report.html"}')
@@ -88,26 +103,24 @@ def evaluate_validation(folder, config, learn):
 
 # --- what is evaluated
 
-def parse_thresholds(text):
-    "The numbers in '2,2.5,3'; None for None. Raises UsageError."
-    if text is None: return None
-    try: thresholds = [float(number) for number in text.split(',')]
-    except ValueError: thresholds = []
-    if thresholds and all(0 < threshold < np.inf for threshold in thresholds): return thresholds
-    raise UsageError(f'thresholds is {text!r}; expected positive numbers such as 2,2.5,3,4')
+def parse_thresholds(thresholds):
+    "The numbers in '2,2.5,3', or in a list; None for None. Raises UsageError."
+    if thresholds is None: return None
+    given = thresholds.split(',') if isinstance(thresholds, str) else thresholds
+    try: numbers = [float(number) for number in given]
+    except (TypeError, ValueError): numbers = []
+    if numbers and all(0 < number < np.inf for number in numbers): return numbers
+    raise UsageError(f'thresholds is {thresholds!r}; expected positive numbers such as 2,2.5,3,4')
 
 
-def same_landmarks(annotations, predictor, by_name):
-    "`annotations` with the landmarks in the order of `predictor`; names count only if `by_name`. Raises UsageError."
-    theirs, own = annotations.names, predictor.names
-    if not by_name and len(theirs) == len(own):  # weights of the original system know no names
-        predictor.names = theirs
-        return annotations
-    if sorted(theirs) != sorted(own):
+def in_order(annotations, names):
+    "`annotations` with the landmarks in the order of `names`. Raises UsageError if they are others."
+    theirs = annotations.names
+    if sorted(theirs) != sorted(names):
         raise UsageError(f'{annotations.path.name} has {len(theirs)} landmarks ({", ".join(theirs)}), the model has '
-                         f'{len(own)} ({", ".join(own)}); expected the same names')
-    order = [theirs.index(name) for name in own]
-    return replace(annotations, names=own, points=annotations.points[:, order], state=annotations.state[:, order])
+                         f'{len(names)} ({", ".join(names)}); expected the same names')
+    order = [theirs.index(name) for name in names]
+    return replace(annotations, names=names, points=annotations.points[:, order], state=annotations.state[:, order])
 
 
 def read_split(run):
@@ -134,14 +147,19 @@ def choose(annotations, sides, split, run):
 # --- images to pictures, tables and figures
 
 def find(predictor, annotations, image_dir, folder, options):
-    "What `predictor` finds on the images of `annotations`, as `inference.apply` does, with true points on overlays."
+    "The `Evaluation` of `predictor` on the images of `annotations`; writes what `inference.apply` does."
     index = {name: i for i, name in enumerate(annotations.image_names)}
 
-    def spacing_of(name): return annotations.spacing[index[name]], annotations.spacing_source[index[name]]
+    def facts_of(name):
+        i, patients = index[name], annotations.patient_id
+        return annotations.spacing[i], annotations.spacing_source[i], patients and patients[i]
 
     def overlay(name, image, prediction): return draw_errors(annotations, index[name], image, prediction)
 
-    return apply(predictor, image_dir, annotations.image_names, folder, options, spacing_of, overlay)
+    found = apply(predictor, image_dir, annotations.image_names, folder, options, facts_of, overlay)
+    read, predicted = annotations.subset([index[name] for name, _ in found.done()]), found.annotations(folder)
+    scores = score(read, predicted.points, predicted.state, predictor.config['presence'])
+    return Evaluation(predictor, read, image_dir, found, scores)
 
 
 def draw_errors(annotations, i, image, prediction):
@@ -162,46 +180,53 @@ def error_note(true_state, pred_state, offset, spacing):
     return f'{np.linalg.norm(offset):.1f} px' + (f' = {mm:.2f} mm' if np.isfinite(mm) else '')
 
 
-def write_evaluation(folder, predictor, annotations, found, image_dir, thresholds, settings, notes):
+def write_evaluation(folder, evaluation, thresholds, settings, notes):
     """Write distances.csv, summary.json and figures into `folder`.
 
     Returns the summary and the figures, as (title, explanation, path).
     """
-    index = {name: i for i, name in enumerate(annotations.image_names)}
-    annotations = annotations.subset([index[name] for name in found.image_names])
-    scores = score(annotations, found.stacked('points'), found.stacked('state'), predictor.config['presence'])
-    summary = summarize(scores, thresholds)
-    write_distances(folder / 'distances.csv', scores)
-    known = {'settings': {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()},
-             'notes': notes, 'n_failed': len(found.failed), 'spacing': dict(Counter(found.sources))}
+    summary, found = summarize(evaluation.scores, thresholds), evaluation.found
+    write_distances(folder / 'distances.csv', evaluation.scores)
+    settings = {name: printable(str(value)) if isinstance(value, (str, Path)) else value
+                for name, value in settings.items()}
+    sources = Counter(source or 'unknown' for source in evaluation.annotations.spacing_source)
+    known = {'settings': settings, 'notes': notes, 'n_failed': len(found.failed), 'spacing': dict(sources)}
     write_text(folder / 'summary.json', json.dumps(summary | known, indent=2, ensure_ascii=False) + '\n')
-    return summary, write_figures(folder / 'figures', predictor, annotations, found, image_dir, scores, summary)
+    return summary, write_figures(folder / 'figures', evaluation, summary['thresholds'])
 
 
-def write_figures(folder, predictor, annotations, found, image_dir, scores, summary):
-    "Write the figures of `scores` into `folder`; returns (title, explanation, path) of each."
-    unit, names = scores.unit, scores.names
-    distances = scores.distances(unit)
-    plot_cumulative(scores.distances(unit, missed=np.inf), names, summary['thresholds'], unit,
-                    folder / 'cumulative.png')
+def write_figures(folder, evaluation, thresholds):
+    "Write the figures of `evaluation` into `folder`; returns (title, explanation, path) of each."
+    scores = evaluation.scores
+    unit, names, distances = scores.unit, scores.names, scores.distances(scores.unit, missed=np.inf)
+    plot_cumulative(distances, names, thresholds, unit, folder / 'cumulative.png')
     plot_boxes(distances, names, unit, folder / 'boxes.png')
     plot_vectors(scores.offsets[unit], names, unit, folder / 'vectors.png')
-    write_worst(folder / 'worst.png', predictor, annotations, found, image_dir, distances, unit)
+    write_worst(folder / 'worst.png', evaluation, distances)
     return [(title, text, folder / file) for file, title, text in FIGURES if (folder / file).exists()]
 
 
-def write_worst(path, predictor, annotations, found, image_dir, distances, unit):
-    "Write a sheet of the images with the largest mean error, the worst first, to `path`; none without an error."
-    scored = np.flatnonzero(np.isfinite(distances).any(1))
-    means = np.nanmean(distances[scored], axis=1)
-    order = np.argsort(-means, kind='stable')[:N_WORST]
-    if not len(order): return
-    pictures, captions = [], []
-    for i, mean in zip(scored[order], means[order], strict=True):
-        image = read_image(Path(image_dir, annotations.image_names[i]), predictor.config['color'])
-        pictures.append(draw_markers(image, annotations.points[i], found.predictions[i].points, largest=TILE))
-        captions.append(f'{mean:.2f} {unit}: {annotations.image_names[i]}')
+def write_worst(path, evaluation, distances):
+    "Write a sheet of the images with most missed landmarks, then the largest mean error, to `path`; none without any."
+    missed, means = np.isinf(distances).sum(1), mean_of_finite(distances)
+    worst = np.lexsort([-means, -missed])
+    worst = [i for i in worst if not np.isnan(distances[i]).all()][:N_WORST]
+    if not worst: return
+    rows, pictures, captions = evaluation.found.done(), [], []
+    for i in worst:
+        name, row = rows[i]
+        image = read_image(Path(evaluation.image_dir, name), evaluation.predictor.config['color'])
+        pictures.append(draw_markers(image, evaluation.annotations.points[i], row.prediction.points, largest=TILE))
+        facts = [f'{missed[i]} missed'] if missed[i] else []
+        if np.isfinite(distances[i]).any(): facts.append(f'{means[i]:.2f} {evaluation.scores.unit}')
+        captions.append(f'{", ".join(facts)}: {name}')
     write_png(path, contact_sheet(pictures, captions, columns=3))
+
+
+def mean_of_finite(distances):
+    "The mean of the finite values in each row of `distances`, 0 where there is none."
+    finite = np.isfinite(distances)
+    return np.where(finite, distances, 0).sum(1) / finite.sum(1).clip(1)
 
 
 # --- in words
@@ -211,34 +236,39 @@ def training_curves(run):
     return [(title, text, run / 'graph' / file) for file, title, text in CURVES if (run / 'graph' / file).exists()]
 
 
-def split_notes(found, sides):
+def split_notes(evaluation, sides):
     "What the sides of the run that the images were on mean for the errors."
-    counts, total = Counter(sides.get(name) for name in found.image_names), len(found.image_names)
-    notes = []
+    names = evaluation.annotations.image_names
+    counts, notes = Counter(sides.get(name) for name in names), []
     if counts['train']:
-        notes.append(f'{counts["train"]} of {total} images have the names of images that the model was trained on: '
-                     'their errors say nothing about new images')
+        notes.append(f'{counts["train"]} of {len(names)} images have the names of images that the model was trained '
+                     'on: if they are the same, their errors say nothing about new images')
     if counts['val']:
-        notes.append(f'{counts["val"]} of {total} images are validation images, which chose the best epoch: their '
-                     'errors are a little optimistic')
+        notes.append(f'{counts["val"]} of {len(names)} images have the names of validation images: if they are the '
+                     'same, they chose the best epoch, and their errors are a little optimistic')
     return notes
 
 
-def option_notes(options):
-    "What was done differently by `options`."
+def option_notes(options, n_corner):
+    "What was done differently by `options`, and with `n_corner` points in the corner box."
     notes = []
     if options['min_confidence']:
         notes.append(f"Landmarks of a confidence below {options['min_confidence']} were left blank and count as missed")
     if options['tta']: notes.append('Predictions are averages over shifted and scaled views of each image')
+    if n_corner:
+        notes.append(f'{n_corner} points in the top-left corner box of their images were taken for absent landmarks '
+                     '(invisible_landmarks)')
     return notes
 
 
-def evaluation_notes(found, annotations, predictor):
-    "What a reader must know of images and landmarks that do not count."
-    notes = spacing_notes(found.sources)
-    if found.failed: notes.append(f'{len(found.failed)} images could not be read and are left out: see failed.csv')
+def result_notes(evaluation, annotations):
+    "What a reader must know of images and landmarks that do not count; `annotations` are of all images."
+    notes, predictor = spacing_notes(evaluation.found), evaluation.predictor
+    if evaluation.found.failed:
+        notes.append(f'{len(evaluation.found.failed)} images could not be read and are left out: see failed.csv')
     unlearned = [name for name, state in zip(predictor.names, annotations.state.T, strict=True)
                  if (state == ABSENT).any() and name not in predictor.config['presence']]
-    if unlearned: notes.append(f'Absent landmarks of {", ".join(unlearned)} are not scored: no image without them was '
-                               'in the training, or its loss has no bce')
+    if unlearned:
+        notes.append(f'Absent landmarks of {", ".join(unlearned)} are not scored: nothing tells that the training had '
+                     'images without them and a loss with bce, so the model never calls them absent')
     return notes

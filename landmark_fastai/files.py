@@ -3,6 +3,7 @@
 import os
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from .errors import UsageError
 
@@ -16,7 +17,7 @@ def atomic(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.stem}.{os.getpid()}.tmp{path.suffix}')
+    temporary = path.with_name(f'.{uuid4().hex}.tmp{path.suffix}')  # of this call alone, and never too long
     try:
         yield temporary
         with open(temporary, 'rb+') as f: os.fsync(f.fileno())

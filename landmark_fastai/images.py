@@ -50,10 +50,16 @@ def image_spacing(path):
 def find_images(folder):
     """Sorted POSIX paths below `folder` of the images in it and its sub-folders, by suffix or, for DICOM, by content.
 
-    Hidden files and folders, whose names start with a dot, are skipped. Raises `UsageError` if there is none.
+    Hidden files and folders, whose names start with a dot, are skipped, and links to folders, with a warning. Raises
+    `UsageError` if there is none.
     """
     if not isdir(folder): raise UsageError(f'{folder}: no such folder, expected one with images')
-    names = [path.relative_to(folder) for path in Path(folder).rglob('*') if path.is_file()]
+    paths = list(Path(folder).rglob('*'))
+    linked = [path for path in paths if path.is_symlink() and path.is_dir()]
+    if linked:
+        warnings.warn(f'{linked[0]}: a link to a folder, which is left out ({len(linked)} in all); pass that '
+                      'folder as the image folder', stacklevel=2)
+    names = [path.relative_to(folder) for path in paths if not path.is_dir()]
     names = [name for name in names if not any(part.startswith('.') for part in name.parts)]
     images = [name for name in names if name.suffix.lower() in IMAGE_SUFFIXES or is_dicom(Path(folder, name))]
     if not images: raise UsageError(f'{folder}: no image among the {len(names)} files in it, expected {_KINDS}')
@@ -176,7 +182,8 @@ def _say_colour(path):
     global _said_colour
     if _said_colour: return
     _said_colour = True
-    warnings.warn(f'{path}: a colour picture, converted to grey like all others; use color to keep it', stacklevel=4)
+    warnings.warn(f'{path}: a colour picture, converted to grey like all others; a training with --color keeps it',
+                  stacklevel=4)
 
 
 def _window(image):

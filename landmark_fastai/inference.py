@@ -1,31 +1,35 @@
 "`predict`: a trained model on a folder of images; what it has in common with `evaluate`."
 
+import errno
 import os
-import shutil
 import sys
 import time
+import warnings
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from fastcore.meta import use_kwargs_dict
 from tqdm.auto import tqdm
 
-from .annotations import ABSENT, UNLABELLED, Annotations, write_annotations
-from .config import device_name
+from .annotations import ABSENT, UNLABELLED, Annotations, check_spacing, write_annotations
+from .config import device_name, is_run
 from .draw import draw_landmarks, write_png
 from .errors import Incomplete, UsageError
 from .files import check_writable, write_text
 from .images import find_images, image_spacing
-from .predictor import in_threads, load, load_original
+from .predictor import Prediction, in_threads, load, load_original
 
 OPTIONS = dict(model='runs/baseline', weights=None, encoder_name=None, n_landmarks=None, decode=None, tta=False,
                min_confidence=0., no_overlays=False, pixel_spacing=None, device='auto', overwrite=False)
-WRITTEN = ('predictions.csv', 'failed.csv', 'overlays', 'distances.csv', 'summary.json', 'figures', 'report.html')
+WRITTEN = ('predictions.csv', 'failed.csv', 'overlays/**/*.png', 'distances.csv', 'summary.json', 'figures/*.png',
+           'report.html')  # by `predict` and `evaluate`
 SAVE_EVERY = 30  # seconds between two writings of predictions.csv while it grows
+UNFIT_NAMES = errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST  # of an overlay beside others
 
 
 @use_kwargs_dict(**OPTIONS)
@@ -37,22 +41,22 @@ def predict(image_dir, output_dir, **kwargs):
     """
     options = make_options(kwargs)
     image_names, predictor = find_images(image_dir), make_predictor(options)
-    folder = make_output(output_dir, image_dir, options['overwrite'])
+    folder = make_output(output_dir, [image_dir, options['model'], options['weights']], image_dir, options['overwrite'])
 
-    def spacing_of(name):
+    def facts_of(name):
         spacing, source = image_spacing(Path(image_dir, name))
-        if source or options['pixel_spacing'] is None: return spacing, source
-        return (options['pixel_spacing'],) * 2, '--pixel_spacing'
+        if source or options['pixel_spacing'] is None: return spacing, source, None
+        return (options['pixel_spacing'],) * 2, '--pixel_spacing', None
 
     def overlay(name, image, prediction):
         notes = [confidence_note(*landmark) for landmark in zip(prediction.state, prediction.confidence, strict=True)]
         unknown = np.full_like(prediction.points, np.nan)
         return draw_landmarks(image, unknown, prediction.points, predictor.names, notes=notes, heading='confidence')
 
-    found = apply(predictor, image_dir, image_names, folder, options, spacing_of, overlay)
-    print(f'{len(found.image_names)} images predicted: {folder / "predictions.csv"}')
-    for line in spacing_notes(found.sources): print(line)
-    found.complain(folder)
+    found = apply(predictor, image_dir, image_names, folder, options, facts_of, overlay)
+    print(f'{len(found)} images predicted: {folder / "predictions.csv"}')
+    for line in spacing_notes(found): print(line)
+    found.complain(folder, found.annotations(folder))
     return found.annotations(folder)
 
 
@@ -65,19 +69,17 @@ def make_options(flags):
     options = OPTIONS | flags
     if not 0 <= options['min_confidence'] <= 1:
         raise UsageError(f"min_confidence is {options['min_confidence']}; expected 0 to 1")
-    spacing = options['pixel_spacing']
-    if spacing is not None and not spacing > 0:
-        raise UsageError(f'pixel_spacing is {spacing}; expected millimetres per pixel, more than 0')
+    if options['pixel_spacing'] is not None: check_spacing(options['pixel_spacing'], '--pixel_spacing')
     if options['encoder_name'] and not options['weights']:
         raise UsageError('encoder_name without weights; a run knows its encoder, leave it out')
     return options
 
 
-def make_predictor(options):
-    "The predictor that `options` ask for. Raises UsageError."
+def make_predictor(options, names=None):
+    "The predictor that `options` ask for; `names` are for weights, which have none. Raises UsageError."
     decode, device, n_landmarks = options['decode'], device_name(options['device']), options['n_landmarks']
     if options['weights']:
-        return load_original(options['weights'], options['encoder_name'], n_landmarks, decode, device)
+        return load_original(options['weights'], options['encoder_name'], n_landmarks, names, decode, device)
     predictor = load(options['model'], decode, device)
     if n_landmarks not in (None, len(predictor.names)):
         raise UsageError(f"n_landmarks is {n_landmarks}, but {options['model']} has {len(predictor.names)} landmarks "
@@ -85,111 +87,144 @@ def make_predictor(options):
     return predictor
 
 
-def make_output(output_dir, image_dir, overwrite):
-    "Make the folder, without what an earlier `predict` or `evaluate` has written there. Raises UsageError."
+def make_output(output_dir, inputs, image_dir, overwrite):
+    """Make the folder, without what an earlier `predict` or `evaluate` has written there.
+
+    Raises UsageError where that is not wanted, would remove one of the `inputs`, or lies among the images.
+    """
     folder = Path(output_dir)
     check_writable(folder)
-    if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(image_dir)):
+    if is_run(folder): raise UsageError(f'{folder} is the folder of a run; pass another --output_dir')
+    if lies_in(folder, image_dir):
         raise UsageError(f'{folder} lies in the image folder {image_dir}, where overlays would be taken for images; '
                          'pass another --output_dir')
-    there = [folder / name for name in WRITTEN if (folder / name).exists()]
+    there = [path for pattern in WRITTEN for path in sorted(folder.glob(pattern))]
     if there and not overwrite:
         raise UsageError(f'{there[0]} exists; pass --overwrite to replace it, or another --output_dir')
     if there and there[0].name != WRITTEN[0]:
-        raise UsageError(f'{there[0]} exists without {WRITTEN[0]}, so it is not of this program: remove it yourself')
-    for path in there: shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise UsageError(f'{there[0]} exists without {WRITTEN[0]}, so it may not be of this program; '
+                         'remove it yourself, or pass another --output_dir')
+    for given in filter(None, inputs):
+        if any(lies_in(path, given) for path in there):
+            raise UsageError(f'{given} is read, and --overwrite would remove it; pass another --output_dir')
+    for path in there: path.unlink()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
+def lies_in(path, folder):
+    "Whether `path` is `folder` or below it, links followed."
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 # --- images to predictions
+
+class Row(NamedTuple):
+    "What is known of an image that was predicted."
+    prediction: Prediction
+    spacing: tuple  # mm per px in x, y; NaN where unknown
+    source: str     # of the spacing, '' where it is unknown
+    patient: str | None
+
 
 @dataclass
 class Found:
-    "What was found on the images so far."
+    "What was found so far on the images called `image_names`."
     names: list  # of the landmarks
-    image_names: list = field(default_factory=list)
-    predictions: list = field(default_factory=list)
-    spacing: list = field(default_factory=list)  # (x, y) mm per px
-    sources: list = field(default_factory=list)  # of the spacing, '' where it is unknown
-    failed: list = field(default_factory=list)   # (image name, error)
+    image_names: list
+    rows: dict = field(default_factory=dict)    # image name: Row, in any order
+    failed: dict = field(default_factory=dict)  # image name: error
 
-    def stacked(self, name):
-        "The field `name` of all predictions in one array."
-        first = len(self.predictions), len(self.names)
-        arrays = [getattr(prediction, name) for prediction in self.predictions]
-        return np.stack(arrays) if arrays else np.empty((*first, 2) if name == 'points' else first)
+    def __len__(self): return len(self.rows)
+
+    def done(self):
+        "Names of the predicted images and their rows, in order."
+        return [(name, self.rows[name]) for name in self.image_names if name in self.rows]
 
     def annotations(self, folder):
         "The predictions as the `Annotations` that predictions.csv in `folder` holds."
-        n = len(self.image_names)
+        done = self.done()
+        n, patients = len(done), [row.patient for _, row in done]
         return Annotations(
-            path=folder / 'predictions.csv', names=self.names, image_names=self.image_names, rows=list(range(2, n + 2)),
-            sizes=np.array([prediction.size for prediction in self.predictions]).reshape(n, 2),
-            points=self.stacked('points'), state=self.stacked('state'),
-            spacing=np.array(self.spacing, float).reshape(n, 2), spacing_source=np.array(self.sources, object),
-            patient_id=None, split=None)
+            path=folder / 'predictions.csv', names=self.names, image_names=[name for name, _ in done],
+            rows=list(range(2, n + 2)), sizes=np.array([row.prediction.size for _, row in done]).reshape(n, 2),
+            points=self.stacked('points', (n, len(self.names), 2)), state=self.stacked('state', (n, len(self.names))),
+            spacing=np.array([row.spacing for _, row in done], float).reshape(n, 2),
+            spacing_source=np.array([row.source for _, row in done], object),
+            patient_id=None if None in patients else patients, split=None)
+
+    def stacked(self, name, shape):
+        "The field `name` of all predictions in an array of `shape`, in order."
+        return np.array([getattr(row.prediction, name) for _, row in self.done()]).reshape(shape)
 
     def write(self, folder):
         "Write predictions.csv and, where there is one to name, failed.csv."
-        write_annotations(folder / 'predictions.csv', self.annotations(folder), self.stacked('confidence'))
+        annotations = self.annotations(folder)
+        confidence = self.stacked('confidence', annotations.state.shape)
+        write_annotations(folder / 'predictions.csv', annotations, confidence)
         if not self.failed: return
-        failed = pd.DataFrame([(printable(name), error) for name, error in self.failed],
+        failed = pd.DataFrame([(printable(name), printable(str(error))) for name, error in self.failed.items()],
                               columns=['image_name', 'reason'])
         write_text(folder / 'failed.csv', failed.to_csv(index=False))
 
-    def complain(self, folder):
-        "Raise Incomplete if an image could not be read."
+    def complain(self, folder, result):
+        "Raise Incomplete, with the `result`, if an image could not be read."
         if not self.failed: return
-        total = len(self.failed) + len(self.image_names)
-        raise Incomplete(f'{len(self.failed)} of {total} images could not be read; the reasons are in '
-                         f'{folder / "failed.csv"}')
+        raise Incomplete(f'{len(self.failed)} of {len(self.failed) + len(self)} images could not be read; the reasons '
+                         f'are in {folder / "failed.csv"}', result)
 
 
-def apply(predictor, image_dir, image_names, folder, options, spacing_of, overlay):
+def apply(predictor, image_dir, image_names, folder, options, facts_of, overlay):
     """Predict the images called `image_names` below `image_dir`; write predictions.csv, failed.csv and overlays.
 
-    `spacing_of` gives the pixel spacing of an image name and its source, `overlay` draws one from image name, pixels
+    `facts_of` gives spacing, its source and the patient of an image name, `overlay` draws one from image name, pixels
     and prediction. What was found is written as it comes, and also when it is interrupted. Returns it, as `Found`.
     """
-    found, written, failed = Found(predictor.names), time.time(), []
-    names = {Path(image_dir, name): name for name in image_names if is_writable_name(name, found.failed)}
+    found, written = Found(predictor.names, image_names), time.time()
+    found.failed = {name: reason for name in image_names if (reason := unfit(name, image_dir))}
+    names = {Path(image_dir, name): name for name in image_names if name not in found.failed}
 
     def finish(result):
         path, image, prediction = result
-        name = names[path]
-        if not options['no_overlays']:
-            write_png(folder / 'overlays' / f'{name}.png', overlay(name, image, prediction))
-        return name, prediction, *spacing_of(name)
+        if not options['no_overlays']: write_overlay(folder, names[path], overlay(names[path], image, prediction))
+        # here, in the thread, so that what is finished counts when the main thread is interrupted
+        found.rows[names[path]] = Row(prediction, *facts_of(names[path]))
 
-    results = predictor.stream(names, options['tta'], options['min_confidence'], failed)
+    def fail(path, error): found.failed[names[path]] = error
+
+    results = predictor.stream(names, options['tta'], options['min_confidence'], fail)
     bar = tqdm(total=len(image_names), unit='image', disable=not sys.stderr.isatty())
     try:
         with bar, closing(in_threads(finish, results)) as finished:
-            for row in finished:
-                columns = found.image_names, found.predictions, found.spacing, found.sources
-                for column, value in zip(columns, row, strict=True): column.append(value)
-                bar.update(len(found.image_names) + len(failed) - bar.n)
+            for _ in finished:
+                bar.update(len(found) + len(found.failed) - bar.n)
                 if time.time() - written > SAVE_EVERY:
                     found.write(folder)
                     written = time.time()
-    finally:
-        found.failed += [(names[path], error) for path, error in failed]
-        found.write(folder)
+    finally: found.write(folder)
     return found
 
 
-def is_writable_name(name, failed):
-    "Whether `name` can stand in a CSV of annotations; else it goes to `failed`, with the reason."
-    fits = name == printable(name).strip() == str(PurePosixPath(name)) and not any(c in name for c in '\\\r\n')
-    if not fits: failed.append((name, 'its name has a backslash, a line break, a space at an end or no valid UTF-8; '
-                                      'rename it'))
-    return fits
+def write_overlay(folder, name, picture):
+    "Write the overlay of the image called `name`; where its name does not do for one, only warn."
+    try: write_png(folder / 'overlays' / f'{name}.png', picture)
+    except OSError as e:
+        if e.errno not in UNFIT_NAMES: raise
+        warnings.warn(f'{printable(name)}: predicted, but its overlay cannot be written ({e.strerror.lower()})',
+                      stacklevel=2)
 
 
-def printable(name):
-    "`name` without what UTF-8 cannot write."
-    return name.encode('utf-8', 'backslashreplace').decode()
+def unfit(name, image_dir):
+    "Why the image called `name` can have no row in a CSV of annotations; None if it can."
+    if name != printable(name).strip() or any(c in name for c in '\\\r\n') or name != str(PurePosixPath(name)):
+        return 'its name has a backslash, a line break, a space at an end or no valid UTF-8; rename it'
+    if not lies_in(Path(image_dir, name), image_dir):
+        return 'a link to outside of the image folder; copy the image, or pass the folder in which it is'
+
+
+def printable(text):
+    "`text` without what UTF-8 cannot write."
+    return text.encode('utf-8', 'backslashreplace').decode()
 
 
 # --- in words
@@ -200,13 +235,13 @@ def confidence_note(state, confidence):
     return f'{confidence:.2f}, left blank' if state == UNLABELLED else f'{confidence:.2f}'
 
 
-def spacing_notes(sources):
-    "Where the pixel spacing of the images is from, one line each; `sources` has '' where it is unknown."
-    counts = Counter(sources)
+def spacing_notes(found):
+    "Where the pixel spacing of the images is from, one line each."
+    counts = Counter(row.source for _, row in found.done())
     lines = [f'Pixel spacing of {n} images: {source}' for source, n in counts.items() if source]
     lines = [line + ', at the detector: magnification is not corrected' if '(detector)' in line else line
              for line in lines]
     if counts['']:
-        lines.append(f'Pixel spacing of {counts[""]} images is unknown, so they have no millimetres: give a '
-                     'pixel_spacing column in the CSV, DICOM files that tell it, or --pixel_spacing')
+        lines.append(f'Pixel spacing of {counts[""]} images is unknown, and millimetres need it of all: DICOM files '
+                     'may tell it, --pixel_spacing does, and so does a pixel_spacing column of an annotation CSV')
     return lines

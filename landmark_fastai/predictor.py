@@ -1,6 +1,7 @@
 "A trained network on new images: from the folder of a run, or from weights of the original system."
 
 import os
+import warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from fastcore.basics import chunked
 
+from . import checkpoint
 from .annotations import ABSENT, UNLABELLED, VISIBLE
-from .checkpoint import load as load_file
 from .config import dls_arguments, learner_arguments, make_config, normalization, parse_pairs, read_config
 from .data import SquareReader, landmark_dls, make_frame, mirror_order, usable_device
 from .errors import UsageError
@@ -47,24 +48,28 @@ def load(run, decode=None, device=None):
     found = [path for path in (weight / 'best.pth', weight / 'last.ckpt') if path.is_file()]
     if not found: raise UsageError(f'{run} has no weight/best.pth, expected the folder of a training that has finished '
                                    'an epoch')
+    if found[0].suffix == '.ckpt':
+        warnings.warn(f'{run} has no weight/best.pth: its last weights are taken', stacklevel=2)
     state = read_state(found[0])
     return make_predictor(config, state['model'] if found[0].suffix == '.ckpt' else state, found[0], decode, device)
 
 
-def load_original(weights, encoder_name=None, n_landmarks=None, decode=None, device=None):
+def load_original(weights, encoder_name=None, n_landmarks=None, names=None, decode=None, device=None):
     """The `Predictor` of `weights`, a plain state dict (.pth) of the original system's U-Net.
 
     It sees images as the original does: 512 px, RGB, ImageNet's normalisation. When left out, `encoder_name` is
-    resnet101 and `decode` argmax; `n_landmarks`, when given, must be that of the weights. Landmarks are called
-    landmark_1, landmark_2 and so on. Raises UsageError for weights of another network.
+    resnet101, `decode` argmax, and `names` of the landmarks are landmark_1, landmark_2 and so on; `n_landmarks`, when
+    given, must be that of the weights. Raises UsageError for weights of another network.
     """
     state = read_state(weights)
     head = state.get('segmentation_head.0.bias')
     if head is None: raise UsageError(f'{weights} has no segmentation head, expected the state dict of an smp.Unet')
     if n_landmarks not in (None, len(head)):
         raise UsageError(f'n_landmarks is {n_landmarks}, but {weights} has {len(head)} landmarks; leave it out')
-    config = make_config({'recipe': 'original', 'encoder_name': encoder_name})
-    config |= {'landmarks': [f'landmark_{k}' for k in range(1, len(head) + 1)], 'presence': []}
+    names = names or [f'landmark_{k}' for k in range(1, len(head) + 1)]
+    if len(names) != len(head):
+        raise UsageError(f'{len(names)} landmarks ({", ".join(names)}), but {weights} has {len(head)}')
+    config = make_config({'recipe': 'original', 'encoder_name': encoder_name}) | {'landmarks': names, 'presence': []}
     config |= dict(zip(('mean', 'std'), normalization(config), strict=True))
     return make_predictor(config, state, weights, decode, device)
 
@@ -72,7 +77,7 @@ def load_original(weights, encoder_name=None, n_landmarks=None, decode=None, dev
 def read_state(path):
     "The state dict in the file at `path`. Raises UsageError; code in the file is never run."
     if not Path(path).is_file(): raise UsageError(f'{path}: no such file, expected weights (.pth)')
-    try: state = load_file(path)
+    try: state = checkpoint.load(path)
     except Exception:
         raise UsageError(f'{path} cannot be read as weights: damaged, or no state dict of tensors') from None
     if isinstance(state, dict): return state
@@ -81,7 +86,7 @@ def read_state(path):
 
 def make_predictor(config, state, path, decode, device):
     "The `Predictor` of a run's `config` with the weights `state`, which were in the file at `path`."
-    if decode: config = config | {'decode': decode}
+    config = config | {'weights': str(path), 'decode': decode or config['decode']}
     check_decoder(config['decode'])
     model = create_model(config['arch'], config['encoder_name'], 'none', len(config['landmarks']))
     load_weights(model, state, path, f"{config['arch']} with {config['encoder_name']}")
@@ -105,25 +110,27 @@ class Predictor:
     def predict(self, images, tta=False, min_confidence=0.):
         """Landmarks of `images`: paths of files, or uint8 arrays (H, W), (H, W, 3) RGB for a run with --color.
 
-        Returns a `Prediction` of arrays (n, N, ...): points in original px, (0, 0) the centre of the top-left pixel.
+        One image may stand alone. Returns a `Prediction` of arrays (n, N, ...): points in original px, (0, 0) is the
+        centre of the top-left pixel.
         `tta` averages over small shifts and scales, and mirror images where the run knows flip pairs; landmarks of a
         confidence below `min_confidence` are left blank. Raises UsageError for the first image that cannot be read.
         """
+        if isinstance(images, (str, Path, np.ndarray)): images = [images]
         found = [prediction for *_, prediction in self.stream(images, tta, min_confidence)]
         if not found: raise UsageError('no images were given')
         return Prediction(*map(np.stack, zip(*found, strict=True)))
 
-    def stream(self, images, tta=False, min_confidence=0., failed=None):
+    def stream(self, images, tta=False, min_confidence=0., fail=None):
         """Yield, in order, each of `images`, its pixels and its `Prediction`; memory does not grow with their number.
 
-        Files are read ahead in threads while the network is busy. An image that cannot be read is put into the list
-        `failed`, with its error; without a list the error is raised.
+        Files are read ahead in threads while the network is busy. For an image that cannot be read `fail` is called,
+        with the image and the error; without it the error is raised.
         """
         for readings in chunked(in_threads(self._read, images), BATCH):
             for image, error, *_ in readings:
                 if error is None: continue
-                if failed is None: raise error
-                failed.append((image, error))
+                if fail is None: raise error
+                fail(image, error)
             good = [reading for reading in readings if reading[1] is None]
             if not good: continue
             _, _, pixels, squares, frames = zip(*good, strict=True)
@@ -163,10 +170,8 @@ class Predictor:
     @torch.inference_mode()
     def _predict(self, squares, frames, tta):
         "Points (B, N, 2) in original px, state and confidence (B, N) of `squares` (B, C, S, S), as arrays."
-        mean, std = self.stats
-        images = (squares.to(self.device).float() / 255 - mean) / std
-        self.model.eval()
-        logits, frames = self._averaged(images) if tta else self.model(images).float(), frames.to(self.device)
+        images, frames = squares.to(self.device).float() / 255, frames.to(self.device)
+        logits = self._averaged(images) if tta else self._logits(images)
         points = decode(logits, frames, self.config['decode'])
         absent = self.can_be_absent & ~is_present(logits, frames).cpu()
         sure = confidence(logits, points, frames).cpu().masked_fill(absent, torch.nan)
@@ -175,13 +180,18 @@ class Predictor:
         return (original.cpu().numpy().astype(float).round(DECIMALS).clip(0, last),
                 np.where(absent, ABSENT, VISIBLE).astype(np.uint8), sure.numpy().astype(float))
 
+    def _logits(self, images):
+        "What the network makes of `images` (B, C, S, S), 0 to 1."
+        mean, std = self.stats
+        return self.model.eval()((images - mean) / std).float()
+
     def _averaged(self, images):
         "Logits of `images`, averaged over `VIEWS` and, where flip pairs are known, their mirror images."
         total = weight = 0
         for scale, right, down in VIEWS:
             for mirror in (1, -1) if self.mirrored else (1,):
                 zoom, shift = torch.tensor([mirror * scale, scale]), torch.tensor([right, down])
-                logits = self.model(warp(images, zoom, shift)).float()
+                logits = self._logits(warp(images, zoom, shift))
                 if mirror < 0: logits = logits[:, self.mirrored]
                 logits = torch.cat([logits, torch.ones_like(logits[:, :1])], 1)  # the last channel: what a view sees
                 logits = warp(logits, 1 / zoom, -shift / zoom)

@@ -9,10 +9,10 @@ import torch
 from fastai.torch_core import set_seed
 from fastcore.meta import use_kwargs_dict
 
+from . import checkpoint
 from .annotations import VISIBLE, read_annotations
 from .callbacks import Console, History, Pictures, SaveWeights, in_words
 from .check import check_images
-from .checkpoint import load as load_weights
 from .config import ARGUMENTS, dls_arguments, is_run, learner_arguments, make_config, run_folder, write_config
 from .data import landmark_dls, make_films
 from .draw import contact_sheet, draw_landmarks, write_png
@@ -42,14 +42,14 @@ def train(**kwargs):
     UsageError, before anything is written, for every mistake in arguments, annotations or images.
     """
     config = make_config(kwargs)
-    check_folder(run_folder(config), config['overwrite'])
+    check_folder(run_folder(config), config['overwrite'], config['from_run'])
     learn = make_learner(config)
     folder = make_folder(run_folder(config))
     known = write_config(folder, config, learn)
     history, cbs = make_callbacks(folder, config, learn)
     announce(config, learn)
     fit(learn, config, cbs)
-    if history.best is not None: learn.model.load_state_dict(load_weights(folder / 'weight' / 'best.pth'))
+    if history.best is not None: learn.model.load_state_dict(checkpoint.load(folder / 'weight' / 'best.pth'))
     report(folder, history, learn.dls.valid_ds.items)
     evaluate_validation(folder, known, learn)
     return learn
@@ -87,7 +87,7 @@ def demo(output_dir='runs'):
     learn = train(train_image_dir=folder / 'data' / 'train_images', label_dir=csv_file.parent,
                   train_csv_file=csv_file.name, output_dir=folder, experiment_name='run', **DEMO)
     films = read_films(write_sample(folder / 'held_out', n_images=12, seed=43), folder / 'held_out' / 'train_images')
-    with learn.no_bar(): points = [learn.predict(film.path)[0] for film in films]
+    points = load(folder / 'run').predict([film.path for film in films]).points
     error, baseline = mean_error(points, films), mean_error(mean_positions(learn.dls.train_ds.items, films), films)
     write_png(folder / 'held_out.png', sheet(films[:6], points[:6], learn.dls.annotations.names))
     print(f'{len(films)} held-out images: mean error {error:.2f} px; predicting the mean position: {baseline:.1f} px, '
@@ -141,10 +141,15 @@ def make_learner(config):
     return landmark_learner(dls, **fixed)
 
 
-def check_folder(folder, overwrite):
-    "Raise UsageError unless `folder` can be made; an earlier run there, and nothing but a run, may be overwritten."
+def check_folder(folder, overwrite, from_run):
+    """Raise UsageError unless `folder` can be made.
+
+    An earlier run there may be overwritten, but nothing else, and not the run to start from.
+    """
     check_writable(folder)
     if not folder.exists(): return
+    if from_run and folder.samefile(from_run):
+        raise UsageError(f'{folder} is the run to start from; pass another --experiment_name')
     if not overwrite:
         raise UsageError(f'{folder} exists; pass --overwrite to replace it, or another --experiment_name')
     if any(folder.iterdir()) and not is_run(folder):

@@ -20,6 +20,7 @@ class Scores:
     image_names: list[str]
     patient_id: list[str] | None
     offsets: dict[str, np.ndarray]  # 'px' and, where known, 'mm': (n, N, 2) predicted - true, NaN without distance
+    unit: str  # that rates, tables and figures are in: 'mm' if all images with a visible landmark have a spacing
     has_spacing: np.ndarray  # (n,) bool
     true_state: np.ndarray  # (n, N) VISIBLE, ABSENT or UNLABELLED
     pred_state: np.ndarray  # (n, N), UNLABELLED where the prediction was left blank as too uncertain
@@ -27,11 +28,6 @@ class Scores:
 
     @property
     def units(self): return tuple(self.offsets)
-
-    @property
-    def unit(self):
-        "What success rates are in: 'mm' where any is known, else 'px'."
-        return self.units[-1]
 
     @property
     def groups(self):
@@ -66,7 +62,8 @@ def score(annotations, points, state, presence=()):
     offsets = {'px': np.where(both[..., None], points - annotations.points, np.nan)}
     has_spacing = np.isfinite(annotations.spacing).all(1)
     if visible[has_spacing].any(): offsets['mm'] = offsets['px'] * annotations.spacing[:, None]
-    return Scores(annotations.names, annotations.image_names, annotations.patient_id, offsets, has_spacing,
+    unit = 'mm' if visible.any() and has_spacing[visible.any(1)].all() else 'px'
+    return Scores(annotations.names, annotations.image_names, annotations.patient_id, offsets, unit, has_spacing,
                   annotations.state, state, list(presence))
 
 
@@ -76,9 +73,9 @@ def summarize(scores, thresholds=None):
     """Errors, success rates and presence of `scores`, overall and for each landmark, as a dict that JSON can hold.
 
     Means are over landmarks, not over images. A success rate is the share of the labelled visible landmarks, missed
-    ones included, that lie at most a threshold away, in `scores.unit`; in mm only images of known spacing enter. The
-    interval of a mean holds 95 % of those of 2,000 resamples of whole patients, or images: the landmarks of one are
-    not independent. None stands for values that there are not.
+    ones included, that lie at most a threshold away, in `scores.unit`. Into errors in mm only images of known spacing
+    enter. The interval of a mean holds 95 % of those of 2,000 resamples of whole patients, or images: the landmarks of
+    one are not independent. None stands for values that there are not.
     """
     thresholds = sorted(thresholds or DEFAULT_THRESHOLDS[scores.unit])
     draws = _draws(scores.groups)

@@ -36,6 +36,12 @@ def test_training_goes_on_from_another_run(finished, dots, tmp_path):
     assert len(pd.read_csv(tmp_path / 'baseline' / 'train_results' / 'training_log.csv')) == 1
 
 
+def test_the_run_to_start_from_is_not_overwritten(finished, dots, capsys):
+    assert train(*dots, finished.parent, '--from_run', finished, '--batch_size', 4, '--epochs', 1, '--overwrite') == 2
+    assert 'is the run to start from; pass another --experiment_name' in capsys.readouterr().err
+    assert (finished / 'weight' / 'best.pth').exists()
+
+
 @pytest.mark.parametrize('argv, words', [
     (['--encoder_name', 'resnet34'], ["encoder_name is 'resnet34'", "was trained with 'resnet18'"]),
     (['--color'], ['color is True', 'was trained with False']),

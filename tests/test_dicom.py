@@ -569,10 +569,10 @@ def told(path):
     return ''.join(said)
 
 
-def spoiled(path, elements):
+def spoiled(path, elements, pixels=None, **tags):
     "A file in which the text of `elements` (keyword, VR) is the sentinel."
     left_out = {keyword: None for keyword, _ in elements if keyword != 'SOPInstanceUID'}
-    content = write_dicom(path, noise((30, 41)), **left_out).read_bytes()
+    content = write_dicom(path, noise((30, 41)) if pixels is None else pixels, **tags, **left_out).read_bytes()
     texts = b''.join(element(keyword, vr, SENTINEL.encode()) for keyword, vr in elements)
     path.write_bytes(content[:data_start(content)] + texts + content[data_start(content):])
     return path

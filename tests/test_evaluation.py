@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import TINY, write_dicom, write_dots
+from test_dicom import NAMED, SENTINEL, spoiled
 from test_inference import write_discs
 from test_predictor import disc_finder, discs, original_weights
 
 import cli
-from landmark_fastai import evaluation, inference
+from landmark_fastai import evaluation, inference, run
 
 FIGURES = {f'figures/{name}.png' for name in ('cumulative', 'boxes', 'vectors', 'worst')}
 
@@ -34,8 +35,8 @@ def data(finished): return finished.parent.parent / 'images', finished.parent.pa
 @pytest.fixture
 def with_discs(monkeypatch):
     "`evaluate` with a network that finds discs, see `test_predictor`."
-    monkeypatch.setattr(evaluation, 'make_predictor', lambda options: finder)
-    finder = disc_finder(128, invisible_landmarks=False)
+    monkeypatch.setattr(evaluation, 'make_predictor', lambda options, names: finder)
+    finder = disc_finder(128)
     return finder
 
 
@@ -149,20 +150,74 @@ def test_images_that_cannot_be_read_are_left_out_and_said(with_discs, tmp_path, 
 
 
 def test_names_are_escaped_in_the_report(with_discs, tmp_path):
-    name = '<script>alert(1)<&"\'.png'
-    write_discs(tmp_path / 'films' / name)
-    csv_file = write_csv(tmp_path / 'a.csv', [name, 200, 160, 50, 60, 150, 100])
-    assert evaluate(tmp_path / 'films', csv_file, tmp_path / '<script>out') == 0
-    assert '<script>' not in (tmp_path / '<script>out' / 'report.html').read_text()
+    evil = '<script>alert(1)<&"\''
+    with_discs.names[1] = evil
+    write_discs(tmp_path / evil / f'{evil}.png')
+    csv_file = write_csv(tmp_path / f'{evil}.csv', [f'{evil}.png', 200, 160, 50, 60, 150, 100])
+    header = '"{0}_x","{0}_y"'.format(evil.replace('"', '""'))
+    csv_file.write_text(csv_file.read_text().replace('white_x,white_y', header))
+    assert evaluate(tmp_path / evil, csv_file, tmp_path / 'out') == 0
+    report = (tmp_path / 'out' / 'report.html').read_text()
+    assert '<script' not in report and report.count('&lt;script&gt;alert(1)') >= 3  # folder, CSV, landmark
 
 
 def test_weights_of_the_original_system_are_measured_too(tmp_path):
     _, weights = original_weights(tmp_path, n_landmarks=2)
     write_discs(tmp_path / 'films' / 'a.png')
-    csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 50, 60, 150, 100])
-    argv = ['--weights', weights, '--encoder_name', 'resnet18']
+    csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 40, 45, 150, 100])
+    argv = ['--weights', weights, '--encoder_name', 'resnet18', '--invisible_landmarks']
     assert evaluate(tmp_path / 'films', csv_file, tmp_path / 'out', *argv) == 0
-    assert list(summary(tmp_path / 'out')['landmarks']) == ['grey', 'white']
+    found = summary(tmp_path / 'out')
+    assert list(found['landmarks']) == ['grey', 'white'] and found['settings']['model'] == str(weights)
+    assert found['landmarks']['grey']['n_absent'] == 1
+    assert any(note.startswith('1 points in the top-left corner box') for note in found['notes'])
+
+
+def test_the_worst_images_have_missed_landmarks_then_large_errors(with_discs, tmp_path, monkeypatch):
+    with_discs.config['presence'], with_discs.can_be_absent[1] = ['white'], True
+    sheets = []
+    monkeypatch.setattr(evaluation, 'contact_sheet', lambda pictures, captions, columns: sheets.append(captions) or
+                        pictures[0])
+    for name in ('good', 'bad'): write_discs(tmp_path / 'f' / f'{name}.png')
+    for name in ('missed', 'lost'): write_discs(tmp_path / 'f' / f'{name}.png', n=1)
+    at = 50, 60
+    csv_file = write_csv(tmp_path / 'a.csv', ['good.png', 200, 160, *at, 150, 100],
+                         ['bad.png', 200, 160, 80, 60, 150, 100],
+                         ['missed.png', 200, 160, *at, 150, 100], ['lost.png', 200, 160, '', '', 150, 100])
+    assert evaluate(tmp_path / 'f', csv_file, tmp_path / 'out') == 0
+    order = [caption.split(': ')[1] for caption in sheets[0]]
+    assert order == ['missed.png', 'lost.png', 'bad.png', 'good.png']
+    assert sheets[0][0].startswith('1 missed, 0.') and sheets[0][1] == '1 missed: lost.png'
+
+
+def test_patients_stay_known_in_what_is_to_be_corrected(with_discs, tmp_path):
+    for name in 'ab': write_discs(tmp_path / 'films' / f'{name}.png')
+    rows = [[f'{name}.png', 200, 160, 50, 60, 150, 100, f'p{name}'] for name in 'ab']
+    csv_file = write_csv(tmp_path / 'a.csv', *rows, columns=['patient_id'])
+    assert evaluate(tmp_path / 'films', csv_file, tmp_path / 'o') == 0
+    assert list(pd.read_csv(tmp_path / 'o' / 'predictions.csv').patient_id) == ['pa', 'pb']
+
+
+def test_thresholds_may_be_numbers_in_python(with_discs, tmp_path):
+    write_discs(tmp_path / 'films' / 'a.png')
+    csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 50, 60, 150, 100])
+    found = run.evaluate(tmp_path / 'films', csv_file, tmp_path / 'out', thresholds=[1, 3])
+    assert found['overall']['success_rate'].keys() == {'1', '3'}
+
+
+def test_what_is_read_is_never_overwritten(with_discs, tmp_path, capsys):
+    write_discs(tmp_path / 'films' / 'a.png')
+    assert cli.main(['predict', '--image_dir', str(tmp_path / 'films'), '--output_dir', str(tmp_path / 'out'),
+                     '--weights', str(original_weights(tmp_path)[1]), '--encoder_name', 'resnet18']) == 0
+    csv_file = tmp_path / 'out' / 'predictions.csv'
+    shutil.copy(write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 50, 60, 150, 100]), csv_file)
+    assert evaluate(tmp_path / 'films', csv_file, tmp_path / 'out', '--overwrite') == 2
+    assert 'predictions.csv is read, and --overwrite would remove it' in capsys.readouterr().err
+    assert 'grey' in csv_file.read_text()
+    rows = ['a.png.png', *iio.imread(tmp_path / 'out' / 'overlays' / 'a.png.png').shape[1::-1], 50, 60, 150, 100]
+    overlays = write_csv(tmp_path / 'b.csv', rows)
+    assert evaluate(tmp_path / 'out' / 'overlays', overlays, tmp_path / 'out', '--overwrite') == 2
+    assert (tmp_path / 'out' / 'overlays' / 'a.png.png').exists()
 
 
 def test_validation_without_labels_has_a_report_without_numbers(tmp_path):
@@ -174,12 +229,11 @@ def test_validation_without_labels_has_a_report_without_numbers(tmp_path):
     assert summary(run / 'validation')['overall']['px']['mean'] is None and (run / 'report.html').exists()
 
 
-def test_no_text_of_a_dicom_file_reaches_an_output(tmp_path):
+def test_no_text_of_a_dicom_file_reaches_an_output(tmp_path, capfd):
     csv_file, images = write_dots(tmp_path)
     for path in sorted(images.iterdir()):
-        secrets = {tag: f'SENTINEL {tag}' for tag in ('PatientName', 'PatientID', 'InstitutionName', 'StudyDescription',
-                                                      'SeriesDescription', 'OperatorsName', 'PatientComments')}
-        write_dicom(path.with_suffix('.dcm'), cv2.imread(str(path), 0), PixelSpacing=[0.5, 0.5], **secrets)
+        spoiled(path.with_suffix('.dcm'), NAMED, cv2.imread(str(path), 0), PixelSpacing=[0.5, 0.5])
+        assert SENTINEL.encode() in path.with_suffix('.dcm').read_bytes()
         path.unlink()
     csv_file.write_text(csv_file.read_text().replace('.png', '.dcm'))
     (images / 'dot_10.dcm').write_bytes((images / 'dot_1.dcm').read_bytes()[:-100])
@@ -192,8 +246,8 @@ def test_no_text_of_a_dicom_file_reaches_an_output(tmp_path):
                      *map(str, model)]) == 1  # the file that was cut off
     outputs = [path for name in ('runs', 'evaluated', 'predicted') for path in (tmp_path / name).rglob('*')
                if path.is_file()]
-    assert len(outputs) > 40
-    for path in outputs: assert b'SENTINEL' not in path.read_bytes(), path
+    assert len(outputs) > 40 and SENTINEL not in ''.join(capfd.readouterr())
+    for path in outputs: assert SENTINEL.encode() not in path.read_bytes(), path
     assert 'mean_error_mm' in (runs / 'baseline' / 'train_results' / 'training_log.csv').read_text()
 
 
@@ -231,7 +285,8 @@ def test_an_evaluation_is_not_overwritten(finished, data, tmp_path, capsys):
 
 
 def test_python_and_the_command_line_have_the_same_defaults():
-    for name, own in (('predict', {}), ('evaluate', {'split': 'all', 'thresholds': None})):
+    evaluation = {'split': 'all', 'thresholds': None, 'invisible_landmarks': None}
+    for name, own in (('predict', {}), ('evaluate', evaluation)):
         flags = {flag: parameter.default for flag, parameter in cli.flags_of(name).items()
                  if flag not in ('image_dir', 'output_dir', 'csv')}
         assert flags == inference.OPTIONS | own

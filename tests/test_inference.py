@@ -1,6 +1,8 @@
 "`predict` from the command line: what it writes, what it leaves alone, and what it says of what it cannot do."
 
+import os
 import shutil
+import signal
 
 import cv2
 import imageio.v3 as iio
@@ -12,7 +14,7 @@ from test_predictor import disc_finder, discs, original_weights
 
 import cli
 from landmark_fastai import inference
-from landmark_fastai.annotations import ABSENT, UNLABELLED, VISIBLE, read_annotations
+from landmark_fastai.annotations import UNLABELLED, VISIBLE, read_annotations
 from landmark_fastai.check import check_images
 
 
@@ -36,7 +38,9 @@ def images(finished): return finished.parent.parent / 'images'
 @pytest.fixture
 def with_discs(monkeypatch):
     "`predict` with a network that finds discs, see `test_predictor`."
-    monkeypatch.setattr(inference, 'load', lambda *_: disc_finder(128))
+    finder = disc_finder(128)
+    monkeypatch.setattr(inference, 'load', lambda *_: finder)
+    return finder
 
 
 def write_discs(path, width=200, height=160, points=((50, 60), (150, 100)), n=2):
@@ -99,16 +103,14 @@ def test_overlays_can_be_left_out(finished, images, tmp_path):
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['predictions.csv']
 
 
-def test_uncertain_landmarks_are_blank_and_absent_ones_minus_one(monkeypatch, tmp_path):
-    write_discs(tmp_path / 'films' / 'a.png')
-    states = np.array([UNLABELLED, ABSENT], np.uint8)
-    finder = disc_finder(64)
-    def predicted(squares, frames, tta): return np.full((1, 2, 2), np.nan), states[None], np.array([[0.25, np.nan]])
-    monkeypatch.setattr(finder, '_predict', predicted)
-    monkeypatch.setattr(inference, 'load', lambda *_: finder)
-    assert predict(tmp_path / 'films', tmp_path / 'out') == 0
-    row = (tmp_path / 'out' / 'predictions.csv').read_text().splitlines()[1]
-    assert row == 'a.png,200,160,2,,,-1,-1,0.250,'
+def test_uncertain_landmarks_are_blank_and_absent_ones_minus_one(with_discs, tmp_path):
+    with_discs.config['presence'], with_discs.can_be_absent[1] = ['white'], True
+    write_discs(tmp_path / 'films' / 'a.png', n=1)  # no white disc
+    write_discs(tmp_path / 'films' / 'b.png', points=((50, 60), (150, 100), (150, 40)), n=3)  # two grey discs
+    assert predict(tmp_path / 'films', tmp_path / 'out', '--min_confidence', '0.8') == 0
+    rows = (tmp_path / 'out' / 'predictions.csv').read_text().splitlines()
+    assert rows[1].split(',')[6:8] == ['-1', '-1'] and rows[1].endswith(',')  # no confidence where it is absent
+    assert rows[2].split(',')[4:6] == ['', ''] and 0.3 < float(rows[2].split(',')[8]) < 0.7
 
 
 def test_min_confidence_reaches_the_predictor(finished, images, tmp_path):
@@ -149,22 +151,58 @@ def test_nothing_is_overwritten_unless_told_and_nothing_but_our_own(with_discs, 
     assert sorted(path.name for path in out.rglob('*')) == ['b.png.png', 'overlays', 'predictions.csv', 'thesis.docx']
 
 
-def test_folders_of_the_same_name_that_are_not_ours_are_spared(with_discs, tmp_path, capsys):
+def test_files_of_the_same_name_that_may_not_be_ours_are_spared(with_discs, tmp_path, capsys):
     write_discs(tmp_path / 'films' / 'a.png')
     (tmp_path / 'out' / 'figures').mkdir(parents=True)
-    assert 'remove it yourself' in refused(capsys, tmp_path / 'films', tmp_path / 'out', '--overwrite')
+    (tmp_path / 'out' / 'figures' / 'my.svg').touch()
+    assert predict(tmp_path / 'films', tmp_path / 'out') == 0
+    assert predict(tmp_path / 'films', tmp_path / 'out', '--overwrite') == 0
+    assert (tmp_path / 'out' / 'figures' / 'my.svg').exists()
+    (tmp_path / 'out2').mkdir()
+    (tmp_path / 'out2' / 'report.html').touch()
+    assert 'remove it yourself' in refused(capsys, tmp_path / 'films', tmp_path / 'out2', '--overwrite')
+    assert (tmp_path / 'out2' / 'report.html').exists()
 
 
-def test_an_interruption_keeps_what_was_found(with_discs, tmp_path, monkeypatch):
-    for k in range(20): write_discs(tmp_path / 'films' / f'{k:02}.png')
-    image_spacing, calls = inference.image_spacing, []
-    def interrupted(path):
-        calls.append(path)
-        if path.name == '10.png': raise KeyboardInterrupt
-        return image_spacing(path)
-    monkeypatch.setattr(inference, 'image_spacing', interrupted)
-    assert predict(tmp_path / 'films', tmp_path / 'out', '--no_overlays') == 1
-    assert len(pd.read_csv(tmp_path / 'out' / 'predictions.csv')) == 10
+def test_a_run_is_no_place_for_predictions(finished, images, capsys):
+    line = refused(capsys, images, finished, '--model', finished, '--overwrite')
+    assert 'is the folder of a run' in line and (finished / 'report.html').exists()
+
+
+def test_a_name_that_does_for_no_overlay_costs_only_the_overlay(with_discs, tmp_path):
+    for name in ('a' * 248 + '.png', 'b.png'): write_discs(tmp_path / 'films' / name)
+    write_discs(tmp_path / 'films' / 'b.png.png' / 'c.png')
+    with pytest.warns(UserWarning, match='overlay cannot be written'):
+        assert predict(tmp_path / 'films', tmp_path / 'out') == 0
+    assert len(read_annotations(tmp_path / 'out' / 'predictions.csv')) == 3
+
+
+def test_links_are_followed_inside_the_folder_and_named_where_they_lead_out(with_discs, tmp_path):
+    folder = tmp_path / 'films'
+    for name in ('films/a.png', 'other/b.png'): write_discs(tmp_path / name)
+    (folder / 'same.png').symlink_to(folder / 'a.png')
+    (folder / 'out.png').symlink_to(tmp_path / 'other' / 'b.png')
+    (folder / 'broken.png').symlink_to(folder / 'nowhere.png')
+    (folder / 'sub').symlink_to(tmp_path / 'other')
+    with pytest.warns(UserWarning, match='sub: a link to a folder, which is left out'):
+        assert predict(folder, tmp_path / 'out') == 1
+    table = read_annotations(tmp_path / 'out' / 'predictions.csv')
+    assert check_images(table, folder)[0].image_names == ['a.png', 'same.png']
+    failed = pd.read_csv(tmp_path / 'out' / 'failed.csv').set_index('image_name').reason
+    assert 'link to outside' in failed['out.png'] and 'no such file' in failed['broken.png']
+
+
+def test_an_interruption_keeps_what_was_found(with_discs, tmp_path):
+    for k in range(60): write_discs(tmp_path / 'films' / f'{k:02}.png')
+    stream = with_discs.stream
+    def interrupted(*args):
+        for k, result in enumerate(stream(*args)):
+            if k == 30: os.kill(os.getpid(), signal.SIGINT)
+            yield result
+    with_discs.stream = interrupted
+    assert predict(tmp_path / 'films', tmp_path / 'out') == 1
+    table, overlays = pd.read_csv(tmp_path / 'out' / 'predictions.csv'), (tmp_path / 'out' / 'overlays').iterdir()
+    assert 20 <= len(table) < 60 and [f'{name}.png' for name in table.image_name] == sorted(p.name for p in overlays)
 
 
 def test_weights_of_the_original_system_predict(tmp_path, capsys):
@@ -184,7 +222,8 @@ BAD = {
     'no folder': (['--image_dir', '/nowhere'], ['/nowhere']),
     'decoder': (['--decode', 'max'], ["decode 'max' is unknown", 'centroid']),
     'confidence': (['--min_confidence', '2'], ['min_confidence is 2', '0 to 1']),
-    'spacing': (['--pixel_spacing', '0'], ['pixel_spacing is 0', 'more than 0']),
+    'spacing': (['--pixel_spacing', '0'], ['--pixel_spacing is 0', 'more than 0']),
+    'endless spacing': (['--pixel_spacing', '1e999'], ['--pixel_spacing is inf', 'more than 0']),
     'encoder': (['--encoder_name', 'resnet18'], ['encoder_name without weights']),
     'device': (['--device', 'tpu9'], ["device 'tpu9'"]),
     'output in images': (['--output_dir', 'IMAGES/out'], ['lies in the image folder', '--output_dir']),

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 import landmark_fastai
-from landmark_fastai import UsageError, landmark_dls, predictor
+from landmark_fastai import UsageError, landmark_dls
 from landmark_fastai.annotations import ABSENT, UNLABELLED, VISIBLE
 from landmark_fastai.predictor import BATCH, Predictor, in_threads, load, load_original, warp
 
@@ -34,14 +34,14 @@ class DiscFinder(nn.Module):
 def disc_finder(image_resize=512, **config):
     "A `Predictor` with `DiscFinder`."
     known = dict(landmarks=['grey', 'white'], presence=[], image_resize=image_resize, color=False, mean=[0.] * 3,
-                 std=[1.] * 3, decode='centroid', flip_pairs=None)
+                 std=[1.] * 3, decode='centroid', flip_pairs=None, invisible_landmarks=False)
     return Predictor(DiscFinder(), known | config, 'cpu')
 
 
 def discs(width, height, points, dtype=np.uint8):
     "An image with a grey and a white disc of radius 5 % of the side at `points`, to a sixteenth of a pixel."
     image, radius = np.zeros((height, width), np.uint8), round(0.05 * max(width, height) * 16)
-    for (x, y), level in zip(points, (128, 255), strict=False):
+    for (x, y), level in zip(points, (128, 255, 128), strict=False):
         cv2.circle(image, (round(x * 16), round(y * 16)), radius, level, -1, cv2.LINE_AA, 4)
     return image if dtype == np.uint8 else (image.astype(dtype) * 100)
 
@@ -89,6 +89,23 @@ def test_arrays_and_paths_give_the_same(tmp_path):
     assert found.size.tolist() == [[300, 200]] * 2 and (found.state == VISIBLE).all()
 
 
+def test_a_single_image_may_stand_alone(tmp_path):
+    pixels = discs(300, 200, [[60, 120], [240, 40]])
+    path = write_film(tmp_path, 'png', pixels)
+    for image in (pixels, path, str(path)): assert disc_finder(64).predict(image).points.shape == (1, 2, 2)
+
+
+def test_views_are_padded_with_black():
+    seen = []
+    class Watcher(DiscFinder):
+        def forward(self, x):
+            seen.append(x)
+            return super().forward(x)
+    config = disc_finder(64).config | {'mean': [0.5] * 3, 'std': [0.5] * 3}
+    Predictor(Watcher(), config, 'cpu').predict([np.zeros((50, 60), np.uint8)], tta=True)
+    assert len(seen) == 7 and all((x == -1).all() for x in seen)
+
+
 def test_points_lie_on_the_image_whatever_the_network_says():
     class Corner(nn.Module):
         def forward(self, x):
@@ -118,9 +135,9 @@ def test_mirror_views_give_left_to_right():
     np.testing.assert_allclose(plain.points[0], points, atol=4)
     np.testing.assert_allclose(averaged.points[0], points, atol=4)
     # without the exchange of channels the views would contradict each other
-    predictor_ = Predictor(Sides(), config, 'cpu')
-    predictor_.mirrored = [0, 1]
-    assert np.abs(predictor_.predict([image], tta=True).confidence[0] - averaged.confidence[0]).max() > 0.2
+    unmirrored = Predictor(Sides(), config, 'cpu')
+    unmirrored.mirrored = [0, 1]
+    assert np.abs(unmirrored.predict([image], tta=True).confidence[0] - averaged.confidence[0]).max() > 0.2
 
 
 def test_warping_back_undoes_warping():
@@ -166,7 +183,7 @@ def test_unreadable_images_raise_or_are_collected(tmp_path):
     bad.write_bytes(b'junk')
     with pytest.raises(UsageError, match='bad.png'): disc_finder(64).predict([good, bad])
     failed = []
-    results = list(disc_finder(64).stream([bad, good, bad, good], failed=failed))
+    results = list(disc_finder(64).stream([bad, good, bad, good], fail=lambda *failure: failed.append(failure)))
     assert [path for path, *_ in results] == [good, good] and [path for path, _ in failed] == [bad, bad]
     with pytest.raises(UsageError, match='no images'): disc_finder(64).predict([])
 
@@ -221,7 +238,8 @@ def test_last_weights_do_where_there_are_no_best_ones(finished, tmp_path):
     shutil.copy(finished / 'config.json', tmp_path)
     (tmp_path / 'weight' / 'best.pth').unlink()
     last = torch.load(tmp_path / 'weight' / 'last.ckpt', weights_only=True)['model']
-    assert all(torch.equal(value, last[key]) for key, value in load(tmp_path).model.state_dict().items())
+    with pytest.warns(UserWarning, match='no weight/best.pth: its last weights are taken'): model = load(tmp_path).model
+    assert all(torch.equal(value, last[key]) for key, value in model.state_dict().items())
 
 
 def break_weights(run): (run / 'weight' / 'best.pth').write_bytes(b'junk')
@@ -294,5 +312,5 @@ def test_weights_that_are_none_are_refused(tmp_path):
     torch.save({'x': torch.zeros(1)}, tmp_path / 'x.pth')
     with pytest.raises(UsageError, match='no segmentation head'): load_original(tmp_path / 'x.pth')
 
-
-def test_the_module_loads_lazily(): assert landmark_fastai.load is predictor.load
+    with pytest.raises(UsageError, match=r'3 landmarks \(a, b, c\), but .* has 2'):
+        load_original(original_weights(tmp_path, n_landmarks=2)[1], 'resnet18', names=['a', 'b', 'c'])

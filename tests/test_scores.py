@@ -110,10 +110,18 @@ def test_only_images_of_known_spacing_have_millimetres(scored):
     true, pred = [[(10, 10)]] * 4, [[(10, 12)], [(10, 20)], [BLANK], [BLANK]]
     summary = summarize(scored(true, pred, pixel_spacing=[0.5, '', 0.5, '']), thresholds=[2, 20])
     overall = summary['overall']
-    assert summary['unit'] == 'mm' and summary['n_without_spacing'] == 2
+    assert summary['unit'] == 'px' and summary['n_without_spacing'] == 2  # no image is left out of rates and tables
     assert (overall['mm']['n'], overall['mm']['n_missed'], overall['mm']['mean']) == (1, 1, 1)
     assert (overall['px']['n'], overall['px']['n_missed'], overall['px']['mean']) == (2, 2, 6)
-    assert overall['success_rate'] == {'2': 0.5, '20': 0.5}
+    assert overall['success_rate'] == {'2': 0.25, '20': 0.5}
+
+
+def test_the_unit_is_mm_where_every_image_with_a_visible_landmark_has_a_spacing(scored):
+    true, pred = [[(10, 10), (10, 10)], [BLANK, (10, 10)], [BLANK, BLANK]], [[(10, 12)] * 2] * 3
+    for spacing, unit in (([1, 1, ''], 'mm'), ([1, '', 1], 'px'), (['', '', 1], 'px')):
+        summary = summarize(scored(true, pred, pixel_spacing=spacing))
+        assert summary['unit'] == unit
+        assert summary['landmarks']['a']['success_rate'].keys() == summary['overall']['success_rate'].keys()
 
 
 def test_presence_is_scored_where_it_was_learned(scored):
