@@ -264,6 +264,9 @@ def option_notes(options, n_corner):
 def result_notes(evaluation, annotations):
     "What a reader must know of images and landmarks that do not count; `annotations` are of all images."
     notes, predictor = spacing_notes(evaluation.found), evaluation.predictor
+    if evaluation.scores.unit == 'px':
+        notes.append('Errors are in pixels of the original images: for millimetres the pixel spacing of every image is '
+                     'needed')
     if evaluation.found.failed:
         notes.append(f'{len(evaluation.found.failed)} images could not be read and are left out: see failed.csv')
     unlearned = [name for name, state in zip(predictor.names, annotations.state.T, strict=True)

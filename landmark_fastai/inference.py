@@ -242,6 +242,6 @@ def spacing_notes(found):
     lines = [line + ', at the detector: magnification is not corrected' if '(detector)' in line else line
              for line in lines]
     if counts['']:
-        lines.append(f'Pixel spacing of {counts[""]} images is unknown, and millimetres need it of all: DICOM files '
-                     'may tell it, --pixel_spacing does, and so does a pixel_spacing column of an annotation CSV')
+        lines.append(f'Pixel spacing of {counts[""]} images is unknown: DICOM files may tell it, --pixel_spacing does, '
+                     'and so does a pixel_spacing column of an annotation CSV')
     return lines

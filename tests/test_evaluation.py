@@ -106,7 +106,8 @@ def test_without_spacing_there_are_no_millimetres_and_the_report_says_why(with_d
     assert evaluate(tmp_path / 'films', csv_file, tmp_path / 'out') == 0
     assert 'mm' not in summary(tmp_path / 'out')['overall']
     assert '_mm' not in (tmp_path / 'out' / 'distances.csv').read_text()
-    assert 'Pixel spacing of 1 images is unknown' in (tmp_path / 'out' / 'report.html').read_text()
+    report = (tmp_path / 'out' / 'report.html').read_text()
+    assert 'Pixel spacing of 1 images is unknown' in report and 'Errors are in pixels' in report
     assert evaluate(tmp_path / 'films', csv_file, tmp_path / 'mm', '--pixel_spacing', '0.1') == 0
     overall = summary(tmp_path / 'mm')['overall']
     assert overall['mm']['mean'] == pytest.approx(overall['px']['mean'] / 10)
