@@ -57,18 +57,16 @@ def evaluate(image_dir, csv, output_dir, split='all', thresholds=None, invisible
     `python cli.py evaluate`; `thresholds` may be numbers, too. Raises UsageError and Incomplete as `predict` does.
     """
     options, thresholds = make_options(kwargs), parse_thresholds(thresholds)
-    annotations = read_annotations(csv)
-    predictor, source = make_predictor(options, annotations.names), options['weights'] or options['model']
+    clicked = read_annotations(csv)
+    predictor, source = make_predictor(options, clicked.names), options['weights'] or options['model']
     if invisible_landmarks is None: invisible_landmarks = predictor.config['invisible_landmarks']
-    n_absent = (annotations.state == ABSENT).sum()
-    if invisible_landmarks: annotations = read_annotations(csv, invisible_landmarks=True)
-    n_corner = int((annotations.state == ABSENT).sum() - n_absent)
+    annotations = read_annotations(csv, invisible_landmarks=True) if invisible_landmarks else clicked
+    n_corner = (annotations.state != clicked.state).sum()
     sides = {} if options['weights'] else read_split(Path(source))
     annotations = choose(in_order(annotations, predictor.names), sides, split, source)
     annotations, _ = check_images(annotations, image_dir)
     if options['pixel_spacing']: annotations = fill_spacing(annotations, options['pixel_spacing'], '--pixel_spacing')
-    folder = make_output(output_dir, [image_dir, csv, options['model'], options['weights']], image_dir,
-                         options['overwrite'])
+    folder = make_output(output_dir, image_dir, options, csv)
 
     evaluation = find(predictor, annotations, image_dir, folder, options)
     settings = options | {'model': source, 'csv': csv, 'image_dir': image_dir, 'split': split}

@@ -26,8 +26,8 @@ from .predictor import Prediction, in_threads, load, load_original
 
 OPTIONS = dict(model='runs/baseline', weights=None, encoder_name=None, n_landmarks=None, decode=None, tta=False,
                min_confidence=0., no_overlays=False, pixel_spacing=None, device='auto', overwrite=False)
-WRITTEN = ('predictions.csv', 'failed.csv', 'overlays/**/*.png', 'distances.csv', 'summary.json', 'figures/*.png',
-           'report.html')  # by `predict` and `evaluate`
+WRITTEN = ('predictions.csv', 'failed.csv', 'overlays/**/*.png', 'distances.csv', 'summary.json', 'report.html',
+           *(f'figures/{name}.png' for name in ('cumulative', 'boxes', 'vectors', 'worst')))  # by `predict`, `evaluate`
 SAVE_EVERY = 30  # seconds between two writings of predictions.csv while it grows
 UNFIT_NAMES = errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST  # of an overlay beside others
 
@@ -41,7 +41,7 @@ def predict(image_dir, output_dir, **kwargs):
     """
     options = make_options(kwargs)
     image_names, predictor = find_images(image_dir), make_predictor(options)
-    folder = make_output(output_dir, [image_dir, options['model'], options['weights']], image_dir, options['overwrite'])
+    folder = make_output(output_dir, image_dir, options)
 
     def facts_of(name):
         spacing, source = image_spacing(Path(image_dir, name))
@@ -87,10 +87,10 @@ def make_predictor(options, names=None):
     return predictor
 
 
-def make_output(output_dir, inputs, image_dir, overwrite):
+def make_output(output_dir, image_dir, options, *inputs):
     """Make the folder, without what an earlier `predict` or `evaluate` has written there.
 
-    Raises UsageError where that is not wanted, would remove one of the `inputs`, or lies among the images.
+    Raises UsageError where that is not wanted, would remove what is read (`inputs` too), or lies among the images.
     """
     folder = Path(output_dir)
     check_writable(folder)
@@ -99,12 +99,12 @@ def make_output(output_dir, inputs, image_dir, overwrite):
         raise UsageError(f'{folder} lies in the image folder {image_dir}, where overlays would be taken for images; '
                          'pass another --output_dir')
     there = [path for pattern in WRITTEN for path in sorted(folder.glob(pattern))]
-    if there and not overwrite:
+    if there and not options['overwrite']:
         raise UsageError(f'{there[0]} exists; pass --overwrite to replace it, or another --output_dir')
     if there and there[0].name != WRITTEN[0]:
         raise UsageError(f'{there[0]} exists without {WRITTEN[0]}, so it may not be of this program; '
                          'remove it yourself, or pass another --output_dir')
-    for given in filter(None, inputs):
+    for given in filter(None, (image_dir, options['model'], options['weights'], *inputs)):
         if any(lies_in(path, given) for path in there):
             raise UsageError(f'{given} is read, and --overwrite would remove it; pass another --output_dir')
     for path in there: path.unlink()
@@ -148,20 +148,17 @@ class Found:
         return Annotations(
             path=folder / 'predictions.csv', names=self.names, image_names=[name for name, _ in done],
             rows=list(range(2, n + 2)), sizes=np.array([row.prediction.size for _, row in done]).reshape(n, 2),
-            points=self.stacked('points', (n, len(self.names), 2)), state=self.stacked('state', (n, len(self.names))),
+            points=np.array([row.prediction.points for _, row in done]).reshape(n, len(self.names), 2),
+            state=np.array([row.prediction.state for _, row in done]).reshape(n, len(self.names)),
             spacing=np.array([row.spacing for _, row in done], float).reshape(n, 2),
             spacing_source=np.array([row.source for _, row in done], object),
             patient_id=None if None in patients else patients, split=None)
 
-    def stacked(self, name, shape):
-        "The field `name` of all predictions in an array of `shape`, in order."
-        return np.array([getattr(row.prediction, name) for _, row in self.done()]).reshape(shape)
-
     def write(self, folder):
         "Write predictions.csv and, where there is one to name, failed.csv."
-        annotations = self.annotations(folder)
-        confidence = self.stacked('confidence', annotations.state.shape)
-        write_annotations(folder / 'predictions.csv', annotations, confidence)
+        annotations = self.annotations(folder)  # threads may add rows meanwhile: its images are the ones that count
+        confidence = np.array([self.rows[name].prediction.confidence for name in annotations.image_names])
+        write_annotations(folder / 'predictions.csv', annotations, confidence.reshape(annotations.state.shape))
         if not self.failed: return
         failed = pd.DataFrame([(printable(name), printable(str(error))) for name, error in self.failed.items()],
                               columns=['image_name', 'reason'])

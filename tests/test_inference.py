@@ -1,8 +1,6 @@
 "`predict` from the command line: what it writes, what it leaves alone, and what it says of what it cannot do."
 
-import os
 import shutil
-import signal
 
 import cv2
 import imageio.v3 as iio
@@ -197,12 +195,24 @@ def test_an_interruption_keeps_what_was_found(with_discs, tmp_path):
     stream = with_discs.stream
     def interrupted(*args):
         for k, result in enumerate(stream(*args)):
-            if k == 30: os.kill(os.getpid(), signal.SIGINT)
+            if k == 30: raise KeyboardInterrupt  # as Ctrl-C does in the main thread, which runs the network
             yield result
     with_discs.stream = interrupted
     assert predict(tmp_path / 'films', tmp_path / 'out') == 1
     table, overlays = pd.read_csv(tmp_path / 'out' / 'predictions.csv'), (tmp_path / 'out' / 'overlays').iterdir()
     assert 20 <= len(table) < 60 and [f'{name}.png' for name in table.image_name] == sorted(p.name for p in overlays)
+
+
+def test_the_table_is_whole_whenever_it_is_written(with_discs, tmp_path, monkeypatch):
+    monkeypatch.setattr(inference, 'SAVE_EVERY', 0)
+    lengths, write = [], inference.write_annotations
+    def counted(path, annotations, confidence):
+        lengths.append(len(annotations))
+        write(path, annotations, confidence)
+    monkeypatch.setattr(inference, 'write_annotations', counted)
+    for k in range(40): write_discs(tmp_path / 'films' / f'{k:02}.png')
+    assert predict(tmp_path / 'films', tmp_path / 'out', '--no_overlays') == 0
+    assert len(lengths) > 20 and lengths == sorted(lengths) and lengths[-1] == 40
 
 
 def test_weights_of_the_original_system_predict(tmp_path, capsys):
