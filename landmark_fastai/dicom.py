@@ -3,15 +3,23 @@
 import logging
 import re
 import struct
+import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-from pydicom import config, dcmread, uid
-from pydicom.encaps import get_frame
-from pydicom.pixels import apply_color_lut, pixel_array
 
-from .errors import UsageError
+# GDCM, which pydicom imports, asks for `dl` of Python 2, and takes a folder of that name beside a notebook for it
+_dl, sys.modules['dl'] = sys.modules.get('dl'), None
+try: import_module('gdcm')
+finally: sys.modules.update(dl=_dl) if _dl else sys.modules.pop('dl')
+
+from pydicom import config, dcmread, uid  # noqa: E402
+from pydicom.encaps import get_frame  # noqa: E402
+from pydicom.pixels import apply_color_lut, pixel_array  # noqa: E402
+
+from .errors import UsageError  # noqa: E402
 
 DICOM_SUFFIXES = ('.dcm', '.dicom')
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')  # of the other kinds, which `images` reads

@@ -3,9 +3,12 @@
 import io
 import logging
 import struct
+import subprocess
+import sys
 import traceback
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import gdcm
@@ -530,6 +533,14 @@ def test_an_unsupported_compression_is_named(tmp_path, syntax, name):
     rewrite(path, syntax)
     assert f'stored as {name})' in refused(path) and '1.2.3.4' not in refused(path)
     assert dicom_header(path)[0] == (80, 60)
+
+
+def test_a_folder_called_dl_beside_a_notebook_does_no_harm(tmp_path):
+    (tmp_path / 'dl').mkdir()
+    root = str(Path(__file__).parents[1])
+    code = f'import sys; sys.path[1:1] = [{root!r}]; import landmark_fastai.dicom, dl; print(dl.__path__)'
+    result = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True)
+    assert str(tmp_path) in result.stdout, result.stderr
 
 
 # nothing else gets out
