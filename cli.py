@@ -25,13 +25,12 @@ def train(*, train_image_dir: str = './data/train_images', label_dir: str = './d
           train_csv_file: str = 'train_annotation.csv', n_landmarks: int = None, experiment_name: str = 'baseline',
           output_dir: str = 'runs', recipe: str = 'default', from_run: str = None, image_resize: int = None,
           batch_size: int = None, epochs: int = None, arch: str = None, encoder_name: str = None,
-          encoder_weights: str = None,
-          loss: str = None, erosion_schedule: str = None, dilation_iters: int = None, erosion_freq: int = None,
-          erosion_iters: int = None, lr: float = None, weight_decay: float = None, schedule: str = None,
-          freeze_epochs: int = 1, augment: str = None, flip_pairs: str = None, decode: str = None, seed: int = 42,
-          val_fraction: float = 0.2, pixel_spacing: float = None, invisible_landmarks: bool = False,
-          color: bool = None, num_workers: int = 0, device: str = 'auto', gif: bool = False,
-          visualize_every: int = 10, overwrite: bool = False):
+          encoder_weights: str = None, loss: str = None, erosion_schedule: str = None, dilation_iters: int = None,
+          erosion_freq: int = None, erosion_iters: int = None, lr: float = None, weight_decay: float = None,
+          schedule: str = None, freeze_epochs: int = 1, augment: str = None, flip_pairs: str = None,
+          decode: str = None, seed: int = 42, val_fraction: float = 0.2, pixel_spacing: float = None,
+          invisible_landmarks: bool = False, color: bool = None, num_workers: int = 0, device: str = 'auto',
+          gif: bool = False, visualize_every: int = 10, overwrite: bool = False):
     """Train a landmark detector from a CSV of clicked points; writes weights, log, curves and overlays.
 
     Args:

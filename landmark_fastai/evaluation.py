@@ -18,25 +18,12 @@ from .files import write_text
 from .images import read_image
 from .inference import OPTIONS, Found, apply, make_options, make_output, make_predictor, printable, spacing_notes
 from .predictor import Predictor
-from .report import write_report
+from .report import CURVES, FIGURES, figures_in, write_report
 from .scores import Scores, as_text, score, summarize, table, write_distances
 
 SPLITS = ('all', 'val', 'test')
 N_WORST = 12  # images on the sheet of the worst
 TILE = 590     # longer side of an image there, px: three fill the sheet
-FIGURES = (
-    ('cumulative.png', 'Cumulative error', 'The share of the landmarks (vertical) that lie within a distance '
-     '(horizontal) of the annotated point: the further to the upper left, the better.'),
-    ('boxes.png', 'Error of each landmark', 'The line in a box is the median, the box holds the middle half of the '
-     'images, the whiskers reach to the last value within 1.5 times its length; dots lie beyond.'),
-    ('vectors.png', 'Direction of the errors', 'Each dot is an image: where the prediction lies as seen from the '
-     'annotated point in the centre. A cloud beside the centre is a bias, a long one an ill-defined direction.'),
-    ('worst.png', 'Worst images', 'The images with the largest mean error: blue rings are the truth, red dots the '
-     'prediction. Look here first for wrong annotations and for kinds of images that the training lacked.'))
-CURVES = (
-    ('loss_curve.png', 'Loss during the training', 'Faint vertical lines are erosions of the masks, at which the loss '
-     'jumps since the task becomes harder.'),
-    ('mean_landmark_error.png', 'Validation error during the training', 'The weights of the best epoch were kept.'))
 
 
 @dataclass
@@ -72,7 +59,7 @@ def evaluate(image_dir, csv, output_dir, split='all', thresholds=None, invisible
     settings = options | {'model': source, 'csv': csv, 'image_dir': image_dir, 'split': split}
     notes = split_notes(evaluation, sides) + option_notes(options, n_corner) + result_notes(evaluation, annotations)
     summary, figures = write_evaluation(folder, evaluation, thresholds, settings, notes)
-    if not options['weights']: figures += training_curves(Path(source))
+    if not options['weights']: figures += figures_in(Path(source, 'graph'), CURVES)
     write_report(folder / 'report.html', f'Evaluation of {source}', f'on {csv}', summary, figures,
                  settings | {f'training: {name}': value for name, value in predictor.config.items()}, notes)
     print(as_text(table(summary)))
@@ -95,7 +82,7 @@ def evaluate_validation(folder, config, learn):
     notes = split_notes(evaluation, sides) + result_notes(evaluation, annotations)
     summary, figures = write_evaluation(out, evaluation, None, {}, notes)
     write_report(folder / 'report.html', config['experiment_name'], 'validation images of the training', summary,
-                 figures + training_curves(folder), config, notes)
+                 figures + figures_in(folder / 'graph', CURVES), config, notes)
     print(f'report: {folder / "report.html"}')
 
 
@@ -201,7 +188,7 @@ def write_figures(folder, evaluation, thresholds):
     plot_boxes(distances, names, unit, folder / 'boxes.png')
     plot_vectors(scores.offsets[unit], names, unit, folder / 'vectors.png')
     write_worst(folder / 'worst.png', evaluation, distances)
-    return [(title, text, folder / file) for file, title, text in FIGURES if (folder / file).exists()]
+    return figures_in(folder, FIGURES)
 
 
 def write_worst(path, evaluation, distances):
@@ -228,11 +215,6 @@ def mean_of_finite(distances):
 
 
 # --- in words
-
-def training_curves(run):
-    "The curves of the run in the folder `run` that a report shows, as (title, explanation, path)."
-    return [(title, text, run / 'graph' / file) for file, title, text in CURVES if (run / 'graph' / file).exists()]
-
 
 def split_notes(evaluation, sides):
     "What the sides of the run that the images were on mean for the errors."

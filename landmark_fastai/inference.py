@@ -23,11 +23,12 @@ from .errors import Incomplete, UsageError
 from .files import check_writable, write_text
 from .images import find_images, image_spacing
 from .predictor import Prediction, in_threads, load, load_original
+from .report import FIGURES
 
 OPTIONS = dict(model='runs/baseline', weights=None, encoder_name=None, n_landmarks=None, decode=None, tta=False,
                min_confidence=0., no_overlays=False, pixel_spacing=None, device='auto', overwrite=False)
 WRITTEN = ('predictions.csv', 'failed.csv', 'overlays/**/*.png', 'distances.csv', 'summary.json', 'report.html',
-           *(f'figures/{name}.png' for name in ('cumulative', 'boxes', 'vectors', 'worst')))  # by `predict`, `evaluate`
+           *(f'figures/{file}' for file, *_ in FIGURES))  # by `predict` and `evaluate`
 SAVE_EVERY = 30  # seconds between two writings of predictions.csv while it grows
 UNFIT_NAMES = errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST  # of an overlay beside others
 
@@ -56,8 +57,9 @@ def predict(image_dir, output_dir, **kwargs):
     found = apply(predictor, image_dir, image_names, folder, options, facts_of, overlay)
     print(f'{len(found)} images predicted: {folder / "predictions.csv"}')
     for line in spacing_notes(found): print(line)
-    found.complain(folder, found.annotations(folder))
-    return found.annotations(folder)
+    predicted = found.annotations(folder)
+    found.complain(folder, predicted)
+    return predicted
 
 
 # --- options

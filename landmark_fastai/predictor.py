@@ -15,7 +15,7 @@ from fastcore.basics import chunked
 from . import checkpoint
 from .annotations import ABSENT, UNLABELLED, VISIBLE
 from .config import dls_arguments, learner_arguments, make_config, normalization, parse_pairs, read_config
-from .data import SquareReader, landmark_dls, make_frame, mirror_order, usable_device
+from .data import SquareReader, image_frame, landmark_dls, mirror_order, usable_device
 from .errors import UsageError
 from .geometry import confidence, decode, is_present, to_original
 from .images import to_square
@@ -45,13 +45,12 @@ def load(run, decode=None, device=None):
     the run's own when left out, `device` fastai's default. Raises UsageError for a folder without a run or weights.
     """
     config, weight = read_config(run), Path(run, 'weight')
-    found = [path for path in (weight / 'best.pth', weight / 'last.ckpt') if path.is_file()]
-    if not found: raise UsageError(f'{run} has no weight/best.pth, expected the folder of a training that has finished '
-                                   'an epoch')
-    if found[0].suffix == '.ckpt':
-        warnings.warn(f'{run} has no weight/best.pth: its last weights are taken', stacklevel=2)
-    state = read_state(found[0])
-    return make_predictor(config, state['model'] if found[0].suffix == '.ckpt' else state, found[0], decode, device)
+    best, last = weight / 'best.pth', weight / 'last.ckpt'
+    if best.is_file(): return with_weights(config, read_state(best), best, decode, device)
+    if not last.is_file():
+        raise UsageError(f'{run} has no weight/best.pth, expected the folder of a training that has finished an epoch')
+    warnings.warn(f'{run} has no weight/best.pth: its last weights are taken', stacklevel=2)
+    return with_weights(config, read_state(last)['model'], last, decode, device)
 
 
 def load_original(weights, encoder_name=None, n_landmarks=None, names=None, decode=None, device=None):
@@ -71,7 +70,7 @@ def load_original(weights, encoder_name=None, n_landmarks=None, names=None, deco
         raise UsageError(f'{len(names)} landmarks ({", ".join(names)}), but {weights} has {len(head)}')
     config = make_config({'recipe': 'original', 'encoder_name': encoder_name}) | {'landmarks': names, 'presence': []}
     config |= dict(zip(('mean', 'std'), normalization(config), strict=True))
-    return make_predictor(config, state, weights, decode, device)
+    return with_weights(config, state, weights, decode, device)
 
 
 def read_state(path):
@@ -84,7 +83,7 @@ def read_state(path):
     raise UsageError(f'{path} holds a {type(state).__name__}, expected a state dict')
 
 
-def make_predictor(config, state, path, decode, device):
+def with_weights(config, state, path, decode, device):
     "The `Predictor` of a run's `config` with the weights `state`, which were in the file at `path`."
     config = config | {'weights': str(path), 'decode': decode or config['decode']}
     check_decoder(config['decode'])
@@ -164,8 +163,8 @@ class Predictor:
         except UsageError as e: return image, e
         except OSError as e: return image, UsageError(f'{image}: {e.strerror}')
         square = np.atleast_3d(to_square(pixels, self.reader.image_resize))
-        frame = make_frame(pixels.shape[1::-1], (np.nan, np.nan), self.reader.image_resize)
-        return image, None, pixels, torch.from_numpy(square).permute(2, 0, 1), torch.from_numpy(frame)
+        frame = image_frame(pixels, self.reader.image_resize)[0]
+        return image, None, pixels, torch.from_numpy(square).permute(2, 0, 1), frame
 
     @torch.inference_mode()
     def _predict(self, squares, frames, tta):

@@ -9,6 +9,21 @@ from . import __version__
 from .files import write_text
 from .scores import DASH, RESAMPLES, in_words, table
 
+# file, title and explanation of what `evaluate` draws, and of the curves of a run that a report shows
+FIGURES = (
+    ('cumulative.png', 'Cumulative error', 'The share of the landmarks (vertical) that lie within a distance '
+     '(horizontal) of the annotated point: the further to the upper left, the better.'),
+    ('boxes.png', 'Error of each landmark', 'The line in a box is the median, the box holds the middle half of the '
+     'images, the whiskers reach to the last value within 1.5 times its length; dots lie beyond.'),
+    ('vectors.png', 'Direction of the errors', 'Each dot is an image: where the prediction lies as seen from the '
+     'annotated point in the centre. A cloud beside the centre is a bias, a long one an ill-defined direction.'),
+    ('worst.png', 'Worst images', 'The images with the largest mean error: blue rings are the truth, red dots the '
+     'prediction. Look here first for wrong annotations and for kinds of images that the training lacked.'))
+CURVES = (
+    ('loss_curve.png', 'Loss during the training', 'Faint vertical lines are erosions of the masks, at which the loss '
+     'jumps since the task becomes harder.'),
+    ('mean_landmark_error.png', 'Validation error during the training', 'The weights of the best epoch were kept.'))
+
 
 def write_report(path, title, subtitle, summary, figures, config, notes):
     """Write the report of `summary` (of `scores.summarize`) to `path`, pictures included.
@@ -23,6 +38,11 @@ def write_report(path, title, subtitle, summary, figures, config, notes):
         title=title, subtitle=subtitle, verdict=in_words(summary), notes=notes, header=header, rows=rows,
         figures=pictures, settings=settings, summary=summary, resamples=RESAMPLES, version=__version__)
     write_text(path, html)
+
+
+def figures_in(folder, figures):
+    "Those of `figures`, `FIGURES` or `CURVES`, that are in `folder`, as `write_report` takes them."
+    return [(title, text, folder / file) for file, title, text in figures if (folder / file).exists()]
 
 
 def _template():

@@ -73,6 +73,14 @@ def write_dicom(path, pixels, **tags):
     return path
 
 
+@pytest.fixture
+def no_warnings():
+    "No warning passes unseen."
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        yield
+
+
 @pytest.fixture(scope='session')
 def dots(tmp_path_factory):
     "Ten images with two landmarks: (csv file, image folder). Not to be changed."

@@ -36,14 +36,7 @@ from landmark_fastai.errors import UsageError
 from landmark_fastai.images import read_image
 
 SENTINEL = 'SENTINEL'
-
-
-@pytest.fixture(autouse=True)
-def strict():
-    "No warning passes unseen, pydicom's neither."
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        yield
+pytestmark = pytest.mark.usefixtures('no_warnings')  # pydicom's neither
 
 
 @pytest.fixture

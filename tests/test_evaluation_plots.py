@@ -1,7 +1,5 @@
 "Figures of errors: every figure is written, whatever is missing, and shows the numbers it was given."
 
-import warnings
-
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -9,12 +7,7 @@ import pytest
 from landmark_fastai import evaluation_plots
 from landmark_fastai.evaluation_plots import plot_boxes, plot_cumulative, plot_vectors
 
-
-@pytest.fixture(autouse=True)
-def no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        yield
+pytestmark = pytest.mark.usefixtures('no_warnings')
 
 
 @pytest.fixture

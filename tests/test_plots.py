@@ -1,7 +1,5 @@
 "Curves: every figure is written, whatever is missing in the log, and nothing is left behind."
 
-import warnings
-
 import imageio.v3 as iio
 import numpy as np
 import pandas as pd
@@ -13,12 +11,7 @@ from landmark_fastai.plots import plot_history, plot_lr_find
 FIGURES = {'loss_curve.png', 'mean_landmark_error.png', 'mean_landmark_error_log.png', 'mean_dice_score.png',
            'per_landmark_error.png', 'per_landmark_error_log.png', 'per_landmark_dice.png'}
 
-
-@pytest.fixture(autouse=True)
-def no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        yield
+pytestmark = pytest.mark.usefixtures('no_warnings')
 
 
 @pytest.fixture
