@@ -10,6 +10,7 @@ import time
 
 import pandas as pd
 from fastai.callback.core import Callback
+from fastai.torch_core import get_model, maybe_gather, rank_distrib
 from fastcore.basics import first
 from tqdm.auto import tqdm
 
@@ -41,19 +42,22 @@ class ErosionSchedule(Callback):
         self.stairs = dilation_iters, erosion_freq, erosion_iters
         self.finished = self.offset = 0
 
-    def after_create(self): self.masks.radius = self.radius_at(0, 1)
+    def after_create(self):
+        self._find_masks()
+        self.masks.radius = self.radius_at(0, 1)
 
-    @property
-    def masks(self):
-        "The `DrawMasks` that training and validation batches share."
-        return self.dls.train.after_batch.draw_masks
+    def _find_masks(self):
+        "Keep the `DrawMasks` that all batches share: while several processes train, their loaders hide it."
+        self.masks = self.dls.train.after_batch.draw_masks
 
     def radius_at(self, epoch, total):
         "Radius in network px in `epoch` (from 0) of `total`."
         if self.schedule == 'fixed': return fixed_radius(epoch, *self.stairs)
         return auto_radius(epoch, max(total, 1), self.masks.image_resize, *self.stairs)
 
-    def before_fit(self): self.offset = self.finished
+    def before_fit(self):
+        self._find_masks()
+        self.offset = self.finished
 
     def before_train(self):
         if not self._counts: return
@@ -92,12 +96,13 @@ class History(RunCallback):
 
     def after_batch(self):
         if not self.training: return
-        self.loss_sum += self.loss.detach() * len(self.xb[0])
-        self.n_images += len(self.xb[0])
+        n = getattr(self.dl, 'n_batch', len(self.xb[0]))  # of all processes: they have the same number of batches
+        self.loss_sum += self.loss.detach() * n
+        self.n_images += n
 
     def after_epoch(self):
         values = dict(zip(self.recorder.metric_names[1:], self.recorder.values[-1], strict=False))
-        train_loss = float(self.loss_sum) / max(self.n_images, 1)
+        train_loss = float(maybe_gather(self.loss_sum)) / max(self.n_images, 1)  # a mean over processes, too
         row = {'epoch': len(self.rows) + 1, 'train_loss': train_loss, 'val_loss': values['valid_loss']}
         row |= self._errors('network', 'mean_dist', [f'landmark{k}_dist' for k in range(1, len(self.names) + 1)])
         row |= self._columns(self._metric(DiceScore), 'dice', 'mean_dice',
@@ -106,7 +111,7 @@ class History(RunCallback):
         if 'mean_error_mm' in values: row |= self._errors('mm', 'mean_error_mm', [f'{name}_mm' for name in self.names])
         if 'presence_accuracy' in values: row['presence_accuracy'] = values['presence_accuracy']
         self.rows.append(row | {'radius': self.erosion_schedule.masks.radius, 'lr': self.opt.hypers[-1]['lr']})
-        write_text(self.path, self.frame.to_csv(index=False))
+        if not rank_distrib(): write_text(self.path, self.frame.to_csv(index=False))
 
     def _metric(self, cls): return first(self.learn.metrics, lambda metric: isinstance(metric, cls))
 
@@ -136,9 +141,10 @@ class SaveWeights(RunCallback):
 
     def after_epoch(self):
         epoch, best = len(self.history.rows), self.history.best
-        if best is not None and best['epoch'] == epoch: save(self.folder / 'best.pth', self.model.state_dict())
+        weights = get_model(self.model).state_dict()
+        if best is not None and best['epoch'] == epoch: save(self.folder / 'best.pth', weights)
         save(self.folder / 'last.ckpt', {
-            'model': self.model.state_dict(), 'opt': self.opt.state_dict(), 'epoch': epoch,
+            'model': weights, 'opt': self.opt.state_dict(), 'epoch': epoch,
             'erosion_finished': self.erosion_schedule.finished, 'best': best})
 
 
@@ -163,12 +169,17 @@ class Pictures(RunCallback):
     def after_batch(self):
         if self.training or len(self.kept) >= self.wanted: return
         left = self.wanted - len(self.kept)
-        mask, true, _, frame, _ = (y[:left].cpu() for y in self.yb)
-        logits = self.pred[:left].detach().float().cpu()
+        mask, true, _, frame, _ = (self._first(y, left) for y in self.yb)
+        logits = self._first(self.pred.detach().float(), left)
         batch = mask, logits.sigmoid(), true, decode(logits, frame, self.loss_func.decoder)
         self.kept += zip(*(values.numpy() for values in batch), strict=True)
 
+    def _first(self, values, n):
+        "The first `n` of a batch of `values`, which several processes share in order, on the CPU."
+        return maybe_gather(values[:n])[:n].cpu()
+
     def after_epoch(self):
+        if rank_distrib(): return
         epoch = len(self.history.rows)
         if self.gif: self._frame(epoch)
         if not self._is_due(epoch): return

@@ -24,7 +24,8 @@ TRAIN_DEFAULTS = dict(
     train_image_dir='./data/train_images', label_dir='./data/labels', train_csv_file='train_annotation.csv',
     n_landmarks=None, seed=42, gif=False, experiment_name='baseline', output_dir='runs', recipe='default',
     from_run=None, freeze_epochs=1, flip_pairs=None, val_fraction=0.2, pixel_spacing=None,
-    invisible_landmarks=False, num_workers=0, device='auto', visualize_every=10, overwrite=False)
+    invisible_landmarks=False, num_workers=0, device='auto', precision='auto', compile=False,
+    cache='auto', clear_cache=False, visualize_every=10, overwrite=False)
 ARGUMENTS = TRAIN_DEFAULTS | dict.fromkeys(RECIPES['default'])  # None: the recipe's value
 NETWORK = ('arch', 'encoder_name', 'color')  # what weights are bound to
 KEPT = ('image_resize', 'decode', 'normalization')  # what a run also hands on to one that starts from it
@@ -73,7 +74,7 @@ def dls_arguments(config):
         csv_file=Path(config['label_dir'], config['train_csv_file']), image_dir=config['train_image_dir'],
         device=device_name(config['device']), flip_pairs=parse_pairs(config['flip_pairs']),
         **_pick(config, 'n_landmarks image_resize batch_size val_fraction seed augment pixel_spacing '
-                        'invisible_landmarks color drop_last num_workers'))
+                        'invisible_landmarks color drop_last cache num_workers'))
 
 
 def learner_arguments(config):
@@ -82,7 +83,7 @@ def learner_arguments(config):
         decoder=config['decode'], normalize=normalization(config), opt_func=OPTIMIZERS[config['optimizer']],
         lr=config['lr'], wd=config['weight_decay'],
         **_pick(config, 'arch encoder_name encoder_weights loss erosion_schedule dilation_iters erosion_freq '
-                        'erosion_iters'))
+                        'erosion_iters precision compile'))
 
 
 def device_name(flag):
@@ -117,7 +118,7 @@ def write_config(folder, config, learn):
     mean, std = normalization(config)
     spacing = annotations.spacing[np.isfinite(annotations.spacing).all(1)]
     known |= {'landmarks': annotations.names, 'presence': _presence(learn), 'mean': mean, 'std': std,
-              'device_used': str(learn.dls.device),
+              'device_used': str(learn.dls.device), 'precision_used': learn.precision,
               'median_pixel_spacing': np.median(spacing, 0).tolist() if len(spacing) else None,
               'versions': versions(), 'git_commit': git_commit()}
     write_text(folder / 'config.json', json.dumps(known, indent=2, ensure_ascii=False) + '\n')
@@ -144,7 +145,7 @@ def read_config(folder):
     missing = [name for name in NEEDED if not isinstance(config, dict) or name not in config]
     if missing:
         raise UsageError(f'{folder / "config.json"} lacks {", ".join(missing)}, expected that of a run of this package')
-    return {'presence': [], 'flip_pairs': None, 'invisible_landmarks': False} | config
+    return TRAIN_DEFAULTS | {'presence': []} | config  # a run of an earlier version knows fewer flags
 
 
 def is_run(folder):

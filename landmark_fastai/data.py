@@ -5,25 +5,30 @@ radius B); `learn.yb` is all of it but the image. Batch transforms run where the
 to float 10, affine 30, lighting 40, masks 50, normalise 99.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from fastai.data.block import DataBlock, TransformBlock
-from fastai.torch_core import default_device
+from fastai.data.core import TfmdDL
+from fastai.data.transforms import Normalize
+from fastai.torch_core import TensorImage, apply, default_device, to_device
 from fastai.vision.augment import PadMode, aug_transforms
 from fastai.vision.data import ImageBlock
+from fastcore.basics import chunked
 from fasttransform import ItemTransform, Transform
 
 from .annotations import UNLABELLED, VISIBLE, fill_spacing, read_annotations, split_rows
+from .cache import SquareCache, cache_folder, choose
 from .check import check_images
 from .core import TensorLandmarks, TensorRadiograph
 from .errors import UsageError
 from .geometry import auto_radius, draw_diamonds, from_unit, inside, to_network, to_unit
 from .images import image_size, read_image, square_padding, to_square
+from .threads import in_threads
 
 AUGMENTATIONS = {
     'none': None,
@@ -60,11 +65,14 @@ def make_films(annotations, paths, image_resize):
 class SquareReader(Transform):
     """A uint8 `TensorRadiograph` (1, S, S), or (3, S, S) in colour, from a film, a path or an array.
 
-    Squares that were loaded stay in memory. Raises UsageError for an image that cannot be read.
+    Squares that were loaded are kept by `cache`, one of `cache.MODES`. Raises UsageError for an image that cannot be
+    read.
     """
-    def __init__(self, image_resize, color=False):
+    def __init__(self, image_resize, color=False, cache='auto'):
         super().__init__()
-        self.image_resize, self.color, self.squares = image_resize, color, {}
+        self.image_resize, self.color, self.cache = image_resize, color, cache
+        shape = (image_resize, image_resize, 3) if color else (image_resize, image_resize)
+        self.squares = SquareCache(self._square, shape, 'none')
         self.input_types = Film, str, Path, np.ndarray  # what fastai's `predict` and `test_dl` may hand in
 
     @property
@@ -73,20 +81,20 @@ class SquareReader(Transform):
         return self
 
     def load(self, paths, places):
-        """Decode, pad and resize `paths` on all cores, once, and keep the squares.
+        """Decode, pad and resize `paths` once, on all cores, and keep the squares.
 
         Raises UsageError for the first file that is broken, with its entry of `places`, where the CSV names it.
         """
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            squares = [pool.submit(self._square, path) for path in paths]
-            for path, place, square in zip(paths, places, squares, strict=True):
-                try: self.squares[path] = square.result()
-                except UsageError as e: raise UsageError(f'{place}: {e}') from None
+        n_bytes = len(paths) * math.prod(self.squares.shape)
+        self.squares.place = choose(self.cache, n_bytes)
+        if self.squares.place != self.cache and self.squares.place == 'none':
+            warnings.warn(f'neither memory nor {cache_folder()} has room for {n_bytes / 1e9:.1f} GB of squares: every '
+                          'image is decoded in every epoch', stacklevel=2)
+        self.squares.fill(paths, places)
 
     def encodes(self, item):
         item = getattr(item, 'path', item)
-        square = self.squares.get(item) if isinstance(item, Path) else None
-        if square is None: square = self._square(item)
+        square = self.squares[item] if isinstance(item, Path) else self._square(item)
         return TensorRadiograph(torch.tensor(np.atleast_3d(square)).permute(2, 0, 1))
 
     def _square(self, item): return to_square(self.image(item), self.image_resize)
@@ -179,9 +187,35 @@ class DrawMasks(ItemTransform):
         return tuple(batch)
 
 
+class AheadDL(TfmdDL):
+    """A `TfmdDL` that makes batches in threads and has them on a GPU while that is still busy with earlier ones.
+
+    The loop waits for a GPU after each step (fastai reads the loss), so whatever is done between steps is time lost.
+    """
+    def create_batches(self, samps):
+        make = super().create_batches
+        for batches in in_threads(lambda chunk: list(make(chunk)), chunked(samps, self.bs)): yield from batches
+
+    def do_batch(self, b):
+        batch = super().do_batch(b)
+        return batch if self.fake_l.num_workers else upload(batch, self.device)  # no GPU in worker processes
+
+
+def upload(batch, device):
+    "`batch` on its way to `device`; on CUDA the copy is queued, from pinned memory, and not waited for."
+    if device.type != 'cuda': return to_device(batch, device)
+    return apply(lambda t: t.pin_memory().to(device, non_blocking=True), batch)
+
+
+class NormalizeOnce(Normalize):
+    "fastai's `Normalize` in one pass over the pixels instead of two; one grey channel becomes three on the way."
+    def encodes(self, x: TensorImage): return torch.addcmul(-self.mean / self.std, x, 1 / self.std)
+
+
 def LandmarkBlock(image_resize):
     "A `TransformBlock` for the landmarks of `Film`s on squares of side `image_resize`."
-    return TransformBlock(ReadLandmarks(image_resize), item_tfms=TakeAlong, batch_tfms=DrawMasks(image_resize))
+    return TransformBlock(ReadLandmarks(image_resize), item_tfms=TakeAlong, batch_tfms=DrawMasks(image_resize),
+                          dl_type=AheadDL)
 
 
 def augmentations(strength):
@@ -207,7 +241,8 @@ def landmark_dls(
     invisible_landmarks=False,  # a point in the top-left corner box means absent
     color=False,  # keep colour; grey otherwise
     drop_last=True,  # leave out the last, smaller training batch
-    num_workers=0,  # items come from memory: worker processes cost more than they save
+    cache='auto',  # where decoded squares are kept, one of `cache.MODES`
+    num_workers=0,  # worker processes; threads do as well, at no cost (see `AheadDL`)
     device=None,  # fastai's default device when left out
 ):
     """`DataLoaders` of images, masks and landmarks from an annotation CSV; everything is checked and read first.
@@ -217,7 +252,7 @@ def landmark_dls(
     """
     if image_resize <= 0 or image_resize % 32:
         raise UsageError(f'image_resize is {image_resize}; expected a positive multiple of 32, such as 256 or 512')
-    tfms, reader, device = augmentations(augment), SquareReader(image_resize, color), usable_device(device)
+    tfms, reader, device = augmentations(augment), SquareReader(image_resize, color, cache), usable_device(device)
     annotations, paths = check_images(read_annotations(csv_file, n_landmarks, invisible_landmarks), image_dir)
     if pixel_spacing is not None: annotations = fill_spacing(annotations, pixel_spacing, '--pixel_spacing')
     split = split_rows(annotations, val_fraction, seed)
@@ -228,7 +263,8 @@ def landmark_dls(
     block = DataBlock((ImageBlock(reader), LandmarkBlock(image_resize)), batch_tfms=tfms,
                       splitter=lambda films: [np.flatnonzero(split == part).tolist() for part in ('train', 'val')])
     dls = block.dataloaders(make_films(annotations, paths, image_resize), bs=batch_size, num_workers=num_workers,
-                            device=device, drop_last=drop_last)
+                            device=device, drop_last=drop_last,
+                            pin_memory=device.type == 'cuda' and num_workers > 0)
     dls.annotations, dls.split, dls.reader = annotations, split, reader
     return dls
 

@@ -74,7 +74,7 @@ def evaluate_validation(folder, config, learn):
 
     `config` is that of the run as `config.json` has it.
     """
-    predictor = Predictor(learn.model, config, learn.dls.device)
+    predictor = Predictor(learn.model, config, learn.dls.device, learn.precision)
     annotations = learn.dls.annotations.subset(np.flatnonzero(learn.dls.split == 'val'))
     out, options = folder / 'validation', OPTIONS | {'no_overlays': True}
     evaluation = find(predictor, annotations, config['train_image_dir'], out, options)

@@ -54,9 +54,15 @@ def draw_diamonds(points, radius, size):
     """
     far = 2 * (size + radius)  # out of reach of every pixel
     centre = torch.floor(points + 0.5).nan_to_num(far).clamp(-far, far).to(torch.int16)
+    x, y = centre.unbind(-1)
+    n_rows = min(2 * radius + 1, size)  # only these can hold a part of a diamond: the others are never looked at
     grid = torch.arange(size, device=points.device, dtype=torch.int16)
-    dx, dy = ((grid - centre[..., axis, None]).abs() for axis in (0, 1))
-    return dx[..., None, :] <= (radius - dy)[..., :, None]
+    rows = (y - radius).clamp(0, size - n_rows)[..., None] + grid[:n_rows]
+    dx, dy = (grid - x[..., None]).abs(), (rows - y[..., None]).abs()
+    masks = torch.zeros(*x.shape, size, size, device=points.device, dtype=torch.bool)
+    first = size * torch.arange(x.numel(), device=points.device).view(*x.shape, 1)
+    masks.view(-1, size)[(first + rows).flatten()] = (dx[..., None, :] <= (radius - dy)[..., :, None]).view(-1, size)
+    return masks
 
 
 def diamond_area(radius):
@@ -89,26 +95,41 @@ def content(frame, size):
 
 def decode_argmax(logits, allowed):
     "Points (B, N, 2) in network px at the largest of `logits` (B, N, S, S) that is `allowed` (B, 1, S, S)."
-    flat = logits.where(allowed, -torch.inf).flatten(2).argmax(-1)
-    return torch.stack([flat % logits.shape[-1], flat // logits.shape[-1]], -1).float()
+    allowed_logits = logits.where(allowed, -torch.inf)
+    y = allowed_logits.amax(-1).argmax(-1)  # the row first: a search through all pixels at once takes 4 times as long
+    x = allowed_logits.gather(2, y[..., None, None].expand(*y.shape, 1, logits.shape[-1])).argmax(-1).squeeze(-1)
+    return torch.stack([x, y], -1).float()
 
 
 def decode_centroid(logits, allowed):
     """Sub-pixel points (B, N, 2) in network px: the centroid of the peak of each channel's softmax.
 
-    The peak is the largest of `logits` (B, N, S, S) that is `allowed` (B, 1, S, S). The window around it follows its
-    extent: a softmax that is flat over n pixels has the value 1/n, a diamond of n pixels the radius sqrt(n / 2), and
-    twice that radius reaches across the diamond from any of its corners. So a flat diamond is found at its centre,
-    wherever its largest value is, and also where a part of it lies on the padding.
+    The peak is the largest of `logits` (B, N, S, S) that is `allowed` (B, 1, S, S), a rectangle. The window around it
+    follows its extent: a softmax that is flat over n pixels has the value 1/n, a diamond of n pixels the radius
+    sqrt(n / 2), and twice that radius reaches across the diamond from any of its corners. So a flat diamond is found at
+    its centre, wherever its largest value is, and also where a part of it lies on the padding.
     """
-    peak, masked = decode_argmax(logits, allowed), logits.where(allowed, -torch.inf)
-    top = masked.amax((2, 3), keepdim=True)
-    reach = torch.ceil(2 * ((masked - top).exp().sum((2, 3)) / 2).sqrt()) + 1
-    grid = torch.arange(logits.shape[-1], device=logits.device, dtype=logits.dtype)
-    near = [(grid - peak[..., axis, None]).abs() <= reach[..., None] for axis in (0, 1)]
-    weight = (logits - top).clamp(max=0).exp() * near[0][..., None, :] * near[1][..., :, None]
-    mass = weight.sum((2, 3))
-    return torch.stack([(weight.sum(axis) * grid).sum(-1) / mass for axis in (2, 3)], -1)
+    peak, size = decode_argmax(logits, allowed), logits.shape[-1]
+    weight = (logits - _at(logits, peak)).clamp_(max=0).exp_()
+    columns, rows = (allowed.any(axis).to(logits.dtype).expand(*peak.shape[:2], size) for axis in (2, 3))
+    extent = _sum_over(weight, rows, columns)
+    reach = torch.ceil(2 * (extent / 2).sqrt()) + 1
+    grid = torch.arange(size, device=logits.device, dtype=logits.dtype)
+    near_x, near_y = (((grid - peak[..., axis, None]).abs() <= reach[..., None]).to(logits.dtype) for axis in (0, 1))
+    mass = _sum_over(weight, near_y, near_x)
+    return torch.stack([_sum_over(weight, near_y, near_x * grid), _sum_over(weight, near_y * grid, near_x)],
+                       -1) / mass[..., None]
+
+
+def _at(logits, points):
+    "The values (B, N, 1, 1) of `logits` (B, N, S, S) at `points` (B, N, 2), whole numbers."
+    x, y = points.long().unbind(-1)
+    return logits.flatten(2).gather(2, (y * logits.shape[-1] + x)[..., None])[..., None]
+
+
+def _sum_over(weight, rows, columns):
+    "Sums (B, N) of `weight` (B, N, S, S), weighted by `rows` and `columns` (B, N, S)."
+    return (rows[..., None, :] @ (weight @ columns[..., None]))[..., 0, 0]
 
 
 DECODERS = {'argmax': decode_argmax, 'centroid': decode_centroid}
@@ -137,12 +158,14 @@ def confidence(logits, points, frame):
     The softmax is over the pixels of the image, not of its padding. Near 1: the network sees one place for the
     landmark; near 0: it wavers between many. It ranks the landmarks of a model, and is no probability of being right.
     """
-    logits, size = logits.float(), logits.shape[-1]
-    mass = logits.where(content(frame, size), -torch.inf).flatten(2).softmax(-1).view_as(logits)
-    grid = torch.arange(size, device=logits.device)
-    dx, dy = ((grid - points[..., axis, None]).abs() for axis in (0, 1))
-    near = dx[..., None, :].square() + dy[..., :, None].square() <= (NEAR * size) ** 2
-    return (mass * near).sum((2, 3))
+    size = logits.shape[-1]
+    mass = logits.float().where(content(frame, size), -torch.inf).flatten(2).softmax(-1)
+    reach = int(NEAR * size) + 1
+    offsets = torch.arange(-reach, reach + 1, device=logits.device)
+    around = (points + 0.5).floor().nan_to_num()[..., None, :] + torch.cartesian_prod(offsets, offsets)
+    near = ((around - points[..., None, :]).norm(dim=-1) <= NEAR * size) & inside(around, size)
+    x, y = around.clamp(0, size - 1).long().unbind(-1)
+    return (mass.gather(2, y * size + x) * near).sum(-1)
 
 
 # --- distances

@@ -22,11 +22,13 @@ from .draw import draw_landmarks, write_png
 from .errors import Incomplete, UsageError
 from .files import check_writable, write_text
 from .images import find_images, image_spacing
-from .predictor import Prediction, in_threads, load, load_original
+from .predictor import Prediction, load, load_original
 from .report import FIGURES
+from .threads import in_threads
 
 OPTIONS = dict(model='runs/baseline', weights=None, encoder_name=None, n_landmarks=None, decode=None, tta=False,
-               min_confidence=0., no_overlays=False, pixel_spacing=None, device='auto', overwrite=False)
+               min_confidence=0., no_overlays=False, pixel_spacing=None, device='auto', precision='auto',
+               overwrite=False)
 WRITTEN = ('predictions.csv', 'failed.csv', 'overlays/**/*.png', 'distances.csv', 'summary.json', 'report.html',
            *(f'figures/{file}' for file, *_ in FIGURES))  # by `predict` and `evaluate`
 SAVE_EVERY = 30  # seconds between two writings of predictions.csv while it grows
@@ -79,10 +81,11 @@ def make_options(flags):
 
 def make_predictor(options, names=None):
     "The predictor that `options` ask for; `names` are for weights, which have none. Raises UsageError."
-    decode, device, n_landmarks = options['decode'], device_name(options['device']), options['n_landmarks']
+    n_landmarks = options['n_landmarks']
+    how = options['decode'], device_name(options['device']), options['precision']
     if options['weights']:
-        return load_original(options['weights'], options['encoder_name'], n_landmarks, names, decode, device)
-    predictor = load(options['model'], decode, device)
+        return load_original(options['weights'], options['encoder_name'], n_landmarks, names, *how)
+    predictor = load(options['model'], *how)
     if n_landmarks not in (None, len(predictor.names)):
         raise UsageError(f"n_landmarks is {n_landmarks}, but {options['model']} has {len(predictor.names)} landmarks "
                          f"({', '.join(predictor.names)}); leave it out")

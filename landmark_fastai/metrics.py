@@ -13,9 +13,9 @@ class PerLandmark(Metric):
     "Base of metrics that keep one value per image and landmark, NaN where there is nothing to score."
     def reset(self): self.kept = {}
 
-    def keep(self, **values):
-        "Add a batch of `values` (B, N), by name."
-        for name, value in values.items(): self.kept.setdefault(name, []).append(value.detach().float().cpu())
+    def keep(self, learn, **values):
+        "Add a batch of `values` (B, N), by name; of all processes, where `learn` trains in several."
+        for name, value in values.items(): self.kept.setdefault(name, []).append(learn.to_detach(value.float()))
 
     def per_landmark(self, name):
         "Mean of the values called `name` for each landmark (N,); NaN for a landmark that was never scored."
@@ -35,7 +35,7 @@ class LandmarkError(PerLandmark):
     def accumulate(self, learn):
         mask, points, state, frame, radius = learn.yb
         pred = decode(learn.pred, frame, self.decoder).nan_to_num(torch.inf)  # a diverged network is not left out
-        self.keep(**radial_errors(pred, points, frame))
+        self.keep(learn, **radial_errors(pred, points, frame))
 
     @property
     def value(self): return self.mean('px')
@@ -49,7 +49,7 @@ class DiceScore(PerLandmark):
         mask, points, state, *_ = learn.yb
         pred = learn.pred >= 0
         dice = 2 * (pred & mask).sum((2, 3)) / (pred.sum((2, 3)) + mask.sum((2, 3)))
-        self.keep(dice=torch.where(state == VISIBLE, dice, torch.nan))
+        self.keep(learn, dice=torch.where(state == VISIBLE, dice, torch.nan))
 
     @property
     def value(self): return self.mean('dice')
@@ -62,7 +62,7 @@ class PresenceAccuracy(PerLandmark):
     def accumulate(self, learn):
         mask, points, state, frame, radius = learn.yb
         right = is_present(learn.pred, frame) == (state == VISIBLE)
-        self.keep(right=torch.where(state == UNLABELLED, torch.nan, right.float()))
+        self.keep(learn, right=torch.where(state == UNLABELLED, torch.nan, right.float()))
 
     @property
     def value(self): return self.mean('right')

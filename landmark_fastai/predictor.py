@@ -1,9 +1,6 @@
 "A trained network on new images: from the folder of a run, or from weights of the original system."
 
-import os
 import warnings
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +12,15 @@ from fastcore.basics import chunked
 from . import checkpoint
 from .annotations import ABSENT, UNLABELLED, VISIBLE
 from .config import dls_arguments, learner_arguments, make_config, normalization, parse_pairs, read_config
-from .data import SquareReader, image_frame, landmark_dls, mirror_order, usable_device
+from .data import SquareReader, image_frame, landmark_dls, mirror_order, upload, usable_device
 from .errors import UsageError
 from .geometry import confidence, decode, is_present, to_original
 from .images import to_square
 from .learner import check_decoder, create_model, landmark_learner, load_weights
+from .precision import autocast, choose_precision
+from .threads import in_threads
 
-BATCH = 8       # images that go through the network together
+MOST = 32       # images that go through the network together: those that wait are in memory at full size
 DECIMALS = 3    # of coordinates: far below what any network resolves, and it keeps files small
 # scale, shift right and down of the views that `tta` averages over; the square is [-1, 1] wide, so 1 / 32 is S / 64 px
 VIEWS = ((1, 0., 0.), (0.95, 0., 0.), (1.05, 0., 0.),
@@ -38,22 +37,24 @@ class Prediction(NamedTuple):
 
 # --- loading
 
-def load(run, decode=None, device=None):
+def load(run, decode=None, device=None, precision='auto'):
     """The `Predictor` of the run in the folder `run`, from `config.json` and `weight/best.pth` there and nothing else.
 
     A run without best weights (no validation image had a label) gives its last ones. `decode`, centroid or argmax, is
-    the run's own when left out, `device` fastai's default. Raises UsageError for a folder without a run or weights.
+    the run's own when left out, `device` fastai's default, `precision` one of `precision.PRECISIONS`. Raises UsageError
+    for a folder without a run or weights.
     """
     config, weight = read_config(run), Path(run, 'weight')
     best, last = weight / 'best.pth', weight / 'last.ckpt'
-    if best.is_file(): return with_weights(config, read_state(best), best, decode, device)
+    if best.is_file(): return with_weights(config, read_state(best), best, decode, device, precision)
     if not last.is_file():
         raise UsageError(f'{run} has no weight/best.pth, expected the folder of a training that has finished an epoch')
     warnings.warn(f'{run} has no weight/best.pth: its last weights are taken', stacklevel=2)
-    return with_weights(config, read_state(last)['model'], last, decode, device)
+    return with_weights(config, read_state(last)['model'], last, decode, device, precision)
 
 
-def load_original(weights, encoder_name=None, n_landmarks=None, names=None, decode=None, device=None):
+def load_original(weights, encoder_name=None, n_landmarks=None, names=None, decode=None, device=None,
+                  precision='auto'):
     """The `Predictor` of `weights`, a plain state dict (.pth) of the original system's U-Net.
 
     It sees images as the original does: 512 px, RGB, ImageNet's normalisation. When left out, `encoder_name` is
@@ -70,7 +71,7 @@ def load_original(weights, encoder_name=None, n_landmarks=None, names=None, deco
         raise UsageError(f'{len(names)} landmarks ({", ".join(names)}), but {weights} has {len(head)}')
     config = make_config({'recipe': 'original', 'encoder_name': encoder_name}) | {'landmarks': names, 'presence': []}
     config |= dict(zip(('mean', 'std'), normalization(config), strict=True))
-    return with_weights(config, state, weights, decode, device)
+    return with_weights(config, state, weights, decode, device, precision)
 
 
 def read_state(path):
@@ -83,13 +84,13 @@ def read_state(path):
     raise UsageError(f'{path} holds a {type(state).__name__}, expected a state dict')
 
 
-def with_weights(config, state, path, decode, device):
+def with_weights(config, state, path, decode, device, precision):
     "The `Predictor` of a run's `config` with the weights `state`, which were in the file at `path`."
     config = config | {'weights': str(path), 'decode': decode or config['decode']}
     check_decoder(config['decode'])
     model = create_model(config['arch'], config['encoder_name'], 'none', len(config['landmarks']))
     load_weights(model, state, path, f"{config['arch']} with {config['encoder_name']}")
-    return Predictor(model, config, device)
+    return Predictor(model, config, device, precision)
 
 
 # --- predicting
@@ -97,9 +98,10 @@ def with_weights(config, state, path, decode, device):
 class Predictor:
     "A trained network and what it needs to know of images; `names` are its landmarks, `config` that of its run."
 
-    def __init__(self, model, config, device=None):
+    def __init__(self, model, config, device=None, precision='auto'):
         self.config, self.names, self.device = config, config['landmarks'], usable_device(device)
-        self.model = model.to(self.device)
+        self.precision = choose_precision(precision, self.device)
+        self.model, self.batch_size = model.to(self.device), batch_size(config['image_resize'], self.device)
         self.reader = SquareReader(config['image_resize'], config['color'])
         self.stats = [torch.tensor(config[key], device=self.device)[:, None, None] for key in ('mean', 'std')]
         self.can_be_absent = torch.tensor([name in config['presence'] for name in self.names])
@@ -125,7 +127,7 @@ class Predictor:
         Files are read ahead in threads while the network is busy. For an image that cannot be read `fail` is called,
         with the image and the error; without it the error is raised.
         """
-        for readings in chunked(in_threads(self._read, images), BATCH):
+        for readings in chunked(in_threads(self._read, images, self.batch_size), self.batch_size):
             for image, error, *_ in readings:
                 if error is None: continue
                 if fail is None: raise error
@@ -169,7 +171,8 @@ class Predictor:
     @torch.inference_mode()
     def _predict(self, squares, frames, tta):
         "Points (B, N, 2) in original px, state and confidence (B, N) of `squares` (B, C, S, S), as arrays."
-        images, frames = squares.to(self.device).float() / 255, frames.to(self.device)
+        squares, frames = upload((squares, frames), self.device)
+        images = squares.float() / 255
         logits = self._averaged(images) if tta else self._logits(images)
         points = decode(logits, frames, self.config['decode'])
         absent = self.can_be_absent & ~is_present(logits, frames).cpu()
@@ -182,7 +185,7 @@ class Predictor:
     def _logits(self, images):
         "What the network makes of `images` (B, C, S, S), 0 to 1."
         mean, std = self.stats
-        return self.model.eval()((images - mean) / std).float()
+        with autocast(self.precision, self.device): return self.model.eval()((images - mean) / std).float()
 
     def _averaged(self, images):
         "Logits of `images`, averaged over `VIEWS` and, where flip pairs are known, their mirror images."
@@ -198,6 +201,12 @@ class Predictor:
         return total / weight
 
 
+def batch_size(image_resize, device):
+    "Images that go through the network together: 8 at 512 px, more if smaller; on a CPU one a thread fills it."
+    fitting = min(max(8 * 512 ** 2 // image_resize ** 2, 1), MOST)
+    return min(fitting, torch.get_num_threads()) if device.type == 'cpu' else fitting
+
+
 def warp(images, zoom, shift):
     "`images` (B, C, S, S) such that (x, y) in [-1, 1] shows what was at `zoom` * (x, y) + `shift`; zeros outside."
     theta = torch.cat([torch.diag(zoom), shift[:, None]], 1).to(images)
@@ -211,14 +220,3 @@ def blank(prediction, min_confidence):
         (prediction.state == VISIBLE) & np.isnan(prediction.points).any(-1))
     return prediction._replace(points=np.where(unsure[:, None], np.nan, prediction.points),
                                state=np.where(unsure, UNLABELLED, prediction.state).astype(np.uint8))
-
-
-def in_threads(function, items):
-    "Yield `function(item)` of each of `items`, in order; threads stay a batch ahead."
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting = deque()
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > BATCH: yield waiting.popleft().result()
-        while waiting: yield waiting.popleft().result()
-

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fastai.torch_core import set_seed
+from fastai.torch_core import distrib_barrier, num_distrib, rank_distrib, set_seed
 from fastcore.meta import use_kwargs_dict
 
-from . import checkpoint
+from . import checkpoint, distributed
 from .annotations import VISIBLE, read_annotations
+from .cache import clear_cache
 from .callbacks import Console, History, Pictures, SaveWeights, in_words
 from .check import check_images
 from .config import ARGUMENTS, dls_arguments, is_run, learner_arguments, make_config, run_folder, write_config
@@ -41,23 +42,32 @@ def train(**kwargs):
     Returns the learner, with the best weights loaded. Arguments are those of `python cli.py train`. Raises
     UsageError, before anything is written, for every mistake in arguments, annotations or images.
     """
-    config = make_config(kwargs)
-    check_folder(run_folder(config), config['overwrite'], config['from_run'])
-    learn = make_learner(config)
-    folder = make_folder(run_folder(config))
-    known = write_config(folder, config, learn)
+    config, first = make_config(kwargs), not rank_distrib()
+    device = distributed.join(config['batch_size'], config['device'])
+    with distributed.in_turn():
+        check_folder(run_folder(config), config['overwrite'], config['from_run'])
+        learn = make_learner(config | {'device': device})
+    distrib_barrier()  # no process has found a mistake
+    folder = run_folder(config)
+    if first:
+        make_folder(folder)
+        known = write_config(folder, config, learn)
+        announce(config, learn)
     history, cbs = make_callbacks(folder, config, learn)
-    announce(config, learn)
     fit(learn, config, cbs)
-    if history.best is not None: learn.model.load_state_dict(checkpoint.load(folder / 'weight' / 'best.pth'))
-    report(folder, history, learn.dls.valid_ds.items)
-    evaluate_validation(folder, known, learn)
+    if first and history.best is not None:
+        learn.model.load_state_dict(checkpoint.load(folder / 'weight' / 'best.pth'))
+    distributed.part(learn.model)
+    if first:
+        report(folder, history, learn.dls.valid_ds.items)
+        evaluate_validation(folder, known, learn)
     return learn
 
 
 @use_kwargs_dict(**ARGUMENTS)
 def find_lr(**kwargs):
     "Run fastai's learning rate finder with the arguments of `train`; writes the plot, returns the suggested rate."
+    distributed.refuse('find_lr')
     config = make_config(kwargs)
     path = Path(config['output_dir'], f"{config['experiment_name']}_lr_find.png")
     if path.exists() and not config['overwrite']:
@@ -82,6 +92,7 @@ def demo(output_dir='runs'):
     The held-out images are drawn apart and take no part in the training, nor in choosing the best epoch. Returns the
     mean error on them and that of predicting the mean position, in original px.
     """
+    distributed.refuse('demo')
     folder = free_folder(Path(output_dir), 'demo')
     csv_file = sample(folder / 'data')
     learn = train(train_image_dir=folder / 'data' / 'train_images', label_dir=csv_file.parent,
@@ -135,6 +146,7 @@ def sheet(films, points, names):
 def make_learner(config):
     "The learner of a run, its data checked and in memory; equal seeds make equal learners."
     set_seed(config['seed'], reproducible=True)
+    if config['clear_cache'] and not rank_distrib(): clear_cache()
     dls = landmark_dls(**dls_arguments(config))
     fixed = learner_arguments(config) | dict(total_epochs=config['epochs'], path=run_folder(config))
     if config['from_run']: return load(config['from_run'], device=dls.device).learner(dls, **fixed)
@@ -169,12 +181,13 @@ def n_epochs(config):
 
 
 def make_callbacks(folder, config, learn):
-    "The history and all callbacks of a run."
+    "The history and all callbacks of a run, in this process."
     names, total = learn.dls.annotations.names, n_epochs(config)
     history = History(folder / 'train_results' / 'training_log.csv', names)
-    return history, [history, SaveWeights(folder / 'weight'),
-                     Pictures(folder, names, total, config['visualize_every'], config['gif']),
-                     Console(total, config['encoder_name'])]
+    cbs = [history, Pictures(folder, names, total, config['visualize_every'], config['gif'])]
+    if not rank_distrib(): cbs += [SaveWeights(folder / 'weight'), Console(total, config['encoder_name'])]
+    if num_distrib() > 1: cbs.append(distributed.ShareTrainer())
+    return history, cbs
 
 
 def announce(config, learn):
@@ -182,12 +195,14 @@ def announce(config, learn):
     train_set, valid_set = learn.dls.train_ds, learn.dls.valid_ds
     print(f"{len(train_set)} training and {len(valid_set)} validation images, "
           f"{len(learn.dls.annotations.names)} landmarks, {config['arch']} with {config['encoder_name']} at "
-          f"{config['image_resize']} px on {learn.dls.device}, writing {run_folder(config)}", flush=True)
+          f"{config['image_resize']} px on {learn.dls.device} in {learn.precision}, writing {run_folder(config)}",
+          flush=True)
 
 
 def fit(learn, config, cbs):
     "Train by the schedule of `config`."
     epochs, lr = config['epochs'], config['lr']
+    if rank_distrib(): set_seed(config['seed'] + rank_distrib())  # each process augments in its own way
     with learn.no_bar(), learn.no_logging():
         if config['schedule'] == 'constant': learn.fit(epochs, lr, cbs=cbs)
         elif config['schedule'] == 'one_cycle': learn.fit_one_cycle(epochs, lr, cbs=cbs)

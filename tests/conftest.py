@@ -73,6 +73,14 @@ def write_dicom(path, pixels, **tags):
     return path
 
 
+@pytest.fixture(scope='session', autouse=True)
+def fp32_unless_asked():
+    "The same numbers on every machine: `precision='auto'` is fp32 on CPUs that are fast with bf16, too."
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('landmark_fastai.precision.has_fast_bf16', lambda: False)
+        yield
+
+
 @pytest.fixture
 def no_warnings():
     "No warning passes unseen."

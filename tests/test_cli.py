@@ -138,6 +138,9 @@ BAD = {
     'unknown schedule': (None, ['--schedule', 'cosine'], ["schedule 'cosine' is unknown"]),
     'unknown augmentation': (None, ['--augment', 'some'], ["augment 'some' is unknown"]),
     'unknown device': (None, ['--device', 'tpu9'], ["device 'tpu9'"]),
+    'unknown cache': (None, ['--cache', 'tape'], ["cache 'tape' is unknown", 'auto, ram, disk, none']),
+    'unknown precision': (None, ['--precision', 'int8'], ["precision 'int8' is unknown", 'auto, fp32, bf16, fp16']),
+    'fp16 without a GPU': (None, ['--precision', 'fp16', '--device', 'cpu'], ["'fp16' cannot be had on cpu", 'bf16']),
     'odd size': (None, ['--image_resize', '100'], ['image_resize is 100', 'multiple of 32']),
     'no epochs': (None, ['--epochs', '0'], ['epochs is 0', 'at least 1']),
     'no rate': (None, ['--lr', '0'], ['lr is 0', 'positive']),
@@ -178,7 +181,7 @@ def test_ctrl_c_is_one_line(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize('module', ['annotations', 'images', 'dicom', 'check', 'sample', 'draw', 'plots',
-                                    'evaluation_plots', 'scores', 'report'])
+                                    'evaluation_plots', 'scores', 'report', 'cache', 'threads'])
 def test_modules_without_torch_stay_without(module):
     code = f'import sys; from landmark_fastai import {module}; print("torch" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT).stdout == 'False\n'

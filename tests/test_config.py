@@ -10,6 +10,7 @@ from conftest import TINY, write_dots
 
 import cli
 from landmark_fastai import UsageError, config, run
+from landmark_fastai.predictor import load
 
 
 def train(csv_file, images, output_dir, *argv):
@@ -28,6 +29,14 @@ def test_a_run_starts_from_the_network_of_another(finished, dots):
     learn = run.make_learner(config.make_config({'from_run': str(finished)} | arguments))
     best = torch.load(finished / 'weight' / 'best.pth', weights_only=True)
     assert all(torch.equal(value, best[key]) for key, value in learn.model.state_dict().items())
+
+
+def test_a_run_of_an_earlier_version_still_makes_a_learner(finished, dots, tmp_path):
+    old = shutil.copytree(finished, tmp_path / 'old')
+    known = json.loads((old / 'config.json').read_text())
+    for flag in ('precision', 'precision_used', 'compile', 'cache', 'clear_cache'): del known[flag]
+    (old / 'config.json').write_text(json.dumps(known))
+    assert load(old).learner().precision == 'fp32'
 
 
 def test_training_goes_on_from_another_run(finished, dots, tmp_path):

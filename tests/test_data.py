@@ -1,5 +1,7 @@
 "Blocks, transforms and DataLoaders: points and pixels stay together."
 
+from threading import current_thread, main_thread
+
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,10 +9,13 @@ import pandas as pd
 import pytest
 import torch
 from conftest import write_dots
+from fastai.data.transforms import Normalize
 
 from landmark_fastai import UsageError, landmark_dls
 from landmark_fastai.annotations import ABSENT, UNLABELLED, VISIBLE
+from landmark_fastai.cache import SquareCache
 from landmark_fastai.core import TensorLandmarks, TensorRadiograph
+from landmark_fastai.data import NormalizeOnce, upload
 from landmark_fastai.geometry import to_original, to_unit
 
 
@@ -220,3 +225,84 @@ def test_decoding_a_batch_gives_points_in_network_px(make_dls):
     image, points = dls.valid.decode(batch)
     assert isinstance(points, TensorLandmarks)
     torch.testing.assert_close(torch.Tensor(points), torch.Tensor(batch[2]))
+
+
+# --- batches
+
+def test_batches_are_made_ahead_in_threads_and_in_order(make_dls, monkeypatch):
+    dls = make_dls(augment='none', drop_last=False)
+    threads, lookup = set(), SquareCache.__getitem__
+    def noted(self, path):
+        threads.add(current_thread())
+        return lookup(self, path)
+    monkeypatch.setattr(SquareCache, '__getitem__', noted)
+    first = next(iter(dls.valid))
+    assert threads and main_thread() not in threads
+    items = [dls.valid_ds[k] for k in range(len(dls.valid_ds))]
+    torch.testing.assert_close(torch.Tensor(first[0][:2]), torch.stack([torch.Tensor(i[0]) for i in items]) / 255)
+
+
+def test_a_mistake_in_a_thread_reaches_the_loop(make_dls, monkeypatch):
+    dls = make_dls(cache='none')
+    def fail(self, item): raise UsageError('dot_3.png: cannot be read')
+    monkeypatch.setattr('landmark_fastai.data.SquareReader.image', fail)
+    with pytest.raises(UsageError, match='dot_3.png'): next(iter(dls.train))
+
+
+@pytest.mark.parametrize('drop_last, sizes', [(True, [4, 4]), (False, [4, 4, 1])])
+def test_all_images_of_an_epoch_are_there_once(make_dls, drop_last, sizes):
+    dls = make_dls(augment='none', drop_last=drop_last, val_fraction=0.1)
+    frames = [batch[2] for batch in dls.train]
+    assert [len(points) for points in frames] == sizes and len(dls.train) == len(sizes)
+    assert len(torch.cat(frames).flatten(1).unique(dim=0)) == sum(sizes)
+
+
+def test_worker_processes_give_the_same_batches(make_dls):
+    dls = make_dls(augment='none'), make_dls(augment='none', num_workers=2)
+    here, there = (next(iter(loaders.valid)) for loaders in dls)
+    for mine, theirs in zip(here, there, strict=True): torch.testing.assert_close(mine, theirs, equal_nan=True)
+
+
+@pytest.mark.parametrize('cache', ['ram', 'disk', 'none'])
+def test_a_cache_changes_nothing_but_the_time(make_dls, cache, tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    image, *_ = next(iter(make_dls(augment='none', cache=cache).valid))
+    expected, *_ = next(iter(make_dls(augment='none').valid))
+    torch.testing.assert_close(image, expected)
+
+
+def test_colour_is_cached_as_colour(dots, tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    for color, channels in ((True, 3), (False, 1), (True, 3)):
+        dls = landmark_dls(*dots, image_resize=64, batch_size=4, color=color, cache='disk')
+        assert dls.one_batch()[0].shape[1] == channels
+
+
+def test_no_room_for_squares_is_said(make_dls, monkeypatch):
+    monkeypatch.setattr('landmark_fastai.cache.SHARE', 0)
+    monkeypatch.setattr('landmark_fastai.cache._free_space', lambda folder: 0)
+    with pytest.warns(UserWarning, match='every image is decoded in every epoch'): make_dls()
+
+
+def test_a_batch_is_on_its_way_to_a_gpu_from_pinned_memory():
+    asked = []
+    class Tensor:
+        def pin_memory(self):
+            asked.append('pinned')
+            return self
+        def to(self, device, non_blocking=False):
+            asked.append((device.type, non_blocking))
+            return self
+    upload((Tensor(), Tensor()), torch.device('cuda', 0))
+    assert asked == ['pinned', ('cuda', True)] * 2
+    x = torch.rand(2)
+    assert upload((x,), torch.device('cpu'))[0] is x
+
+
+def test_normalising_in_one_pass_is_fastais():
+    mean, std = (torch.tensor(v)[None, :, None, None] for v in ((0.4, 0.5, 0.6), (0.1, 0.2, 0.3)))
+    image = TensorRadiograph(torch.rand(2, 1, 8, 8))
+    once, fastais = NormalizeOnce(mean, std)(image), Normalize(mean, std)(image)
+    assert type(once) is type(fastais) and once.shape == (2, 3, 8, 8)
+    torch.testing.assert_close(once, fastais)
+    torch.testing.assert_close(NormalizeOnce(mean, std).decode(once), Normalize(mean, std).decode(fastais))

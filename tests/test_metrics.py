@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from fastai.torch_core import to_detach
 
 from landmark_fastai.annotations import ABSENT, UNLABELLED, VISIBLE
 from landmark_fastai.geometry import draw_diamonds
@@ -31,7 +32,7 @@ def learner(pred, points, state=None, frame=FRAME, radius=1):
     points = torch.tensor(points).float()
     state = torch.where(points.isnan().any(-1), UNLABELLED, VISIBLE) if state is None else torch.tensor(state)
     yb = draw_diamonds(points, radius, SIZE), points, state, torch.tensor([frame] * len(points)), torch.tensor([radius])
-    return SimpleNamespace(pred=pred, yb=yb)
+    return SimpleNamespace(pred=pred, yb=yb, to_detach=to_detach)
 
 
 def scored(metric, *batches):
@@ -202,5 +203,6 @@ def test_a_diverged_network_has_no_finite_error():
     frame = torch.tensor([[64., 64, 0, 0, 1, torch.nan, torch.nan]] * 2)
     pred = torch.stack([torch.zeros(1, 64, 64), torch.full((1, 64, 64), torch.nan)])
     points = torch.full((2, 1, 2), 31.5)
-    error.accumulate(SimpleNamespace(pred=pred, yb=(None, points, torch.zeros(2, 1), frame, None)))
+    yb = None, points, torch.zeros(2, 1), frame, None
+    error.accumulate(SimpleNamespace(pred=pred, yb=yb, to_detach=to_detach))
     assert error.value == float('inf')

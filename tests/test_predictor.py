@@ -1,7 +1,6 @@
 "Predicting: geometry to the original pixel for every kind of file, views averaged right, weights old and new."
 
 import shutil
-import threading
 
 import cv2
 import numpy as np
@@ -16,7 +15,7 @@ from torch import nn
 import landmark_fastai
 from landmark_fastai import UsageError, landmark_dls
 from landmark_fastai.annotations import ABSENT, UNLABELLED, VISIBLE
-from landmark_fastai.predictor import BATCH, Predictor, in_threads, load, load_original, warp
+from landmark_fastai.predictor import Predictor, load, load_original, warp
 
 POINTS = {'landscape': (3000, 2400, [[700.25, 1900.5], [2250.75, 420.]]),
           'portrait': (2000, 3000, [[333.3, 2600.6], [1650., 500.5]]),
@@ -186,18 +185,6 @@ def test_unreadable_images_raise_or_are_collected(tmp_path):
     results = list(disc_finder(64).stream([bad, good, bad, good], fail=lambda *failure: failed.append(failure)))
     assert [path for path, *_ in results] == [good, good] and [path for path, _ in failed] == [bad, bad]
     with pytest.raises(UsageError, match='no images'): disc_finder(64).predict([])
-
-
-def test_threads_stay_a_batch_ahead_and_keep_the_order():
-    taken, gate = [], threading.Event()
-    def numbers():
-        for k in range(100):
-            taken.append(k)
-            yield k
-    results = in_threads(lambda k: gate.wait(5) and -k, numbers())
-    gate.set()
-    assert next(results) == 0 and len(taken) <= BATCH + 1
-    assert list(results) == [-k for k in range(1, 100)]
 
 
 # --- loading

@@ -191,3 +191,19 @@ def test_mean_position_is_mapped_through_each_square():
 def run_film(width, height, points):
     "A film of that size on a square of 50 px."
     return Film('', '', np.array(points), np.array([0]), make_frame((width, height), (np.nan, np.nan), 50))
+
+
+def test_cache_and_precision_are_used_and_written_down(dots, tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    assert train(*dots, tmp_path, '--epochs', '1', '--cache', 'disk', '--precision', 'bf16') == 0
+    known = json.loads((tmp_path / 'baseline' / 'config.json').read_text())
+    assert (known['cache'], known['precision'], known['precision_used']) == ('disk', 'bf16', 'bf16')
+    log = pd.read_csv(tmp_path / 'baseline' / 'train_results' / 'training_log.csv')
+    errors = json.loads((tmp_path / 'baseline' / 'validation' / 'summary.json').read_text())['overall']['px']['mean']
+    assert errors == pytest.approx(log.mean_error_px.min(), abs=0.5)  # bf16, too, and the peaks of a new network
+    squares = [path for path in (tmp_path / 'cache').rglob('*') if path.is_file()]
+    assert len(squares) == 10
+    squares[0].rename(squares[0].with_name('of_another_data_set'))
+    assert train(*dots, tmp_path, '--epochs', '1', '--cache', 'disk', '--clear_cache', '--overwrite') == 0
+    left = [path.name for path in (tmp_path / 'cache').rglob('*') if path.is_file()]
+    assert sorted(left) == sorted(path.name for path in squares)

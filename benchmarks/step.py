@@ -1,0 +1,79 @@
+"A training step: resnet18, 256 px, 8 images in memory, ours in `Learner.fit` against the original's."
+
+import time
+
+import torch
+from fastai.callback.core import Callback
+from fastcore.basics import GetAttr
+
+from landmark_fastai import landmark_dls, landmark_learner
+
+from . import reference
+from .fixtures import write_csv, write_small
+from .timing import alternate, faster, has_amx, say, timed
+
+QUICK = dict(repetitions=1, image_resize=64, n_steps=1)
+ENCODER = 'resnet18'
+TARGET, TARGET_AMX = 1, 2.3  # times the reference
+
+
+class Repeated(GetAttr):
+    "A `DataLoader` that yields one batch `n` times: what training costs when data cost nothing."
+    _default = 'dl'
+
+    def __init__(self, dl, n): self.dl, self.n, self.batch = dl, n, dl.one_batch()
+
+    def __len__(self): return self.n
+
+    def __iter__(self): return (self.batch for _ in range(self.n))
+
+
+class Stopwatch(Callback):
+    "Seconds of the training part of an epoch."
+    order = 100  # starts after everything that prepares an epoch
+
+    def before_train(self): self.start = time.perf_counter()
+
+    def after_train(self): self.seconds = time.perf_counter() - self.start
+
+
+def make_learner(dls, encoder_name=ENCODER, **kwargs):
+    "A learner as users get it, but of random weights, and in an erosion that does not end within a benchmark."
+    return landmark_learner(dls, encoder_name=encoder_name, encoder_weights='none', total_epochs=350, **kwargs)
+
+
+def train_epoch(learn, train_dl):
+    "Seconds of the training part of an epoch of `learn` over `train_dl`."
+    watch, kept = Stopwatch(), learn.dls.loaders[0]
+    learn.dls.loaders[0] = train_dl
+    try:
+        with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-4, cbs=watch)
+    finally: learn.dls.loaders[0] = kept
+    return watch.seconds
+
+
+def make_side(csv_file, image_dir, image_resize, n_steps, **kwargs):
+    "A side of `alternate` that takes `n_steps` of our learner, and the batch that it takes them on."
+    dls = landmark_dls(csv_file, image_dir, image_resize=image_resize, batch_size=8)
+    learn = make_learner(dls, **kwargs)
+    repeated = Repeated(dls.train, n_steps)
+    return lambda: train_epoch(learn, repeated) / n_steps, repeated.batch
+
+
+def run(folder, repetitions=5, image_resize=256, n_steps=2):
+    "Rows of the training step."
+    paths, points = write_small(folder / 'images', 9)
+    data = write_csv(folder / 'small.csv', paths, points, (96, 80)), folder / 'images'
+    say(f'{n_steps} steps of {ENCODER} at {image_resize} px, {repetitions} times')
+    ours, batch = make_side(*data, image_resize, n_steps)
+    same_loss, _ = make_side(*data, image_resize, n_steps, loss='bce')
+    image, mask, *_, radius = batch
+    plain = image.as_subclass(torch.Tensor)  # fastai's tensors take detours
+    step = reference.make_step(ENCODER, plain.contiguous(), mask.float(), int(radius[0]))
+    theirs = timed(lambda: [step() for _ in range(n_steps)], n_steps)
+    seconds = alternate(ours, same_loss, theirs, repetitions=repetitions)
+    target = dict(at_least=TARGET_AMX if has_amx() else TARGET, unit='steps/s',
+                  wanted=f'≥ {TARGET_AMX} with AMX, ≥ {TARGET} without')
+    what = f'training step, {ENCODER}, {image_resize} px, batch 8, 2 landmarks'
+    return [faster(f'{what}, default loss', seconds[0], seconds[2], **target),
+            faster(f'{what}, BCE as the reference', seconds[1], seconds[2], **target)]
