@@ -1,4 +1,4 @@
-"`python -m benchmarks [data step predict growth start precision] [--quick]`, and `python -m benchmarks table`: see README."
+"`python -m benchmarks [NAME ...] [--quick]`, and `python -m benchmarks table`: see README."
 
 import argparse
 import os
