@@ -198,7 +198,8 @@ class AheadDL(TfmdDL):
 
     def do_batch(self, b):
         batch = super().do_batch(b)
-        return batch if self.fake_l.num_workers else upload(batch, self.device)  # no GPU in worker processes
+        # no GPU in worker processes; and PyTorch ends the process where two threads use MPS (pytorch#197805)
+        return batch if self.fake_l.num_workers or self.device.type != 'cuda' else upload(batch, self.device)
 
 
 def upload(batch, device):
