@@ -42,13 +42,17 @@ def prepare(csv_file, paths, augment='none', **kwargs):
 
 
 def go_through(dl):
+    "Make all batches of an epoch of `dl`, and do nothing with them."
     for _ in dl: pass
 
 
-def passes(dls): return timed(lambda: go_through(dls.train), dls.train.n)
+def passes(dls):
+    "A side of `alternate`: an epoch of our data path."
+    return timed(lambda: go_through(dls.train), dls.train.n)
 
 
 def reference_passes(rows, size, image_resize):
+    "A side of `alternate`: an epoch of the reference's data path, over `rows` whose files are of `size`."
     loader = reference.make_loader(rows, size, image_resize, batch_size=BATCH)
     return timed(lambda: go_through(loader), len(rows))
 

@@ -74,6 +74,7 @@ def write_linked(folder, n_drawn, n_images):
 
 
 def read_rows(path):
+    "The rows of a CSV file, lists of texts, the header first."
     with open(path, newline='', encoding='utf-8') as f: return list(csv.reader(f))
 
 

@@ -63,4 +63,6 @@ def best_error(folder, precision, seed, epochs, image_resize):
     return history.best['mean_error_px']
 
 
-def in_px(errors): return ', '.join(f'{error:.2f}' for error in errors) + ' px'
+def in_px(errors):
+    "`errors`, in original px, as a cell of a table."
+    return ', '.join(f'{error:.2f}' for error in errors) + ' px'

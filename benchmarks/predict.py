@@ -86,7 +86,9 @@ def network_points(points, size, image_resize):
     return to_network(torch.from_numpy(points), frame).numpy()
 
 
-def our_square(path, size): return cv2.cvtColor(to_square(read_image(path), size), cv2.COLOR_GRAY2RGB)
+def our_square(path, size):
+    "The square (size, size, 3), uint8, that our side makes of the image at `path`."
+    return cv2.cvtColor(to_square(read_image(path), size), cv2.COLOR_GRAY2RGB)
 
 
 def same(what, found, expected, note):

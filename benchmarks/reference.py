@@ -57,7 +57,9 @@ def draw_mask(point, radius, size):
     return binary_dilation(mask, iterations=radius).astype(np.float32)
 
 
-def to_tensor(image): return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+def to_tensor(image):
+    "`image` (S, S, 3) as a tensor (3, S, S)."
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
 # --- data

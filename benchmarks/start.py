@@ -35,6 +35,7 @@ def run(folder, repetitions=5, warm=1, n_rows=1000, commands=tuple(COMMANDS)):
 
 
 def help_row(what, ours, theirs):
+    "A row of a `--help`, from the seconds of both sides."
     return row(what, duration(ours), duration(theirs), f'< {SECONDS} s', max(ours) < SECONDS, ratios(theirs, ours),
                IMPORTS, seconds=dict(ours=ours, reference=theirs))
 

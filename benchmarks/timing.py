@@ -88,10 +88,14 @@ def longer(what, ours, reference, at_most, unit='s', wanted=None, note=''):
                median(excess) <= at_most, excess, note, seconds=dict(ours=ours, reference=reference))
 
 
-def rate(seconds, unit): return f'{number(1 / median(seconds))} {unit}'
+def rate(seconds, unit):
+    "The median speed, of `seconds` per item, as a cell of a table."
+    return f'{number(1 / median(seconds))} {unit}'
 
 
-def duration(seconds, unit='s'): return f'{number(median(seconds) * dict(s=1, ms=1000)[unit])} {unit}'
+def duration(seconds, unit='s'):
+    "The median of `seconds`, in s or ms, as a cell of a table."
+    return f'{number(median(seconds) * dict(s=1, ms=1000)[unit])} {unit}'
 
 
 def number(value):

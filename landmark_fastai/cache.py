@@ -115,4 +115,3 @@ def write_square(file, square):
     except OSError as e:
         raise UsageError(f'the cache folder {cache_folder()} cannot be written ({e.strerror}); pass --cache ram or '
                          '--cache none, or set XDG_CACHE_HOME to a folder with space') from None
-

@@ -21,6 +21,7 @@ from torch import nn
 from torch.distributed import PrefixStore, rendezvous
 
 from .errors import UsageError
+from .threads import in_threads
 
 PATIENCE = timedelta(hours=2)  # one process reads images and weights, or draws pictures, while the others wait
 TRAININGS = count(1)
@@ -96,8 +97,8 @@ class ShareDL(DistributedDL):
         size = -(-len(batch) // self.world_size)
         return (batch * self.world_size)[:size * self.world_size][self.rank * size:(self.rank + 1) * size]
 
-    def create_batches(self, samps):  # that of `dl` makes its own, larger ones
-        return map(self.dl.do_batch, chunked(map(self.dl.do_item, samps), self.bs))
+    def create_batches(self, samps):  # ahead, as `AheadDL` does; that of `dl` makes its own, larger ones
+        return in_threads(lambda share: self.dl.do_batch([*map(self.dl.do_item, share)]), chunked(samps, self.bs))
 
     def after_batch(self, b):
         start = self.i * self.world_size  # `i` images have been read here, without any repetition before the last batch

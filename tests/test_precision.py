@@ -89,13 +89,12 @@ def test_bf16_sees_the_loss_that_fp32_sees(make_dls, make_learner):
 @pytest.mark.parametrize('capabilities, chosen', [({'amx_bf16': True}, 'bf16'), ({'avx512_bf16': True}, 'bf16'),
                                                   ({'avx512_f': True, 'avx2': True}, 'fp32'), ({}, 'fp32')])
 def test_auto_on_a_cpu_asks_for_hardware(monkeypatch, capabilities, chosen):
-    monkeypatch.undo()  # the suite's own rule, see conftest
     monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: capabilities)
     monkeypatch.setattr(precision, 'has_fast_bf16', HAS_FAST_BF16)
     assert choose_precision('auto', CPU) == chosen
 
 
-HAS_FAST_BF16 = precision.has_fast_bf16  # before the suite replaces it
+HAS_FAST_BF16 = precision.has_fast_bf16  # before the suite replaces it, see conftest
 
 
 @pytest.mark.parametrize('able, chosen', [(True, 'bf16'), (False, 'fp16')])
