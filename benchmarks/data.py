@@ -11,7 +11,7 @@ from .step import Repeated, make_learner, train_epoch
 from .timing import alternate, faster, longer, say, timed
 
 QUICK = dict(repetitions=1, n_films=9, n_epoch=9, size=(220, 190), image_resize=64, epoch_resize=64, n_items=2)
-BATCH = 8
+BATCH, WORKERS = 8, 2
 MASKS = ('Masks are boolean here and float32 in the reference, as the loss of each takes them; the conversion is part '
          'of our training step.')
 FIRST = 'Ours includes checking all files, and filling the cache with one more image, for validation.'
@@ -31,6 +31,7 @@ def run(folder, repetitions=5, n_films=25, n_epoch=65, size=FILM, image_resize=5
         fetch(prepare(few, paths, **case), paths, image_resize, n_items, repetitions),
         *few_landmarks(few, paths, rows_of(2), size, case, repetitions),
         *many_landmarks(many, paths, rows_of(19), size, case, repetitions),
+        workers(csv_of(n_epoch, 2), paths, case, repetitions),
         training(csv_of(n_epoch, 2), paths, epoch_resize, repetitions)]
 
 
@@ -104,6 +105,15 @@ def many_landmarks(csv_file, paths, rows, size, case, repetitions):
     what = f"data path, {case['image_resize']} px, 19 landmarks"
     return [faster(f'{what}, no augmentation', plain, theirs, 4, note=MASKS),
             faster(f'{what}, default augmentation; reference without', normal, theirs, 1, wanted='> 1', note=MASKS)]
+
+
+def workers(csv_file, paths, case, repetitions):
+    "The threads that make batches ahead, against worker processes."
+    say(f'data path with {WORKERS} worker processes, {repetitions} times')
+    seconds = alternate(*(passes(prepare(csv_file, paths, 'normal', num_workers=n, **case)) for n in (0, WORKERS)),
+                        repetitions=repetitions)
+    return faster(f"data path, {case['image_resize']} px, 2 landmarks, default augmentation, threads; against "
+                  f'--num_workers {WORKERS}', *seconds)
 
 
 def training(csv_file, paths, image_resize, repetitions):

@@ -22,9 +22,9 @@ from .timing import alternate, faster, row, say, timed
 
 QUICK = dict(repetitions=1, n_train=9, n_films=4, n_timed=2, size=(220, 190), image_resize=64,
              encoders={'resnet18': dict(encoder_weights='none', epochs=1)})
-# trained just long enough for peaks that are no noise; lite0 starts from its ImageNet weights, resnet18 from none
-ENCODERS = {LITE0: dict(encoder_weights='imagenet', epochs=10, batch_size=4, lr=3e-3),
-            'resnet18': dict(encoder_weights='none', epochs=10, batch_size=4, lr=3e-3)}
+# trained just long enough for clear peaks; lite0 starts from its ImageNet weights, resnet18 from none
+ENCODERS = {LITE0: dict(encoder_weights='imagenet', epochs=30, batch_size=4, lr=3e-3),
+            'resnet18': dict(encoder_weights='none', epochs=30, batch_size=4, lr=3e-3)}
 NEAR = 0.5   # network px
 SHARE = 0.99
 LINEAR = ('Argmax on both sides. The reference resizes linearly, as albumentations does; we average over the pixels '

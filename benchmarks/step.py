@@ -10,11 +10,12 @@ from landmark_fastai import landmark_dls, landmark_learner
 
 from . import reference
 from .fixtures import write_csv, write_small
-from .timing import alternate, faster, has_amx, say, timed
+from .timing import alternate, faster, has_amx, longer, say, timed
 
-QUICK = dict(repetitions=1, image_resize=64, n_steps=1)
+QUICK = dict(repetitions=1, image_resize=64, n_steps=1, n_compiled=0)
 ENCODER = 'resnet18'
 TARGET, TARGET_AMX = 1, 2.3  # times the reference
+COMPILED = 'Reckoned from the time of the first steps, which compile, and the time of a later step.'
 
 
 class Repeated(GetAttr):
@@ -60,8 +61,8 @@ def make_side(csv_file, image_dir, image_resize, n_steps, **kwargs):
     return lambda: train_epoch(learn, repeated) / n_steps, repeated.batch
 
 
-def run(folder, repetitions=5, image_resize=256, n_steps=2):
-    "Rows of the training step."
+def run(folder, repetitions=5, image_resize=256, n_steps=2, n_compiled=160):
+    "Rows of the training step; one says what torch.compile brings in `n_compiled` steps, 20 epochs of 64 images."
     paths, points = write_small(folder / 'images', 9)
     data = write_csv(folder / 'small.csv', paths, points, (96, 80)), folder / 'images'
     say(f'{n_steps} steps of {ENCODER} at {image_resize} px, {repetitions} times')
@@ -75,5 +76,19 @@ def run(folder, repetitions=5, image_resize=256, n_steps=2):
     target = dict(at_least=TARGET_AMX if has_amx() else TARGET, unit='steps/s',
                   wanted=f'≥ {TARGET_AMX} with AMX, ≥ {TARGET} without')
     what = f'training step, {ENCODER}, {image_resize} px, batch 8, 2 landmarks'
-    return [faster(f'{what}, default loss', seconds[0], seconds[2], **target),
+    rows = [faster(f'{what}, default loss', seconds[0], seconds[2], **target),
             faster(f'{what}, BCE as the reference', seconds[1], seconds[2], **target)]
+    return rows + ([compiled(ours, data, image_resize, n_steps, repetitions, n_compiled)] if n_compiled else [])
+
+
+def compiled(eager, data, image_resize, n_steps, repetitions, n):
+    "A row of a training of `n` steps with torch.compile, against one without, from the seconds of the first and later."
+    say('compiling')
+    fast, _ = make_side(*data, image_resize, n_steps, compile=True)
+    start = time.perf_counter()
+    fast()
+    start = time.perf_counter() - start
+    say(f'{start:.0f} s; steps, {repetitions} times')
+    ours, theirs = ([side * n for side in seconds] for seconds in alternate(fast, eager, repetitions=repetitions))
+    return longer(f'{n} steps (20 epochs of 64 images) of {ENCODER} with --compile; against those without',
+                  [start + seconds for seconds in ours], theirs, note=COMPILED)

@@ -74,18 +74,20 @@ def row(what, here, reference='', wanted='', met=None, ratios=(), note='', **mor
     return dict(what=what, here=here, reference=reference, wanted=wanted, met=met, note=note) | spread | more
 
 
-def faster(what, ours, reference, at_least=1., unit='images/s', wanted=None, note=''):
+def faster(what, ours, reference, at_least=None, unit='images/s', wanted=None, note=''):
     "A row that says how many times as fast as the reference we are, from the seconds per item of both."
     speedup = ratios(reference, ours)
-    return row(what, rate(ours, unit), rate(reference, unit), wanted or f'≥ {at_least:g}',
-               median(speedup) >= at_least, speedup, note, seconds=dict(ours=ours, reference=reference))
+    limits = {} if at_least is None else dict(wanted=wanted or f'≥ {at_least:g}', met=median(speedup) >= at_least)
+    return row(what, rate(ours, unit), rate(reference, unit), ratios=speedup, note=note,
+               seconds=dict(ours=ours, reference=reference), **limits)
 
 
-def longer(what, ours, reference, at_most, unit='s', wanted=None, note=''):
+def longer(what, ours, reference, at_most=None, unit='s', note=''):
     "A row that says how many times as long as the reference we take, from the seconds of both."
     excess = ratios(ours, reference)
-    return row(what, duration(ours, unit), duration(reference, unit), wanted or f'≤ {at_most:g}',
-               median(excess) <= at_most, excess, note, seconds=dict(ours=ours, reference=reference))
+    limits = {} if at_most is None else dict(wanted=f'≤ {at_most:g}', met=median(excess) <= at_most)
+    return row(what, duration(ours, unit), duration(reference, unit), ratios=excess, note=note,
+               seconds=dict(ours=ours, reference=reference), **limits)
 
 
 def rate(seconds, unit):

@@ -34,17 +34,21 @@ def clear_cache():
     shutil.rmtree(cache_folder(), ignore_errors=True)
 
 
-def choose(mode, n_bytes):
-    """Where to keep squares of `n_bytes` in all: ram, disk or none, by `mode`, one of `MODES`.
-
-    auto is ram while they fit `SHARE` of the free memory, else disk while they fit the free space there, else none.
-    Processes of one machine that train together share one copy, on disk. Raises UsageError for an unknown mode.
-    """
+def check_mode(mode):
+    "Raise UsageError unless `mode` is one of `MODES`."
     if mode not in MODES: raise UsageError(f'cache {mode!r} is unknown; choose one of {", ".join(MODES)}')
+
+
+def choose(mode, n_bytes, n_missing):
+    """Where to keep squares of `n_bytes` in all, `n_missing` of them not on disk yet: ram, disk or none, by `mode`.
+
+    auto is ram while all fit `SHARE` of the free memory, else disk while the missing ones fit the free space there,
+    else none. Processes of one machine that train together share one copy, on disk.
+    """
     if mode != 'auto': return mode
     together = int(os.environ.get('LOCAL_WORLD_SIZE', 1)) > 1
     if not together and n_bytes <= SHARE * psutil.virtual_memory().available: return 'ram'
-    return 'disk' if n_bytes <= _free_space(cache_folder()) else 'none'
+    return 'disk' if n_missing <= _free_space(cache_folder()) else 'none'
 
 
 def _free_space(folder):
@@ -59,8 +63,9 @@ class SquareCache:
     `make` makes the square of a path, uint8 of `shape` (S, S) or (S, S, 3). Looking up never fails: a path that is not
     kept, or whose file has gone since, is made anew.
     """
-    def __init__(self, make, shape, place):
+    def __init__(self, make, shape, place='none'):
         self.make, self.shape, self.place, self.kept = make, shape, place, {}
+        self.n_bytes = math.prod(shape)  # of a square
 
     def __getitem__(self, path):
         kept = self.kept.get(path)
@@ -69,13 +74,19 @@ class SquareCache:
         square = read_square(kept, self.shape)
         return self.make(path) if square is None else square
 
+    def choose(self, mode, paths):
+        "Choose the place for the squares of `paths` by `mode`, one of `MODES`; returns the bytes that they take."
+        missing = [path for path in paths if not self._is_whole(self._file(path))]
+        self.place = choose(mode, len(paths) * self.n_bytes, len(missing) * self.n_bytes)
+        return len(paths) * self.n_bytes
+
     def fill(self, paths, places):
         """Make and keep the squares of `paths` on all cores, with a progress bar on a terminal.
 
         Raises UsageError for the first file that is broken, with its entry of `places`, where the CSV names it; also
         where nothing is kept. Raises UsageError if the cache folder cannot be written.
         """
-        kept = in_threads(self._keep, paths)
+        kept = in_threads(self._keep, paths, 2 * os.cpu_count())
         for path, place in tqdm(list(zip(paths, places, strict=True)), 'reading images', unit='image', leave=False,
                                 disable=not sys.stderr.isatty()):
             try: self.kept[path] = next(kept)
@@ -87,8 +98,10 @@ class SquareCache:
             square = self.make(path)
             return square if self.place == 'ram' else None
         file = self._file(path)
-        if read_square(file, self.shape) is None: write_square(file, self.make(path))
+        if not self._is_whole(file): write_square(file, self.make(path))
         return file
+
+    def _is_whole(self, file): return file.is_file() and file.stat().st_size == self.n_bytes
 
     def _file(self, path):
         "The cache file of `path` as it is now; that of a changed image has another name."
@@ -112,6 +125,7 @@ def write_square(file, square):
     try:
         cache_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
         with atomic(file) as temporary: square.tofile(temporary)
+    except FileNotFoundError: pass  # another run has just cleared the cache: made anew whenever it is looked up
     except OSError as e:
         raise UsageError(f'the cache folder {cache_folder()} cannot be written ({e.strerror}); pass --cache ram or '
                          '--cache none, or set XDG_CACHE_HOME to a folder with space') from None

@@ -5,7 +5,6 @@ radius B); `learn.yb` is all of it but the image. Batch transforms run where the
 to float 10, affine 30, lighting 40, masks 50, normalise 99.
 """
 
-import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from fastcore.basics import chunked
 from fasttransform import ItemTransform, Transform
 
 from .annotations import UNLABELLED, VISIBLE, fill_spacing, read_annotations, split_rows
-from .cache import SquareCache, cache_folder, choose
+from .cache import SquareCache, cache_folder, check_mode
 from .check import check_images
 from .core import TensorLandmarks, TensorRadiograph
 from .errors import UsageError
@@ -72,7 +71,7 @@ class SquareReader(Transform):
         super().__init__()
         self.image_resize, self.color, self.cache = image_resize, color, cache
         shape = (image_resize, image_resize, 3) if color else (image_resize, image_resize)
-        self.squares = SquareCache(self._square, shape, 'none')
+        self.squares = SquareCache(self._square, shape)
         self.input_types = Film, str, Path, np.ndarray  # what fastai's `predict` and `test_dl` may hand in
 
     @property
@@ -85,8 +84,7 @@ class SquareReader(Transform):
 
         Raises UsageError for the first file that is broken, with its entry of `places`, where the CSV names it.
         """
-        n_bytes = len(paths) * math.prod(self.squares.shape)
-        self.squares.place = choose(self.cache, n_bytes)
+        n_bytes = self.squares.choose(self.cache, paths)
         if self.squares.place != self.cache and self.squares.place == 'none':
             warnings.warn(f'neither memory nor {cache_folder()} has room for {n_bytes / 1e9:.1f} GB of squares: every '
                           'image is decoded in every epoch', stacklevel=2)
@@ -95,7 +93,7 @@ class SquareReader(Transform):
     def encodes(self, item):
         item = getattr(item, 'path', item)
         square = self.squares[item] if isinstance(item, Path) else self._square(item)
-        return TensorRadiograph(torch.tensor(np.atleast_3d(square)).permute(2, 0, 1))
+        return TensorRadiograph(torch.from_numpy(np.atleast_3d(square).copy()).permute(2, 0, 1))
 
     def _square(self, item): return to_square(self.image(item), self.image_resize)
 
@@ -253,6 +251,7 @@ def landmark_dls(
     """
     if image_resize <= 0 or image_resize % 32:
         raise UsageError(f'image_resize is {image_resize}; expected a positive multiple of 32, such as 256 or 512')
+    check_mode(cache)
     tfms, reader, device = augmentations(augment), SquareReader(image_resize, color, cache), usable_device(device)
     annotations, paths = check_images(read_annotations(csv_file, n_landmarks, invisible_landmarks), image_dir)
     if pixel_spacing is not None: annotations = fill_spacing(annotations, pixel_spacing, '--pixel_spacing')

@@ -3,6 +3,7 @@
 `batch_size` is the number of images of a step over all processes, so a command trains the same in one and in several.
 """
 
+import os
 import warnings
 from contextlib import nullcontext
 from datetime import timedelta
@@ -25,6 +26,7 @@ from .threads import in_threads
 
 PATIENCE = timedelta(hours=2)  # one process reads images and weights, or draws pictures, while the others wait
 TRAININGS = count(1)
+LAUNCHED = 'RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'  # what every launcher sets
 
 
 # --- processes
@@ -32,9 +34,14 @@ TRAININGS = count(1)
 def join(batch_size, device):
     """Join the other processes; returns the name of this one's device, in a single process just `device`.
 
-    Raises UsageError for a `device` or a `batch_size` that several processes cannot share.
+    Raises UsageError for a `device` or a `batch_size` that several processes cannot share, and where the launcher's
+    variables are incomplete.
     """
     n = num_distrib()
+    missing = [name for name in LAUNCHED if name not in os.environ]
+    if (n > 1 or rank_distrib()) and missing:
+        raise UsageError(f'the environment has RANK or WORLD_SIZE of a launcher, but not its {", ".join(missing)}; '
+                         'start by accelerate launch or torchrun, or unset them')
     if n <= 1: return device
     if device not in ('auto', 'cpu'):
         raise UsageError(f'device is {device!r}, but each of {n} processes gets a device of its own; pass auto or cpu')

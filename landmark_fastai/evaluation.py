@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from fastcore.meta import use_kwargs_dict
 
+from . import distributed
 from .annotations import ABSENT, UNLABELLED, VISIBLE, Annotations, fill_spacing, read_annotations
 from .check import check_images
 from .draw import contact_sheet, draw_landmarks, draw_markers, write_png
@@ -43,6 +44,7 @@ def evaluate(image_dir, csv, output_dir, split='all', thresholds=None, invisible
     Writes what `predict` writes, distances.csv, summary.json, figures and report.html. Arguments are those of
     `python cli.py evaluate`; `thresholds` may be numbers, too. Raises UsageError and Incomplete as `predict` does.
     """
+    distributed.refuse('evaluate')
     options, thresholds = make_options(kwargs), parse_thresholds(thresholds)
     clicked = read_annotations(csv)
     predictor, source = make_predictor(options, clicked.names), options['weights'] or options['model']

@@ -16,6 +16,7 @@ import pandas as pd
 from fastcore.meta import use_kwargs_dict
 from tqdm.auto import tqdm
 
+from . import distributed
 from .annotations import ABSENT, UNLABELLED, Annotations, check_spacing, write_annotations
 from .config import device_name, is_run
 from .draw import draw_landmarks, write_png
@@ -42,6 +43,7 @@ def predict(image_dir, output_dir, **kwargs):
     Arguments are those of `python cli.py predict`. Returns the predictions as an `Annotations`, in original px. Raises
     UsageError before anything is written, and Incomplete at the end where images could not be read: see failed.csv.
     """
+    distributed.refuse('predict')
     options = make_options(kwargs)
     image_names, predictor = find_images(image_dir), make_predictor(options)
     folder = make_output(output_dir, image_dir, options)

@@ -1,12 +1,15 @@
 """The numbers that the network computes with: float32, or half as many bits where the hardware is faster with them.
 
-Parameters, loss, decoding and metrics stay in float32: only the layers of the network run in another precision.
+Parameters, loss, decoding and metrics stay in float32, and so does the last layer of the network: only the others run
+in another precision.
 """
 
 import torch
 from fastai.callback.core import Callback
 from fastai.callback.fp16 import AMPMode, MixedPrecision
+from fastai.torch_core import get_model
 from fastcore.basics import noop
+from torch import nn
 
 from .errors import UsageError
 
@@ -42,21 +45,38 @@ def autocast(precision, device):
     return torch.autocast(device.type, DTYPES.get(precision), enabled=precision in DTYPES)
 
 
+class FloatHead(nn.Sequential):
+    """Layers that run in float32 whatever the others do, for the head of a network.
+
+    Logits with the 8 bits of bf16 have plateaus around their peaks, on which argmax takes the pixel that is first.
+    """
+    def forward(self, x):
+        with torch.autocast(x.device.type, enabled=False): return super().forward(x.float())
+
+
 class Autocast(Callback):
-    "Run the network in `precision`, its output back in float32, on any device: fastai's `to_bf16` asks for CUDA."
-    order = MixedPrecision.order  # before the network is wrapped for many processes
+    "Run the network in `precision` on any device: fastai's `to_bf16` asks for CUDA."
+    order = 100  # last before the network is called
 
     def __init__(self, precision): self.precision = precision
 
-    # a `with` inside the network's call: fastai enters and leaves in two events, and an interruption in between leaves
-    # autocast on, with a cache of old weights, for all that follows in a notebook
-    def before_fit(self):
-        self.network, forward = self.model, type(self.model).forward.__get__(self.model)
-        def in_precision(*xb):
-            with autocast(self.precision, self.dls.device): return forward(*xb).float()
-        self.network.forward = in_precision
+    def before_batch(self):
+        network = get_model(self.model)
+        network.forward = InPrecision(network, self.precision, self.dls.device)
 
-    def after_fit(self): del self.network.forward
+
+class InPrecision:
+    """The `forward` of `network` for one call, in `precision`, after which the network has its own again.
+
+    A `with` inside the call, and not fastai's two events around it: an interruption between them leaves autocast on,
+    with a cache of old weights, for all that follows in a notebook.
+    """
+    def __init__(self, network, precision, device):
+        self.network, self.precision, self.device = network, precision, device
+
+    def __call__(self, *xb):
+        del self.network.forward
+        with autocast(self.precision, self.device): return self.network.forward(*xb)
 
 
 class LossScale(MixedPrecision):

@@ -1,5 +1,6 @@
 "A trained network on new images: from the folder of a run, or from weights of the original system."
 
+import os
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -127,7 +128,8 @@ class Predictor:
         Files are read ahead in threads while the network is busy. For an image that cannot be read `fail` is called,
         with the image and the error; without it the error is raised.
         """
-        for readings in chunked(in_threads(self._read, images, self.batch_size), self.batch_size):
+        ahead = max(self.batch_size, os.cpu_count())
+        for readings in chunked(in_threads(self._read, images, ahead), self.batch_size):
             for image, error, *_ in readings:
                 if error is None: continue
                 if fail is None: raise error
@@ -185,7 +187,7 @@ class Predictor:
     def _logits(self, images):
         "What the network makes of `images` (B, C, S, S), 0 to 1."
         mean, std = self.stats
-        with autocast(self.precision, self.device): return self.model.eval()((images - mean) / std).float()
+        with autocast(self.precision, self.device): return self.model.eval()((images - mean) / std)
 
     def _averaged(self, images):
         "Logits of `images`, averaged over `VIEWS` and, where flip pairs are known, their mirror images."

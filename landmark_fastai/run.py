@@ -15,7 +15,7 @@ from .cache import clear_cache
 from .callbacks import Console, History, Pictures, SaveWeights, in_words
 from .check import check_images
 from .config import ARGUMENTS, dls_arguments, is_run, learner_arguments, make_config, run_folder, write_config
-from .data import landmark_dls, make_films
+from .data import landmark_dls, make_films, usable_device
 from .draw import contact_sheet, draw_landmarks, write_png
 from .errors import UsageError
 from .evaluation import evaluate, evaluate_validation
@@ -25,6 +25,7 @@ from .images import read_image
 from .inference import predict
 from .learner import LITE0, landmark_learner
 from .plots import plot_lr_find
+from .precision import choose_precision
 from .predictor import load
 from .sample import write_sample
 
@@ -81,6 +82,7 @@ def find_lr(**kwargs):
 
 def sample(output_dir='data', n_images=60, seed=42):
     "Write synthetic radiographs where `train` looks for them by default; returns the path of the CSV."
+    distributed.refuse('sample')
     csv_file = write_sample(output_dir, n_images, seed)
     print(f'{n_images} synthetic radiographs and their landmarks: {csv_file}')
     return csv_file
@@ -145,9 +147,11 @@ def sheet(films, points, names):
 
 def make_learner(config):
     "The learner of a run, its data checked and in memory; equal seeds make equal learners."
+    arguments = dls_arguments(config)
+    choose_precision(config['precision'], usable_device(arguments['device']))  # before images are read
     set_seed(config['seed'], reproducible=True)
     if config['clear_cache'] and not rank_distrib(): clear_cache()
-    dls = landmark_dls(**dls_arguments(config))
+    dls = landmark_dls(**arguments)
     fixed = learner_arguments(config) | dict(total_epochs=config['epochs'], path=run_folder(config))
     if config['from_run']: return load(config['from_run'], device=dls.device).learner(dls, **fixed)
     return landmark_learner(dls, **fixed)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from landmark_fastai import cache
-from landmark_fastai.cache import SquareCache, choose, clear_cache, read_square
+from landmark_fastai.cache import SquareCache, check_mode, choose, clear_cache, read_square
 from landmark_fastai.errors import UsageError
 
 SHAPE = 4, 4
@@ -105,10 +105,10 @@ def test_half_a_square_is_never_used(paths, folder):
     assert sorted(maker.asked) == paths and squares[paths[0]][3, 3] == 1
 
 
-def test_a_run_that_is_killed_while_it_writes_leaves_no_square(paths, folder, monkeypatch):
-    def killed(*_): raise KeyboardInterrupt
+def test_a_run_that_is_stopped_while_it_writes_leaves_no_square(paths, folder, monkeypatch):
+    def stopped(*_): raise KeyboardInterrupt
     with monkeypatch.context() as patch:
-        patch.setattr('landmark_fastai.files.os.replace', killed)
+        patch.setattr('landmark_fastai.files.os.replace', stopped)
         with pytest.raises(KeyboardInterrupt): filled(paths, 'disk')
     assert not [file for file in folder.rglob('*') if file.is_file()]
     assert len(filled(paths, 'disk')[1].asked) == 3
@@ -128,6 +128,13 @@ def test_a_square_that_is_removed_meanwhile_is_made_anew(paths):
     clear_cache()
     assert squares[paths[1]][0, 0] == 2 and maker.asked.count(paths[1]) == 2
     clear_cache()  # nothing there is no mistake
+
+
+def test_another_run_may_clear_the_cache_while_this_one_fills_it(paths, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr('landmark_fastai.files.os.replace', lambda *_: (clear_cache(), os.stat('gone'))[1])
+        squares, _ = filled(paths, 'disk')
+    assert [squares[path][0, 0] for path in paths] == [1, 2, 3]
 
 
 def test_a_broken_file_is_named_by_its_place_in_the_csv(paths):
@@ -176,20 +183,30 @@ def test_a_cache_folder_that_cannot_be_written_is_a_clear_error(paths, tmp_path)
 def test_auto_takes_memory_while_half_of_it_is_enough(monkeypatch):
     monkeypatch.setattr(psutil, 'virtual_memory', lambda: type('Memory', (), {'available': 8 * GB}))
     monkeypatch.setattr(cache, '_free_space', lambda folder: 100 * GB)
-    assert choose('auto', 4 * GB) == 'ram'
-    assert choose('auto', 4 * GB + 1) == 'disk'
-    assert choose('auto', 100 * GB + 1) == 'none'
-    assert [choose(mode, 10 ** 15) for mode in ('ram', 'disk', 'none')] == ['ram', 'disk', 'none']
+    assert choose('auto', 4 * GB, 4 * GB) == 'ram'
+    assert choose('auto', 4 * GB + 1, 4 * GB + 1) == 'disk'
+    assert choose('auto', 100 * GB + 1, 100 * GB + 1) == 'none'
+    assert choose('auto', 100 * GB + 1, 100 * GB) == 'disk'  # what is there already needs no space
+    assert [choose(mode, 10 ** 15, 10 ** 15) for mode in ('ram', 'disk', 'none')] == ['ram', 'disk', 'none']
+
+
+def test_squares_that_are_on_disk_already_need_no_space(paths, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cache, 'choose', lambda *args: asked.append(args) or 'disk')
+    for there in ([], paths[:2], paths):
+        squares, _ = filled(there, 'disk')
+        assert squares.choose('auto', paths) == 48 and squares.place == 'disk'
+    assert asked == [('auto', 48, 48), ('auto', 48, 16), ('auto', 48, 0)]
 
 
 def test_processes_of_one_machine_share_one_copy(monkeypatch):
     monkeypatch.setenv('LOCAL_WORLD_SIZE', '2')
-    assert choose('auto', 100) == 'disk'
+    assert choose('auto', 100, 100) == 'disk'
 
 
 def test_an_unknown_mode_is_refused():
     with pytest.raises(UsageError, match="cache 'tape' is unknown; choose one of auto, ram, disk, none"):
-        choose('tape', 1)
+        check_mode('tape')
 
 
 def test_a_folder_that_cannot_be_written_has_no_space(tmp_path, monkeypatch):

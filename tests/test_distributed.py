@@ -4,6 +4,7 @@ As a script, which `accelerate launch` starts, this file trains in one of those 
 """
 
 import hashlib
+import inspect
 import os
 import re
 import subprocess
@@ -23,7 +24,7 @@ from torch import nn
 
 import cli
 from landmark_fastai import run
-from landmark_fastai.distributed import ShareDL, join, sync_norms
+from landmark_fastai.distributed import LAUNCHED, ShareDL, join, sync_norms
 from landmark_fastai.errors import UsageError
 from landmark_fastai.sample import write_sample
 
@@ -99,16 +100,26 @@ def test_one_process_keeps_its_device_and_any_batch_size():
     (['--device', 'cuda:1'], "device is 'cuda:1', but each of 2 processes gets a device of its own; pass auto or cpu")])
 def test_what_processes_cannot_share_is_refused_before_anything_is_written(
         dots, tmp_path, monkeypatch, capsys, arguments, message):
-    monkeypatch.setenv('WORLD_SIZE', '2')
+    for name in LAUNCHED: monkeypatch.setenv(name, '2' if name == 'WORLD_SIZE' else '0')
     assert cli.main(['train', *flags(*dots, tmp_path / 'runs'), *arguments]) == 2
     error = capsys.readouterr().err
     assert error.count('\n') == 1 and re.search(message, error) and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('command', [run.find_lr, run.demo])
+@pytest.mark.parametrize('left_over', [{'RANK': '1'}, {'WORLD_SIZE': '2'}])  # one would write nothing, one would wait
+def test_half_of_the_variables_of_a_launcher_are_refused(monkeypatch, left_over):
+    for name, value in left_over.items(): monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match='but not its .*MASTER_ADDR, MASTER_PORT; start by .* or unset them'):
+        join(8, 'auto')
+
+
+@pytest.mark.parametrize('command', ['find_lr', 'demo', 'sample', 'predict', 'evaluate'])
 def test_other_commands_run_in_one_process(monkeypatch, tmp_path, command):
     monkeypatch.setenv('WORLD_SIZE', '2')
-    with pytest.raises(UsageError, match='runs in one process, but 2 were started'): command(output_dir=tmp_path)
+    there = {name: tmp_path / name for name in inspect.signature(getattr(run, command)).parameters
+             if name in ('output_dir', 'image_dir', 'csv')}
+    with pytest.raises(UsageError, match=f'{command} runs in one process, but 2 were started'):
+        getattr(run, command)(**there)
     assert not list(tmp_path.iterdir())
 
 

@@ -2,15 +2,16 @@
 
 import copy
 import inspect
+from contextlib import suppress
 
 import pytest
 import torch
-from fastai.callback.core import CancelFitException
+from fastai.callback.core import Callback, CancelFitException
 from fastai.callback.fp16 import MixedPrecision
 from torch import nn
 
 from landmark_fastai import UsageError, precision
-from landmark_fastai.precision import Autocast, LossScale, autocast, choose_precision, precision_callbacks
+from landmark_fastai.precision import Autocast, FloatHead, LossScale, autocast, choose_precision, precision_callbacks
 
 CPU, GPU, MPS = torch.device('cpu'), torch.device('cuda', 0), torch.device('mps')
 
@@ -64,13 +65,40 @@ def test_an_interruption_leaves_no_autocast_behind(make_learner):
     assert 'forward' not in learn.model.__dict__
 
 
-def test_a_cancelled_fit_gives_the_network_back(make_learner):
+@pytest.mark.parametrize('error', [CancelFitException, KeyboardInterrupt])
+@pytest.mark.parametrize('event', ['before_train', 'before_batch', 'after_pred', 'after_step', 'before_validate'])
+def test_a_fit_that_is_stopped_anywhere_gives_the_network_back(make_learner, error, event):
     learn = make_learner(precision='bf16')
-    def cancel(*_): raise CancelFitException
-    learn.model.decoder.register_forward_pre_hook(cancel)
-    learn.fit(1)
+    class Stop(Callback):
+        def __call__(self, name):
+            if name == event: raise error
+    with suppress(KeyboardInterrupt): learn.fit(1, cbs=Stop())
     twin = copy.deepcopy(learn.model)
     assert 'forward' not in twin.__dict__ and type(twin.forward.__self__) is type(twin)
+
+
+def test_a_validation_within_a_fit_leaves_both_in_bf16(make_learner):
+    learn = make_learner(precision='bf16')
+    dtypes = []
+    learn.model.encoder.conv1.register_forward_hook(lambda layer, x, y: dtypes.append(y.dtype))
+    class Nested(Callback):
+        def after_step(self): self.learn.validate()
+    learn.fit(1, cbs=Nested())
+    assert len(dtypes) > len(learn.dls.train) + len(learn.dls.valid) and set(dtypes) == {torch.bfloat16}
+
+
+def test_logits_are_not_rounded_to_bf16(make_learner):  # argmax would take the first pixel of a plateau
+    learn, x = make_learner(precision='bf16'), torch.rand(2, 3, 64, 64)
+    learn.model.eval()
+    with autocast('bf16', CPU): logits = learn.model(x)
+    assert logits.dtype == torch.float32 and (logits != logits.bfloat16()).float().mean() > 0.9
+
+
+def test_a_float_head_computes_in_float32_in_any_surroundings():
+    layer, x = nn.Conv2d(16, 2, 3, padding=1), torch.randn(1, 16, 8, 8).bfloat16()
+    with autocast('bf16', CPU):
+        assert FloatHead(layer)(x).equal(FloatHead(layer)(x.float())) and layer(x).dtype == torch.bfloat16
+    assert FloatHead(layer)(x.float()).equal(layer(x.float()))
 
 
 def test_bf16_sees_the_loss_that_fp32_sees(make_dls, make_learner):
