@@ -209,6 +209,11 @@ def run(job):
     getattr(run, job._name)(**job._arguments)
 
 
+def is_follower():
+    "Whether a launcher has started this process beside a first one, which speaks for all."
+    return 'WORLD_SIZE' in os.environ and os.environ.get('RANK', '0') != '0'
+
+
 def main(argv=None):
     "Run the command line; returns the exit code: 0 done, 1 failed while running, 2 bad arguments or data."
     argv = list(sys.argv[1:] if argv is None else argv)
@@ -219,7 +224,7 @@ def main(argv=None):
     try:
         if isinstance(job, Job): run(job)
     except UsageError as e:
-        print(f'error: {e}', file=sys.stderr)
+        if not is_follower(): print(f'error: {e}', file=sys.stderr)
         return 2
     except OSError as e:
         print(f'error: {e}', file=sys.stderr)

@@ -5,14 +5,14 @@
 
 import os
 import warnings
-from contextlib import nullcontext
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 
 import torch
 from accelerate import PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs, broadcast
+from accelerate.utils import DistributedDataParallelKwargs, broadcast, gather_object
 from fastai.distributed import DistributedDL, DistributedTrainer
 from fastai.learner import AvgLoss
 from fastai.torch_core import apply, distrib_barrier, num_distrib, rank_distrib
@@ -61,9 +61,24 @@ def refuse(command):
                                            'leave out accelerate launch or torchrun')
 
 
+@contextmanager
 def in_turn():
-    "A context in which the first process of a machine goes first, and fills the caches on disk for the others."
-    return PartialState().local_main_process_first() if num_distrib() > 1 else nullcontext()
+    """A context in which the first process of a machine goes first, and fills the caches on disk for the others.
+
+    At its end all have come as far. Raises a UsageError of one of them in all of them, which have parted then.
+    """
+    if num_distrib() <= 1:
+        yield
+        return
+    first, error = PartialState().is_local_main_process, None
+    if not first: distrib_barrier()
+    try: yield
+    except UsageError as e: error = str(e)
+    if first: distrib_barrier()
+    errors = list(filter(None, gather_object([error])))
+    if errors:
+        _leave()
+        raise UsageError(errors[0])
 
 
 def part(model):
@@ -71,8 +86,13 @@ def part(model):
     if num_distrib() <= 1: return
     broadcast(model.state_dict())
     distrib_barrier()
+    _leave()
+
+
+def _leave():
+    "End what the processes have in common; the next training of this program joins anew."
     PartialState().destroy_process_group()
-    AcceleratorState._reset_state(reset_partial_state=True)  # the next training of this program joins anew
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 # --- fastai

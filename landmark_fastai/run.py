@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fastai.torch_core import distrib_barrier, num_distrib, rank_distrib, set_seed
+from fastai.torch_core import num_distrib, rank_distrib, set_seed
 from fastcore.meta import use_kwargs_dict
 
 from . import checkpoint, distributed
@@ -48,7 +48,6 @@ def train(**kwargs):
     with distributed.in_turn():
         check_folder(run_folder(config), config['overwrite'], config['from_run'])
         learn = make_learner(config | {'device': device})
-    distrib_barrier()  # no process has found a mistake
     folder = run_folder(config)
     if first:
         make_folder(folder)

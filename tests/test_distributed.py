@@ -137,9 +137,14 @@ class FrozenNorm(Callback):
 
 
 def train_twice(data, output_dir):
-    "An ordinary training, and one with `FrozenNorm`; each process notes hashes of its last and of its best weights."
+    """A mistake, an ordinary training, and one with `FrozenNorm`.
+
+    Each process notes hashes of its last and of its best weights.
+    """
     arguments = [*flags(data / 'labels' / 'train_annotation.csv', data / 'train_images', output_dir), '--augment',
                  'none', '--val_fraction', '0.4', '--precision', 'fp32']
+    for mistake in (['--flip_pairs', 'a:b'], ['--epochs', '0']):
+        assert cli.main(['train', *arguments, *mistake]) == 2
     assert cli.main(['train', *arguments, '--experiment_name', 'ordinary', '--epochs', '2']) == 0
     make, witness = run.make_callbacks, Witness()
     def make_frozen(*args):
@@ -183,6 +188,7 @@ def test_two_processes_train_what_one_trains(tmp_path):
     stdout, stderr = launch(data, two)
     train_twice(data, one)
 
+    assert stderr.count('error: flip_pairs') == stderr.count('error: epochs') == 1
     assert stdout.count('epoch 2/2') == 2 and stdout.count('report: ') == 2  # one process speaks
     for word in ('destroy_process_group', 'Traceback', 'warning:', 'reducer'): assert word not in stderr
     assert files_of(two) == files_of(one)  # and one writes
