@@ -24,13 +24,15 @@ QUICK = dict(repetitions=1, n_train=9, n_films=4, n_timed=2, size=(220, 190), im
              encoders={'resnet18': dict(encoder_weights='none', epochs=1)})
 # trained just long enough for clear peaks; lite0 starts from its ImageNet weights, resnet18 from none
 ENCODERS = {LITE0: dict(encoder_weights='imagenet', epochs=30, batch_size=4, lr=3e-3),
-            'resnet18': dict(encoder_weights='none', epochs=30, batch_size=4, lr=3e-3)}
+            'resnet18': dict(encoder_weights='none', epochs=60, batch_size=4, lr=3e-3)}
 NEAR = 0.5   # network px
 SHARE = 0.99
 LINEAR = ('Argmax on both sides. The reference resizes linearly, as albumentations does; we average over the pixels '
           'that become one.')
 OWN_SQUARES = ('Argmax on both sides; the reference is given our squares. It takes the argmax of the sigmoid, whose '
                'steps near 1 are so coarse in float32 that neighbours of a clear peak are equal to it.')
+NETWORK = ('From squares in memory to points. Both sides do the same arithmetic here: where the CPU has nothing faster '
+           'than fp32, no way of reading files can bring the row before far above this one.')
 LOGITS = 'As before, but the reference takes the argmax before the sigmoid: what is left is the network.'
 
 
@@ -74,10 +76,20 @@ def compare(run_folder, paths, n_timed, size, repetitions):
     found = ours(paths)
     what = f"predict, {config['encoder_name']}, {image_resize} px"
     return [faster(f'{what}, files of {size[0]} × {size[1]} px', *seconds, 3),
+            network(what, predictor, theirs, paths[:n_timed], repetitions),
             same(f'{what}, same points', found, theirs(paths, linear), LINEAR),
             same(f'{what}, same points from the same squares', found, theirs(paths, own), OWN_SQUARES),
             same(f'{what}, same points from the same squares and logits', found,
                  theirs(paths, own, activation=torch.clone), LOGITS)]
+
+
+def network(what, predictor, theirs, paths, repetitions):
+    "A row of the part of both sides that comes after the files: the network, and its points."
+    squares = dict(zip(paths, [our_square(path, predictor.config['image_resize']) for path in paths], strict=True))
+    inputs = [squares[path][..., 0] for path in paths]  # already square, so reading them is a copy
+    seconds = alternate(timed(lambda: predictor.predict(inputs), len(paths)),
+                        timed(lambda: theirs(paths, squares.get), len(paths)), repetitions=repetitions)
+    return faster(f'{what}, the network alone', *seconds, note=NETWORK)
 
 
 def network_points(points, size, image_resize):
