@@ -181,6 +181,7 @@ def launch(*arguments):
     return done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_trains(tmp_path):
     data, one, two = (tmp_path / name for name in ('data', 'one', 'two'))
     write_sample(data, n_images=15)

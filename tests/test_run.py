@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partialmethod
 from types import SimpleNamespace
 
 import imageio.v3 as iio
@@ -15,6 +16,7 @@ from conftest import TINY, write_dots, write_unlabelled_validation
 import cli
 from landmark_fastai import config, run
 from landmark_fastai.data import Film, make_frame
+from landmark_fastai.learner import LandmarkLearner
 from landmark_fastai.recipes import RECIPES
 
 GRAPHS = ['loss_curve', 'mean_landmark_error', 'mean_landmark_error_log', 'mean_dice_score', 'per_landmark_error',
@@ -158,7 +160,8 @@ def test_corner_points_are_real_unless_invisible_landmarks_is_on(tmp_path):  # t
         assert (learn.dls.annotations.state[:, 0] == 1).sum() == expected
 
 
-def test_find_lr_writes_its_plot_and_nothing_else_also_beside_a_run(dots, tmp_path, capsys):
+def test_find_lr_writes_its_plot_and_nothing_else_also_beside_a_run(dots, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(LandmarkLearner, 'lr_find', partialmethod(LandmarkLearner.lr_find, num_it=25))  # not 100
     (tmp_path / 'baseline').mkdir()
     argv = ['--train_image_dir', str(dots[1]), '--label_dir', str(dots[0].parent), '--train_csv_file', dots[0].name]
     assert cli.main(['find_lr', *argv, *TINY, '--output_dir', str(tmp_path)]) == 0
