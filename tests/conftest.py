@@ -108,7 +108,7 @@ def make_learner(make_dls, tmp_path):
     "A function that makes a small learner in a folder of its own, without progress bars."
     from landmark_fastai import landmark_learner
     def make(dls=None, **kwargs):
-        small = dict(encoder_name='resnet18', encoder_weights='none', path=tmp_path)
+        small = dict(encoder_name='timm-mobilenetv3_small_minimal_100', encoder_weights='none', path=tmp_path)
         learn = landmark_learner(dls or make_dls(), **small | kwargs)
         learn.remove_cb(learn.progress)
         learn.logger = lambda row: None

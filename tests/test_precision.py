@@ -29,7 +29,7 @@ def dtypes(learn):
 
 
 def test_bf16_is_for_the_layers_only(make_learner):
-    learn = make_learner(precision='bf16')
+    learn = make_learner(encoder_name='resnet18', precision='bf16')
     seen = dtypes(learn)
     learn.fit(1)
     assert seen == {'layer': torch.bfloat16, 'loss': (torch.float32, False)}
@@ -38,7 +38,7 @@ def test_bf16_is_for_the_layers_only(make_learner):
 
 
 def test_validation_and_prediction_run_in_it_as_well(make_learner):
-    learn = make_learner(precision='bf16')
+    learn = make_learner(encoder_name='resnet18', precision='bf16')
     for act in (learn.validate, learn.get_preds, lambda: learn.predict(learn.dls.valid_ds.items[0].path)):
         seen = dtypes(learn)
         act()
@@ -47,14 +47,14 @@ def test_validation_and_prediction_run_in_it_as_well(make_learner):
 
 
 def test_fp32_leaves_everything_alone(make_learner):
-    learn = make_learner(precision='fp32')
+    learn = make_learner(encoder_name='resnet18', precision='fp32')
     seen = dtypes(learn)
     learn.fit(1)
     assert seen == {'layer': torch.float32, 'loss': (torch.float32, False)} and not hasattr(learn, 'autocast')
 
 
 def test_an_interruption_leaves_no_autocast_behind(make_learner):
-    learn = make_learner(precision='bf16')
+    learn = make_learner(encoder_name='resnet18', precision='bf16')
     def interrupt(*_): raise KeyboardInterrupt
     hook = learn.model.decoder.register_forward_pre_hook(interrupt)
     with pytest.raises(KeyboardInterrupt): learn.fit(1)
@@ -68,7 +68,7 @@ def test_an_interruption_leaves_no_autocast_behind(make_learner):
 @pytest.mark.parametrize('error', [CancelFitException, KeyboardInterrupt])
 @pytest.mark.parametrize('event', ['before_train', 'before_batch', 'after_pred', 'after_step', 'before_validate'])
 def test_a_fit_that_is_stopped_anywhere_gives_the_network_back(make_learner, error, event):
-    learn = make_learner(precision='bf16')
+    learn = make_learner(encoder_name='resnet18', precision='bf16')
     class Stop(Callback):
         def __call__(self, name):
             if name == event: raise error
@@ -78,7 +78,7 @@ def test_a_fit_that_is_stopped_anywhere_gives_the_network_back(make_learner, err
 
 
 def test_a_validation_within_a_fit_leaves_both_in_bf16(make_learner):
-    learn = make_learner(precision='bf16')
+    learn = make_learner(encoder_name='resnet18', precision='bf16')
     dtypes = []
     learn.model.encoder.conv1.register_forward_hook(lambda layer, x, y: dtypes.append(y.dtype))
     class Nested(Callback):
