@@ -1,0 +1,145 @@
+"""`python -m benchmarks.accuracy [PLAN ...]`: how close recipes come to the landmarks of real images, at equal cost.
+
+A plan is a list of trainings. Each is trained, measured and saved before the next begins; what accuracy.json has is
+not trained again, so a plan that was stopped goes on where it was. Data: see `DATA`; a fifth of the images is the test
+fold, which no choice may look at, the next fifth chooses the epoch.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import warnings
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from landmark_fastai.learner import LITE0
+from landmark_fastai.run import evaluate, train
+
+from .timing import RESULTS, ROOT, facts, load, save, say
+
+DATA = ROOT.parent / 'shared' / 'data'
+CT, MOUSE = 'ct_thorax_20', 'mouse_mirror_12'
+RUNS = ROOT / 'runs' / 'accuracy'  # the run folders, which can be looked at, and measured again
+NAME = 'accuracy'
+# the original's stairs are squeezed to the length of the run and to the size of the square, so that it is no straw man
+RECIPES = {'default': dict(recipe='default'), 'original': dict(recipe='original', erosion_schedule='auto')}
+
+
+@dataclass(frozen=True)
+class Training:
+    "A training of the benchmark; its `key` names its result."
+    data: str = CT
+    recipe: str = 'default'
+    seed: int = 42
+    epochs: int = 40
+    image_resize: int = 256
+    n_train: int | None = None  # the first of the training images; all when left out
+    variant: dict = field(default_factory=dict, hash=False)  # flags that differ from the recipe's
+
+    @property
+    def key(self):
+        parts = [self.data, self.recipe, f'{self.image_resize}px', f'{self.epochs}epochs', f'seed{self.seed}']
+        if self.n_train: parts.append(f'{self.n_train}images')
+        return '_'.join(parts + [f'{name}={value}' for name, value in self.variant.items()])
+
+    @property
+    def flags(self):
+        "The arguments of `train`, beside those of the files."
+        return dict(encoder_name=LITE0, image_resize=self.image_resize, epochs=self.epochs, seed=self.seed,
+                    visualize_every=self.epochs) | RECIPES[self.recipe] | self.variant
+
+
+def pair(**kwargs):
+    "The same training by both recipes."
+    return [Training(recipe=recipe, **kwargs) for recipe in ('original', 'default')]
+
+
+PLANS = {
+    'compare': [training for seed in (0, 1, 2) for training in pair(seed=seed)] + pair(data=MOUSE, seed=0),
+    'sizes': [training for n in (10, 20) for training in pair(n_train=n, seed=0)],
+    'long': [Training(recipe='original', epochs=350, seed=0)],
+}
+
+
+# --- data
+
+def parts(n):
+    "train, val or test for each of `n` images: a fifth to test, a fifth to validate, drawn once for all."
+    order, part = np.random.default_rng(0).permutation(n), np.full(n, 'train', object)
+    n_test, n_val = -(-n // 5), n // 5
+    part[order[:n_test]] = 'test'
+    part[order[n_test:n_test + n_val]] = 'val'
+    return part
+
+
+def write_split(data, n_train, folder):
+    "Write the annotations of `data` with their split, and of the training images the first `n_train`, into `folder`."
+    table = pd.read_csv(DATA / data / 'annotation.csv')
+    table['split'] = parts(len(table))
+    surplus = table.index[table.split == 'train'][n_train:] if n_train else []
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f'{data}_{n_train or "all"}.csv'
+    table.drop(surplus).to_csv(path, index=False)
+    return path
+
+
+# --- trainings
+
+def run(training, runs=RUNS):
+    "Train, unless the run folder is there from before, and measure; returns the result."
+    folder, images = runs / training.key, DATA / training.data / 'images'
+    csv_file = write_split(training.data, training.n_train, runs)
+    if not (folder / 'report.html').is_file():
+        train(train_image_dir=images, label_dir=csv_file.parent, train_csv_file=csv_file.name, output_dir=runs,
+              experiment_name=training.key, overwrite=True, **training.flags)
+    log = pd.read_csv(folder / 'train_results' / 'training_log.csv')
+    result = dict(key=training.key, training=asdict(training), facts=facts(),
+                  mean_error_px=log.mean_error_px.round(3).tolist(), best_epoch=int(log.mean_error_px.idxmin()) + 1)
+    return result | {side: measure(folder, images, csv_file, side) for side in ('val', 'test')}
+
+
+def measure(run_folder, images, csv_file, side):
+    "Errors in original px of the best weights on the images of `side`."
+    out = run_folder / side
+    evaluate(images, csv_file, out, model=run_folder, split=side, no_overlays=True, overwrite=True)
+    overall = json.loads((out / 'summary.json').read_text(encoding='utf-8'))['overall']
+    return {name: overall['px'][name] for name in ('n', 'mean', 'median', 'sd', 'ci_low', 'ci_high')} | {
+        'success_rate': overall['success_rate']}
+
+
+def results(folder=RESULTS):
+    "All results so far, by key."
+    saved = load(NAME, folder)
+    return {row['key']: row for row in saved['rows']} if saved else {}
+
+
+def run_all(trainings, folder=RESULTS, runs=RUNS):
+    "Run those of `trainings` that have no result yet, saving after each."
+    for training in trainings:
+        if training.key in results(folder): continue
+        say(f'--- {training.key}')
+        result = run(training, runs)
+        save(NAME, [*results(folder).values(), result], folder, data='see SOURCE.md of each data set')
+        say(f"{training.key}: validation {result['val']['mean']:.2f} px, test {result['test']['mean']:.2f} px")
+        shutil.rmtree(runs / training.key / 'visualization')
+
+
+def main(argv=None):
+    "Returns the exit code."
+    parser = argparse.ArgumentParser(prog='python -m benchmarks.accuracy', description='Recipes on real images.')
+    parser.add_argument('plans', nargs='+', choices=PLANS, metavar='PLAN', help=', '.join(PLANS))
+    parser.add_argument('--results', type=Path, default=RESULTS, help='folder of the results')
+    args = parser.parse_args(argv)
+    if not DATA.is_dir():
+        say(f'{DATA} is not here: nothing can be trained')
+        return 2
+    warnings.simplefilter('ignore')
+    run_all([training for plan in args.plans for training in PLANS[plan]], args.results)
+    return 0
+
+
+if __name__ == '__main__': sys.exit(main())
