@@ -23,11 +23,13 @@ class Job:
 
 def train(*, train_image_dir: str = './data/train_images', label_dir: str = './data/labels',
           train_csv_file: str = 'train_annotation.csv', n_landmarks: int = None, experiment_name: str = 'baseline',
-          output_dir: str = 'runs', recipe: str = 'default', from_run: str = None, image_resize: int = None,
-          batch_size: int = None, epochs: int = None, arch: str = None, encoder_name: str = None,
-          encoder_weights: str = None, loss: str = None, erosion_schedule: str = None, dilation_iters: int = None,
-          erosion_freq: int = None, erosion_iters: int = None, lr: float = None, weight_decay: float = None,
-          schedule: str = None, freeze_epochs: int = 1, augment: str = None, flip_pairs: str = None,
+          output_dir: str = 'runs', recipe: str = 'default', from_run: str = None, folds: int = 0,
+          image_resize: int = None, batch_size: int = None, epochs: int = None, arch: str = None,
+          encoder_name: str = None, encoder_weights: str = None, loss: str = None, dice_weight: float = None,
+          bce_weight: float = None, spatial_weight: float = None, erosion_schedule: str = None,
+          dilation_iters: int = None, erosion_freq: int = None, erosion_iters: int = None, lr: float = None,
+          weight_decay: float = None, schedule: str = None, freeze_epochs: int = 1, ema: float = None,
+          early_stop: int = 0, augment: str = None, elastic: float = None, flip_pairs: str = None,
           decode: str = None, seed: int = 42, val_fraction: float = 0.2, pixel_spacing: float = None,
           invisible_landmarks: bool = False, color: bool = None, num_workers: int = 0, device: str = 'auto',
           precision: str = 'auto', compile: bool = False, cache: str = 'auto', clear_cache: bool = False,
@@ -43,6 +45,7 @@ def train(*, train_image_dir: str = './data/train_images', label_dir: str = './d
         output_dir: Folder of all runs.
         recipe: default or original; fills every flag below that has two values here and is not given.
         from_run: Folder of a run to start from: its network, weights and image size, on new data.
+        folds: Cross-validation: train so many models, each validated on another part of the images; 0 is one model.
         image_resize: Side of the network's square image, divisible by 32 (both recipes 512).
         batch_size: Images a training step (both 8).
         epochs: Passes over the training images (both 350; the README says how few are enough).
@@ -50,6 +53,9 @@ def train(*, train_image_dir: str = './data/train_images', label_dir: str = './d
         encoder_name: Encoder of segmentation-models-pytorch (default resnet34, original resnet101).
         encoder_weights: imagenet, none, or a .pth or .safetensors file (both imagenet).
         loss: bce, dice, dice_bce, spatial_ce or dice_bce_spatial (default dice_bce_spatial, original bce).
+        dice_weight: Weight of Dice in a sum of losses (both 1).
+        bce_weight: Weight of BCE in a sum of losses (both 1).
+        spatial_weight: Weight of the spatial cross-entropy in a sum of losses (both 1).
         erosion_schedule: auto, fractions of the run and the image side, or fixed (default auto, original fixed).
         dilation_iters: First radius of the masks in px; auto understands it at 512 px (both 65).
         erosion_freq: Epochs between erosions; auto understands it at 350 epochs (both 50).
@@ -58,7 +64,10 @@ def train(*, train_image_dir: str = './data/train_images', label_dir: str = './d
         weight_decay: Weight decay (default 0.01, original 0).
         schedule: constant, one_cycle or fine_tune (default one_cycle, original constant).
         freeze_epochs: Epochs with a frozen encoder before the others, for fine_tune.
+        ema: Decay of a moving average of the weights, such as 0.99, which is validated and saved; 0 is off (both 0).
+        early_stop: Stop after so many epochs without a smaller mean error; 0 is never.
         augment: none, light, normal or strong (default normal, original none).
+        elastic: Elastic deformation beside augment, SD as a share of the image side, up to 0.03 (both 0).
         flip_pairs: Mirror images in training; names that change places, as left_a:right_a,left_b:right_b.
         decode: centroid, sub-pixel, or argmax (default centroid, original argmax).
         seed: Seed of everything random.

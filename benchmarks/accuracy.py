@@ -58,7 +58,17 @@ def pair(**kwargs):
     return [Training(recipe=recipe, **kwargs) for recipe in ('original', 'default')]
 
 
+def variants(*variants, **kwargs):
+    "The default recipe at 128 px, as it is and with each of `variants`, flags, in turn."
+    return [Training(image_resize=128, seed=0, variant=variant, **kwargs) for variant in ({}, *variants)]
+
+
 PLANS = {
+    'ablation': variants(
+        dict(loss='bce'), dict(loss='dice_bce'), dict(loss='spatial_ce'),
+        dict(augment='none'), dict(augment='light'), dict(augment='strong'), dict(elastic=0.01),
+        dict(schedule='constant'), dict(lr=3e-4), dict(lr=3e-3), dict(ema=0.99), dict(schedule='fine_tune'),
+        dict(dilation_iters=5, erosion_iters=0), dict(dilation_iters=49, erosion_iters=8)),
     'compare': [training for seed in (0, 1, 2) for training in pair(seed=seed)] + pair(data=MOUSE, seed=0),
     'sizes': [training for n in (10, 20) for training in pair(n_train=n, seed=0)],
     'long': [Training(recipe='original', epochs=350, seed=0)],

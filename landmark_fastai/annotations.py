@@ -19,6 +19,7 @@ VISIBLE, ABSENT, UNLABELLED = 0, 1, 2
 _REQUIRED = ('image_name', 'image_width', 'image_height')
 _RESERVED = ('n_landmarks', 'pixel_spacing', 'pixel_spacing_x', 'pixel_spacing_y', 'patient_id', 'split')
 _PER_IMAGE = ('image_names', 'rows', 'sizes', 'points', 'state', 'spacing', 'spacing_source', 'patient_id', 'split')
+_ESTIMATES = ('confidence', 'spread')  # columns of predictions, ignored on reading
 _SPLITS = ('train', 'val', 'test')
 # float() alone would also take 1_0, nan, inf and digits of other scripts
 _NUMBER = re.compile(r'[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?')
@@ -85,11 +86,11 @@ def read_annotations(path, n_landmarks=None, invisible_landmarks=False):
     return result
 
 
-def write_annotations(path, annotations, confidence=None):
+def write_annotations(path, annotations, confidence=None, spread=None):
     """Write `annotations` as CSV to `path`, whole or not at all; reading it gives the same values to the last bit.
 
     Blank is not labelled, `-1,-1` absent. Spacing, `patient_id` and `split` are written where known, and `confidence`
-    (n, N) as `<name>_confidence` with three decimals, blank for NaN.
+    and `spread` (n, N) as `<name>_confidence` and `<name>_spread` with three decimals, blank for NaN.
     """
     columns = {'image_name': annotations.image_names, 'image_width': annotations.sizes[:, 0],
                'image_height': annotations.sizes[:, 1], 'n_landmarks': len(annotations.names)}
@@ -99,7 +100,8 @@ def write_annotations(path, annotations, confidence=None):
     columns |= _spacing_columns(annotations)
     if annotations.patient_id is not None: columns['patient_id'] = annotations.patient_id
     if annotations.split is not None: columns['split'] = annotations.split
-    if confidence is not None: columns |= _confidence_columns(annotations.names, confidence)
+    for column, values in zip(_ESTIMATES, (confidence, spread), strict=True):
+        if values is not None: columns |= _estimate_columns(annotations.names, column, values)
     with atomic(path) as temporary: pd.DataFrame(columns).to_csv(temporary, index=False, lineterminator='\n')
 
 
@@ -141,6 +143,29 @@ def split_rows(annotations, val_fraction=0.2, seed=42):
         if n_drawn >= n_val: break
         drawn.add(unique[i]); n_drawn += size_of[unique[i]]
     return np.array(['val' if group in drawn else 'train' for group in groups])
+
+
+def split_folds(annotations, n_folds, seed=42):
+    """The fold of each image, (n,) from 1 to `n_folds`, for cross-validation; 0 for `test` images, which are in none.
+
+    Folds are of equal size, as nearly as whole patients allow where `patient_id` is known. Raises `UsageError` for
+    fewer images or patients than folds.
+    """
+    kept = [i for i in range(len(annotations)) if annotations.split is None or annotations.split[i] != 'test']
+    groups = annotations.patient_id if annotations.patient_id is not None else annotations.image_names
+    size_of = Counter(groups[i] for i in kept)
+    if not 2 <= n_folds <= len(size_of):
+        what = 'images' if annotations.patient_id is None else 'patients'
+        raise UsageError(f'folds is {n_folds}; {annotations.path.name} has {len(size_of)} {what} to train on, expected '
+                         f'2 to {len(size_of)}, or 0 for no cross-validation')
+    unique, sizes, fold_of = list(size_of), [0] * n_folds, {}
+    shuffled = [unique[i] for i in np.random.default_rng(seed).permutation(len(unique))]
+    for group in sorted(shuffled, key=size_of.get, reverse=True):  # the largest first, each to the smallest fold
+        fold_of[group] = sizes.index(min(sizes)) + 1
+        sizes[fold_of[group] - 1] += size_of[group]
+    folds = np.zeros(len(annotations), int)
+    folds[kept] = [fold_of[groups[i]] for i in kept]
+    return folds
 
 
 # the table
@@ -243,7 +268,7 @@ def _check_count(path, names, n_landmarks):
 
 
 def _warn_ignored(path, header, names):
-    known = {f'{name}_{end}' for name in names for end in ('x', 'y', 'confidence')}
+    known = {f'{name}_{end}' for name in names for end in ('x', 'y', *_ESTIMATES)}
     ignored = [repr(c) for c in header if c not in known and not _is_reserved(c)]
     if ignored: warnings.warn(f'{path.name}: ignored, no known column: {", ".join(ignored)}', stacklevel=3)
 
@@ -412,6 +437,6 @@ def _spacing_columns(annotations):
     return columns | {'image_spacing_source': annotations.spacing_source}
 
 
-def _confidence_columns(names, confidence):
-    return {f'{name}_confidence': ['' if np.isnan(value) else f'{value:.3f}' for value in column]
-            for name, column in zip(names, np.transpose(confidence), strict=True)}
+def _estimate_columns(names, column, values):
+    return {f'{name}_{column}': ['' if np.isnan(value) else f'{value:.3f}' for value in of_landmark]
+            for name, of_landmark in zip(names, np.transpose(values), strict=True)}

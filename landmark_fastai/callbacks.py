@@ -7,11 +7,13 @@
 import math
 import sys
 import time
+from copy import deepcopy
 
 import pandas as pd
 from fastai.callback.core import Callback
 from fastai.torch_core import get_model, maybe_gather, rank_distrib
 from fastcore.basics import first
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from .checkpoint import save
@@ -132,20 +134,56 @@ class History(RunCallback):
         return min(scored, key=lambda row: row['mean_error_px'], default=None)
 
 
+class AverageWeights(RunCallback):
+    """Validate, and leave the network with, an exponential moving average of the weights of all steps.
+
+    Its decay grows with the steps t taken up to `decay`, as min(`decay`, (1 + t) / (10 + t)): a short training is not
+    held back by its first weights. Statistics of BatchNorm are averaged along. After validation the network has the
+    weights of the training again, so that `SaveWeights` asks here for the `average`.
+    """
+    def __init__(self, decay): self.decay, self.averaged = decay, None
+
+    def before_train(self):
+        if self.averaged is None:
+            self.averaged, self.n_steps = AveragedModel(get_model(self.model), use_buffers=True), 0
+
+    def after_step(self):
+        self.n_steps += 1
+        self.averaged.multi_avg_fn = get_ema_multi_avg_fn(min(self.decay, (1 + self.n_steps) / (10 + self.n_steps)))
+        self.averaged.update_parameters(get_model(self.model))
+
+    @property
+    def average(self):
+        "The state dict of the averaged network."
+        return self.averaged.module.state_dict()
+
+    def before_validate(self):
+        self.trained = deepcopy(get_model(self.model).state_dict())
+        get_model(self.model).load_state_dict(self.average)
+
+    def after_validate(self): get_model(self.model).load_state_dict(self.trained)
+
+    def after_fit(self): get_model(self.model).load_state_dict(self.average)
+
+
 class SaveWeights(RunCallback):
     """Save `best.pth`, a plain state dict, whenever the mean error in original px is the smallest so far, and
-    `last.ckpt` after each epoch: network, optimiser, epoch, erosion. `weights_only=True` loads both."""
+    `last.ckpt` after each epoch: network, optimiser, epoch, erosion. `weights_only=True` loads both. With
+    `AverageWeights` its average is the best and the network, and `trained` of last.ckpt what the optimiser goes on
+    with."""
     order = History.order + 10
 
     def __init__(self, folder): self.folder = folder
 
     def after_epoch(self):
         epoch, best = len(self.history.rows), self.history.best
-        weights = get_model(self.model).state_dict()
-        if best is not None and best['epoch'] == epoch: save(self.folder / 'best.pth', weights)
-        save(self.folder / 'last.ckpt', {
-            'model': weights, 'opt': self.opt.state_dict(), 'epoch': epoch,
-            'erosion_finished': self.erosion_schedule.finished, 'best': best})
+        weights = {'model': get_model(self.model).state_dict()}
+        if hasattr(self.learn, 'average_weights'):
+            weights = {'model': self.average_weights.average, 'trained': weights['model']}
+        if best is not None and best['epoch'] == epoch: save(self.folder / 'best.pth', weights['model'])
+        save(self.folder / 'last.ckpt', weights | {
+            'opt': self.opt.state_dict(), 'epoch': epoch, 'erosion_finished': self.erosion_schedule.finished,
+            'best': best})
 
 
 class Pictures(RunCallback):
@@ -186,6 +224,9 @@ class Pictures(RunCallback):
         for k in range(len(self.kept)): self._overlay(self.folder / 'visualization' / f'Epoch{epoch}', k)
         plot_history(self.history.frame, self.names, self.folder / 'graph')
         if self.gif: self._gifs()
+
+    def after_fit(self):  # which may have been stopped early
+        if self.history.rows and not rank_distrib(): plot_history(self.history.frame, self.names, self.folder / 'graph')
 
     def _image(self, k): return self.dls.valid_ds[k][0].permute(1, 2, 0).squeeze(-1).numpy()
 

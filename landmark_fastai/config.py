@@ -17,16 +17,21 @@ from .annotations import ABSENT
 from .errors import UsageError
 from .files import write_text
 from .learner import IMAGENET_STATS, OPTIMIZERS, encoder_stats
+from .losses import LandmarkLoss
 from .recipes import RECIPES, fill
 
 SCHEDULES = ('constant', 'one_cycle', 'fine_tune')
 TRAIN_DEFAULTS = dict(
     train_image_dir='./data/train_images', label_dir='./data/labels', train_csv_file='train_annotation.csv',
     n_landmarks=None, seed=42, gif=False, experiment_name='baseline', output_dir='runs', recipe='default',
-    from_run=None, freeze_epochs=1, flip_pairs=None, val_fraction=0.2, pixel_spacing=None,
+    from_run=None, folds=0, freeze_epochs=1, early_stop=0, flip_pairs=None, val_fraction=0.2, pixel_spacing=None,
     invisible_landmarks=False, num_workers=0, device='auto', precision='auto', compile=False,
     cache='auto', clear_cache=False, visualize_every=10, overwrite=False)
 ARGUMENTS = TRAIN_DEFAULTS | dict.fromkeys(RECIPES['default'])  # None: the recipe's value
+LEAST = {1: 'epochs visualize_every freeze_epochs',
+         0: 'seed folds weight_decay num_workers early_stop dice_weight bce_weight spatial_weight ema'}
+# flags of recipes that runs of earlier versions lack, and what they stood for
+ADDED = dict(dice_weight=1., bce_weight=1., spatial_weight=1., ema=0., elastic=0.)
 NETWORK = ('arch', 'encoder_name', 'color')  # what weights are bound to
 KEPT = ('image_resize', 'decode', 'normalization')  # what a run also hands on to one that starts from it
 NEEDED = (*NETWORK, *KEPT, 'landmarks', 'mean', 'std')  # to predict
@@ -40,10 +45,11 @@ def make_config(flags):
     if unknown: raise UsageError(f'unknown argument {", ".join(sorted(unknown))}; expected those of train')
     if flags.get('from_run'): flags = _from_run(flags)
     config = fill(flags.get('recipe', 'default'), TRAIN_DEFAULTS | flags)
-    for names, least in (('epochs visualize_every freeze_epochs', 1), ('seed weight_decay num_workers', 0)):
+    for least, names in LEAST.items():
         for name in names.split():
             if config[name] < least: raise UsageError(f'{name} is {config[name]}; expected at least {least}')
     if not config['lr'] > 0: raise UsageError(f"lr is {config['lr']}; expected a positive number")
+    if config['ema'] >= 1: raise UsageError(f"ema is {config['ema']}; expected less than 1, such as 0.99; 0 is none")
     if config['schedule'] not in SCHEDULES:
         raise UsageError(f"schedule {config['schedule']!r} is unknown; choose one of {', '.join(SCHEDULES)}")
     name = config['experiment_name']
@@ -73,16 +79,17 @@ def dls_arguments(config):
     return dict(
         csv_file=Path(config['label_dir'], config['train_csv_file']), image_dir=config['train_image_dir'],
         device=device_name(config['device']), flip_pairs=parse_pairs(config['flip_pairs']),
-        **_pick(config, 'n_landmarks image_resize batch_size val_fraction seed augment pixel_spacing '
-                        'invisible_landmarks color drop_last cache num_workers'))
+        **_pick(config, 'n_landmarks image_resize batch_size val_fraction seed augment elastic '
+                        'pixel_spacing invisible_landmarks color drop_last cache num_workers'))
 
 
 def learner_arguments(config):
     "The arguments of `landmark_learner`, beside `dls`, for `config`."
     return dict(
+        loss=LandmarkLoss(config['loss'], **_pick(config, 'dice_weight bce_weight spatial_weight')),
         decoder=config['decode'], normalize=normalization(config), opt_func=OPTIMIZERS[config['optimizer']],
         lr=config['lr'], wd=config['weight_decay'],
-        **_pick(config, 'arch encoder_name encoder_weights loss erosion_schedule dilation_iters erosion_freq '
+        **_pick(config, 'arch encoder_name encoder_weights erosion_schedule dilation_iters erosion_freq '
                         'erosion_iters precision compile'))
 
 
@@ -145,7 +152,7 @@ def read_config(folder):
     missing = [name for name in NEEDED if not isinstance(config, dict) or name not in config]
     if missing:
         raise UsageError(f'{folder / "config.json"} lacks {", ".join(missing)}, expected that of a run of this package')
-    return TRAIN_DEFAULTS | {'presence': []} | config  # a run of an earlier version knows fewer flags
+    return TRAIN_DEFAULTS | dict(presence=[], **ADDED) | config  # a run of an earlier version knows fewer flags
 
 
 def is_run(folder):

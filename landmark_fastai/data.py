@@ -2,7 +2,7 @@
 
 A batch is (image B x C x S x S, mask B x N x S x S, points B x N x 2 in network px, state B x N, frame B x 7,
 radius B); `learn.yb` is all of it but the image. Batch transforms run where the batch is, on the device:
-to float 10, affine 30, lighting 40, masks 50, normalise 99.
+to float 10, augmentation 20 to 40 (see `augment`), masks 50, normalise 99.
 """
 
 import warnings
@@ -15,12 +15,12 @@ from fastai.data.block import DataBlock, TransformBlock
 from fastai.data.core import TfmdDL
 from fastai.data.transforms import Normalize
 from fastai.torch_core import TensorImage, apply, default_device, to_device
-from fastai.vision.augment import PadMode, aug_transforms
 from fastai.vision.data import ImageBlock
 from fastcore.basics import chunked
 from fasttransform import ItemTransform, Transform
 
 from .annotations import UNLABELLED, VISIBLE, fill_spacing, read_annotations, split_rows
+from .augment import FlipPairs, augmentations
 from .cache import SquareCache, cache_folder, check_mode
 from .check import check_images
 from .core import TensorLandmarks, TensorRadiograph
@@ -28,13 +28,6 @@ from .errors import UsageError
 from .geometry import auto_radius, draw_diamonds, from_unit, inside, to_network, to_unit
 from .images import image_size, read_image, square_padding, to_square
 from .threads import in_threads
-
-AUGMENTATIONS = {
-    'none': None,
-    'light': dict(max_rotate=5, min_zoom=0.95, max_zoom=1.05, max_lighting=0.1),
-    'normal': dict(max_rotate=15, min_zoom=0.8, max_zoom=1.2, max_lighting=0.3),
-    'strong': dict(max_rotate=30, min_zoom=0.7, max_zoom=1.4, max_lighting=0.5),
-}
 
 
 @dataclass(frozen=True)
@@ -127,40 +120,6 @@ class TakeAlong(ItemTransform):
         return image, TensorLandmarks(torch.Tensor(points)), points.state, points.frame
 
 
-def mirror_order(pairs, names):
-    """The landmark that each of `names` becomes in a mirror image, where `pairs` of names change places.
-
-    Returns their indices. Raises UsageError for a name that is no landmark or occurs twice.
-    """
-    flat = [name for pair in pairs for name in pair]
-    for name in flat:
-        if name not in names or flat.count(name) > 1:
-            raise UsageError(f'flip_pairs: {name!r} {"is no landmark" if name not in names else "occurs twice"}; '
-                             f'the landmarks are {", ".join(names)}')
-    partner = {a: b for pair in pairs for a, b in (pair, pair[::-1])}
-    return [names.index(partner.get(name, name)) for name in names]
-
-
-class FlipPairs(ItemTransform):
-    """Mirror half of the training images, left and right landmarks changing places.
-
-    `pairs` are names; a landmark in no pair lies on the midline and keeps its identity. Raises as `mirror_order` does.
-    """
-    order, split_idx = 29, 0  # just before the affine transforms (30)
-
-    def __init__(self, pairs, names):
-        self.order_after = mirror_order(pairs, names)
-
-    def encodes(self, batch):
-        if len(batch) == 1: return tuple(batch)
-        image, points, state, frame = batch
-        flip = torch.rand(len(image), device=image.device) < 0.5
-        mirrored = points[:, self.order_after] * torch.tensor([-1., 1.], device=points.device)
-        return (torch.where(flip[:, None, None, None], image.flip(-1), image),
-                torch.where(flip[:, None, None], mirrored, points),
-                torch.where(flip[:, None], state[:, self.order_after], state), frame)
-
-
 class DrawMasks(ItemTransform):
     """Draw the masks of a batch, on its device, as diamonds of the current `radius`; show points again on decoding.
 
@@ -217,15 +176,6 @@ def LandmarkBlock(image_resize):
                           dl_type=AheadDL)
 
 
-def augmentations(strength):
-    "fastai's transforms for `strength`, one of `AUGMENTATIONS`: black outside the image, no flips, half-pixel rule."
-    if strength not in AUGMENTATIONS:
-        raise UsageError(f'augment {strength!r} is unknown; choose one of {", ".join(AUGMENTATIONS)}')
-    if AUGMENTATIONS[strength] is None: return []
-    return aug_transforms(do_flip=False, max_warp=0, p_affine=0.9, pad_mode=PadMode.Zeros, align_corners=False,
-                          **AUGMENTATIONS[strength])
-
-
 def landmark_dls(
     csv_file,  # annotation CSV
     image_dir,  # folder that its image names start from
@@ -234,7 +184,9 @@ def landmark_dls(
     batch_size=8,
     val_fraction=0.2,  # share of the images to validate on, unless the CSV has a `split` column
     seed=42,  # of the split
-    augment='normal',  # one of `AUGMENTATIONS`
+    split=None,  # (n,) of train, val and test, the side of each image; drawn, or read from the CSV, when left out
+    augment='normal',  # one of `augment.STRENGTHS`
+    elastic=0.,  # standard deviation of an elastic deformation, a share of the side of the square; 0.01 is mild
     flip_pairs=(),  # pairs of left and right landmarks; mirrors images in training, which never happens without
     pixel_spacing=None,  # mm per px of images whose spacing neither the CSV nor a DICOM header tells
     invisible_landmarks=False,  # a point in the top-left corner box means absent
@@ -252,10 +204,11 @@ def landmark_dls(
     if image_resize <= 0 or image_resize % 32:
         raise UsageError(f'image_resize is {image_resize}; expected a positive multiple of 32, such as 256 or 512')
     check_mode(cache)
-    tfms, reader, device = augmentations(augment), SquareReader(image_resize, color, cache), usable_device(device)
+    tfms, device = augmentations(augment, elastic), usable_device(device)
+    reader = SquareReader(image_resize, color, cache)
     annotations, paths = check_images(read_annotations(csv_file, n_landmarks, invisible_landmarks), image_dir)
     if pixel_spacing is not None: annotations = fill_spacing(annotations, pixel_spacing, '--pixel_spacing')
-    split = split_rows(annotations, val_fraction, seed)
+    if split is None: split = split_rows(annotations, val_fraction, seed)
     _check_batch(batch_size, int((split == 'train').sum()))
     used = np.flatnonzero(split != 'test')
     reader.load([paths[i] for i in used], [annotations.where(i) for i in used])

@@ -14,7 +14,7 @@ from .annotations import ABSENT, UNLABELLED, VISIBLE, Annotations, fill_spacing,
 from .check import check_images
 from .draw import contact_sheet, draw_landmarks, draw_markers, write_png
 from .errors import UsageError
-from .evaluation_plots import plot_boxes, plot_cumulative, plot_vectors
+from .evaluation_plots import plot_boxes, plot_confidence, plot_cumulative, plot_vectors
 from .files import write_text
 from .images import read_image
 from .inference import OPTIONS, Found, apply, make_options, make_output, make_predictor, printable, spacing_notes
@@ -74,9 +74,9 @@ def evaluate(image_dir, csv, output_dir, split='all', thresholds=None, invisible
 def evaluate_validation(folder, config, learn):
     """Write `validation/` and `report.html` of the run in `folder`: its validation images by the weights of `learn`.
 
-    `config` is that of the run as `config.json` has it.
+    `config` is that of the run as `config.json` has it. Returns the `Evaluation`.
     """
-    predictor = Predictor(learn.model, config, learn.dls.device, learn.precision)
+    predictor = Predictor([learn.model], config, learn.dls.device, learn.precision)
     annotations = learn.dls.annotations.subset(np.flatnonzero(learn.dls.split == 'val'))
     out, options = folder / 'validation', OPTIONS | {'no_overlays': True}
     evaluation = find(predictor, annotations, config['train_image_dir'], out, options)
@@ -86,6 +86,40 @@ def evaluate_validation(folder, config, learn):
     write_report(folder / 'report.html', config['experiment_name'], 'validation images of the training', summary,
                  figures + figures_in(folder / 'graph', CURVES), config, notes)
     print(f'report: {folder / "report.html"}')
+    return evaluation
+
+
+def evaluate_folds(folder, config, annotations, fold_of, evaluations):
+    """Write `cross_validation/` and `report.html` of the cross-validation in `folder`; returns the summary, a dict.
+
+    Each image of `annotations` is predicted by the model of its fold, `fold_of` (n,), which was not trained on it:
+    `evaluations` are those of the folds' validation images.
+    """
+    out, first = folder / 'cross_validation', evaluations[0]
+    found = Found(first.predictor.names, annotations.image_names)
+    for evaluation in evaluations:
+        found.rows |= evaluation.found.rows
+        found.failed |= evaluation.found.failed
+    found.write(out)
+    evaluation = judge(first.predictor, annotations, first.image_dir, found, out)
+    notes = ['Each image was predicted by the model that was not trained on it. It did choose the best epoch of that '
+             'model, so errors are a little optimistic']
+    notes += result_notes(evaluation, annotations)
+    summary, figures = write_evaluation(out, evaluation, None, {}, notes)
+    folds = fold_table(evaluation.scores, dict(zip(annotations.image_names, fold_of, strict=True)), summary)
+    write_report(folder / 'report.html', config['experiment_name'], f'cross-validation with {len(evaluations)} folds',
+                 summary, figures, config, notes, [('Folds', folds)])
+    print(as_text(folds), as_text(table(summary)), *notes, f'report: {folder / "report.html"}', sep='\n')
+    return summary
+
+
+def fold_table(scores, fold_of, summary):
+    "A row for all images of `scores` and one for each fold, as `table` has them for landmarks; `fold_of` by name."
+    folds = np.array([fold_of[name] for name in scores.image_names])
+    each = {f'fold {k}': summarize(scores.on(np.flatnonzero(folds == k)), summary['thresholds'])['overall']
+            for k in sorted(set(folds))}
+    (_, *header), rows = table(summary | {'landmarks': each})
+    return ['images of', *header], rows
 
 
 # --- what is evaluated
@@ -144,8 +178,15 @@ def find(predictor, annotations, image_dir, folder, options):
     def overlay(name, image, prediction): return draw_errors(annotations, index[name], image, prediction)
 
     found = apply(predictor, image_dir, annotations.image_names, folder, options, facts_of, overlay)
+    return judge(predictor, annotations, image_dir, found, folder)
+
+
+def judge(predictor, annotations, image_dir, found, folder):
+    "The `Evaluation` of what was `found` on the images of `annotations`, and is written to `folder`."
+    index = {name: i for i, name in enumerate(annotations.image_names)}
     read, predicted = annotations.subset([index[name] for name, _ in found.done()]), found.annotations(folder)
-    scores = score(read, predicted.points, predicted.state, predictor.config['presence'])
+    estimates = [found.estimates(name, predicted) for name in ('confidence', 'spread')]
+    scores = score(read, predicted.points, predicted.state, predictor.config['presence'], *estimates)
     return Evaluation(predictor, read, image_dir, found, scores)
 
 
@@ -179,16 +220,18 @@ def write_evaluation(folder, evaluation, thresholds, settings, notes):
     sources = Counter(source or 'unknown' for source in evaluation.annotations.spacing_source)
     known = {'settings': settings, 'notes': notes, 'n_failed': len(found.failed), 'spacing': dict(sources)}
     write_text(folder / 'summary.json', json.dumps(summary | known, indent=2, ensure_ascii=False) + '\n')
-    return summary, write_figures(folder / 'figures', evaluation, summary['thresholds'])
+    return summary, write_figures(folder / 'figures', evaluation, summary)
 
 
-def write_figures(folder, evaluation, thresholds):
+def write_figures(folder, evaluation, summary):
     "Write the figures of `evaluation` into `folder`; returns (title, explanation, path) of each."
     scores = evaluation.scores
     unit, names, distances = scores.unit, scores.names, scores.distances(scores.unit, missed=np.inf)
-    plot_cumulative(distances, names, thresholds, unit, folder / 'cumulative.png')
+    plot_cumulative(distances, names, summary['thresholds'], unit, folder / 'cumulative.png')
     plot_boxes(distances, names, unit, folder / 'boxes.png')
     plot_vectors(scores.offsets[unit], names, unit, folder / 'vectors.png')
+    rank = summary['overall']['confidence_rank']
+    plot_confidence(scores.confidence, distances, rank, unit, folder / 'confidence.png')
     write_worst(folder / 'worst.png', evaluation, distances)
     return figures_in(folder, FIGURES)
 

@@ -9,11 +9,12 @@ from matplotlib.ticker import LogLocator
 
 from .plots import add_legend, new_figure, save_figure, say_empty, shorten
 
-__all__ = ['plot_cumulative', 'plot_boxes', 'plot_vectors']
+__all__ = ['plot_cumulative', 'plot_boxes', 'plot_vectors', 'plot_confidence']
 
 FEW = 10              # landmarks that each get a curve of their own colour
 WORST = 3             # landmarks that do among more
-BOX = 5               # values that a box needs
+BOX = 5               # values that a box needs, and a group of `GROUPS`
+GROUPS = 10           # of confidences, of which the median errors are drawn
 ROUND = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)  # radii whose halves are round too
 
 
@@ -87,6 +88,40 @@ def plot_vectors(offsets, names, unit, path):
                  f'circles: {radius / 2:g} and {radius:g} {unit}, cross: mean, hollow: farther away', fontsize=10)
     ax.axis('off')
     save_figure(figure, path)
+
+
+def plot_confidence(confidence, distances, rank, unit, path):
+    """Write the errors over the confidences to `path`: a point each, and the median error of ten equal groups.
+
+    `confidence` and `distances` (in `unit`) are (n, N), NaN where there is nothing to score; missed landmarks, of
+    infinite distance, are left out. `rank` is Spearman's correlation of the two, None where there is none.
+    """
+    there = np.isfinite(confidence) & np.isfinite(distances)
+    x, y = confidence[there], distances[there]
+    figure = new_figure(10, 5.2)
+    ax = figure.subplots()
+    floor = max(np.percentile(y, 1), y.max() / 1000) if y.any() else 1
+    ax.plot(x, y.clip(floor), 'o', color='C0', markersize=4, alpha=0.35, markeredgewidth=0,
+            label='a landmark of an image')
+    if len(x) >= GROUPS * BOX: _group_medians(ax, x, y)
+    if y.any():
+        ax.set(yscale='log', ylim=(floor / 1.2, 1.3 * y.max()))
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter('{x:g}')
+        ax.yaxis.set_minor_formatter('')
+    else: say_empty(ax)
+    known = '' if rank is None else f' (rank correlation {rank:.2f})'
+    ax.set(xlabel='confidence', ylabel=f'error, {unit}, logarithmic', title=f'Errors and confidence{known}')
+    ax.grid(alpha=0.3)
+    add_legend(figure, ax, rows=24)
+    save_figure(figure, path)
+
+
+def _group_medians(ax, x, y):
+    "Draw the median of `y` in each of `GROUPS` groups by `x`, as many values in each."
+    groups = np.array_split(np.argsort(x, kind='stable'), GROUPS)
+    medians = [(np.median(x[group]), np.median(y[group])) for group in groups]
+    ax.plot(*np.transpose(medians), 'o-', color='C3', linewidth=2, label='median of each tenth')
 
 
 def _extent(distances):

@@ -168,6 +168,12 @@ def confidence(logits, points, frame):
     return (mass.gather(2, y * size + x) * near).sum(-1)
 
 
+def spread(points):
+    """How far apart (B, N) the `points` (M, B, N, 2) of M models lie, in their px: the standard deviation of the
+    distance from their mean; NaN for one model."""
+    return (points - points.mean(0)).square().sum((0, -1)).div(len(points) - 1).sqrt()
+
+
 # --- distances
 
 def radial_errors(pred, true, frame):

@@ -54,7 +54,8 @@ def predict(image_dir, output_dir, **kwargs):
         return (options['pixel_spacing'],) * 2, '--pixel_spacing', None
 
     def overlay(name, image, prediction):
-        notes = [confidence_note(*landmark) for landmark in zip(prediction.state, prediction.confidence, strict=True)]
+        notes = [confidence_note(*facts) for facts
+                 in zip(prediction.state, prediction.confidence, prediction.spread, strict=True)]
         unknown = np.full_like(prediction.points, np.nan)
         return draw_landmarks(image, unknown, prediction.points, predictor.names, notes=notes, heading='confidence')
 
@@ -62,6 +63,7 @@ def predict(image_dir, output_dir, **kwargs):
     print(f'{len(found)} images predicted: {folder / "predictions.csv"}')
     for line in spacing_notes(found): print(line)
     predicted = found.annotations(folder)
+    for line in spread_notes(predicted, found.estimates('spread', predicted)): print(line)
     found.complain(folder, predicted)
     return predicted
 
@@ -161,11 +163,17 @@ class Found:
             spacing_source=np.array([row.source for _, row in done], object),
             patient_id=None if None in patients else patients, split=None)
 
+    def estimates(self, name, annotations):
+        "The `confidence` or `spread`, by `name`, of the predictions `annotations`, (n, N)."
+        rows = [getattr(self.rows[image].prediction, name) for image in annotations.image_names]
+        return np.array(rows).reshape(annotations.state.shape)
+
     def write(self, folder):
         "Write predictions.csv and, where there is one to name, failed.csv."
         annotations = self.annotations(folder)  # threads may add rows meanwhile: its images are the ones that count
-        confidence = np.array([self.rows[name].prediction.confidence for name in annotations.image_names])
-        write_annotations(folder / 'predictions.csv', annotations, confidence.reshape(annotations.state.shape))
+        spread = self.estimates('spread', annotations)
+        write_annotations(folder / 'predictions.csv', annotations, self.estimates('confidence', annotations),
+                          None if np.isnan(spread).all() else spread)
         if not self.failed: return
         failed = pd.DataFrame([(printable(name), printable(str(error))) for name, error in self.failed.items()],
                               columns=['image_name', 'reason'])
@@ -233,10 +241,19 @@ def printable(text):
 
 # --- in words
 
-def confidence_note(state, confidence):
+def confidence_note(state, confidence, spread):
     "What an overlay says of a landmark."
     if state == ABSENT: return 'absent'
-    return f'{confidence:.2f}, left blank' if state == UNLABELLED else f'{confidence:.2f}'
+    if state == UNLABELLED: return f'{confidence:.2f}, left blank'
+    return f'{confidence:.2f}' + (f', ± {spread:.1f} px' if np.isfinite(spread) else '')
+
+
+def spread_notes(predicted, spread):
+    "How far the models of an ensemble are apart on the images `predicted`: a line, none for a single model."
+    known = np.isfinite(spread)
+    each = [f'{name} {values[there].mean():.1f}' for name, values, there
+            in zip(predicted.names, spread.T, known.T, strict=True) if there.any()]
+    return [f'Spread of the models, mean in original px: {", ".join(each)}'] if each else []
 
 
 def spacing_notes(found):

@@ -12,10 +12,11 @@ from fastcore.basics import chunked
 
 from . import checkpoint
 from .annotations import ABSENT, UNLABELLED, VISIBLE
+from .augment import mirror_order
 from .config import dls_arguments, learner_arguments, make_config, normalization, parse_pairs, read_config
-from .data import SquareReader, image_frame, landmark_dls, mirror_order, upload, usable_device
+from .data import SquareReader, image_frame, landmark_dls, upload, usable_device
 from .errors import UsageError
-from .geometry import confidence, decode, is_present, to_original
+from .geometry import confidence, decode, is_present, spread, to_original
 from .images import to_square
 from .learner import check_decoder, create_model, landmark_learner, load_weights
 from .precision import autocast, choose_precision
@@ -33,6 +34,7 @@ class Prediction(NamedTuple):
     points: np.ndarray      # (N, 2) float64: x, y in original px, NaN unless visible
     state: np.ndarray       # (N,) uint8: VISIBLE, ABSENT, or UNLABELLED where it is too uncertain
     confidence: np.ndarray  # (N,) float64: 0 to 1, see `geometry.confidence`; NaN where absent
+    spread: np.ndarray      # (N,) float64: how far the models of an ensemble are apart, original px; NaN of one model
     size: np.ndarray        # (2,) int: width and height of the image as it is looked at
 
 
@@ -41,17 +43,26 @@ class Prediction(NamedTuple):
 def load(run, decode=None, device=None, precision='auto'):
     """The `Predictor` of the run in the folder `run`, from `config.json` and `weight/best.pth` there and nothing else.
 
+    A cross-validation gives the ensemble of its folds.
     A run without best weights (no validation image had a label) gives its last ones. `decode`, centroid or argmax, is
     the run's own when left out, `device` fastai's default, `precision` one of `precision.PRECISIONS`. Raises UsageError
     for a folder without a run or weights.
     """
-    config, weight = read_config(run), Path(run, 'weight')
+    config = read_config(run)
+    if not config['folds']: return with_weights(config, [read_weights(run)], decode, device, precision)
+    weights = [read_weights(Path(run, f'fold_{k}')) for k in range(1, config['folds'] + 1)]
+    return with_weights(config, weights, decode, device, precision)
+
+
+def read_weights(run):
+    "The best weights of the run in the folder `run`, else its last ones, and their file. Raises UsageError."
+    weight = Path(run, 'weight')
     best, last = weight / 'best.pth', weight / 'last.ckpt'
-    if best.is_file(): return with_weights(config, read_state(best), best, decode, device, precision)
+    if best.is_file(): return read_state(best), best
     if not last.is_file():
         raise UsageError(f'{run} has no weight/best.pth, expected the folder of a training that has finished an epoch')
     warnings.warn(f'{run} has no weight/best.pth: its last weights are taken', stacklevel=2)
-    return with_weights(config, read_state(last)['model'], last, decode, device, precision)
+    return read_state(last)['model'], last
 
 
 def load_original(weights, encoder_name=None, n_landmarks=None, names=None, decode=None, device=None,
@@ -72,7 +83,7 @@ def load_original(weights, encoder_name=None, n_landmarks=None, names=None, deco
         raise UsageError(f'{len(names)} landmarks ({", ".join(names)}), but {weights} has {len(head)}')
     config = make_config({'recipe': 'original', 'encoder_name': encoder_name}) | {'landmarks': names, 'presence': []}
     config |= dict(zip(('mean', 'std'), normalization(config), strict=True))
-    return with_weights(config, state, weights, decode, device, precision)
+    return with_weights(config, [(state, weights)], decode, device, precision)
 
 
 def read_state(path):
@@ -85,24 +96,30 @@ def read_state(path):
     raise UsageError(f'{path} holds a {type(state).__name__}, expected a state dict')
 
 
-def with_weights(config, state, path, decode, device, precision):
-    "The `Predictor` of a run's `config` with the weights `state`, which were in the file at `path`."
-    config = config | {'weights': str(path), 'decode': decode or config['decode']}
+def with_weights(config, weights, decode, device, precision):
+    "The `Predictor` of a run's `config` with `weights`: the state dict of each model, and the file that it was in."
+    config = config | {'weights': ', '.join(str(path) for _, path in weights), 'decode': decode or config['decode']}
     check_decoder(config['decode'])
-    model = create_model(config['arch'], config['encoder_name'], 'none', len(config['landmarks']))
-    load_weights(model, state, path, f"{config['arch']} with {config['encoder_name']}")
-    return Predictor(model, config, device, precision)
+    models = []
+    for state, path in weights:
+        model = create_model(config['arch'], config['encoder_name'], 'none', len(config['landmarks']))
+        load_weights(model, state, path, f"{config['arch']} with {config['encoder_name']}")
+        models.append(model)
+    return Predictor(models, config, device, precision)
 
 
 # --- predicting
 
 class Predictor:
-    "A trained network and what it needs to know of images; `names` are its landmarks, `config` that of its run."
+    """A trained network, or several, and what it needs to know of images; `config` is that of its run.
 
-    def __init__(self, model, config, device=None, precision='auto'):
+    `names` are its landmarks. The logits of several `models` are averaged, and their points tell the spread.
+    """
+    def __init__(self, models, config, device=None, precision='auto'):
         self.config, self.names, self.device = config, config['landmarks'], usable_device(device)
         self.precision = choose_precision(precision, self.device)
-        self.model, self.batch_size = model.to(self.device), batch_size(config['image_resize'], self.device)
+        self.models = [model.to(self.device) for model in models]
+        self.batch_size = batch_size(config['image_resize'], self.device)
         self.reader = SquareReader(config['image_resize'], config['color'])
         self.stats = [torch.tensor(config[key], device=self.device)[:, None, None] for key in ('mean', 'std')]
         self.can_be_absent = torch.tensor([name in config['presence'] for name in self.names])
@@ -137,21 +154,22 @@ class Predictor:
             good = [reading for reading in readings if reading[1] is None]
             if not good: continue
             _, _, pixels, squares, frames = zip(*good, strict=True)
-            points, state, sure = self._predict(torch.stack(squares), torch.stack(frames), tta)
-            for (image, *_), p, here, prediction in zip(good, pixels, frames, zip(points, state, sure, strict=True),
-                                                strict=True):
+            found = zip(*self._predict(torch.stack(squares), torch.stack(frames), tta), strict=True)
+            for (image, *_), p, here, prediction in zip(good, pixels, frames, found, strict=True):
                 yield image, p, blank(Prediction(*prediction, here[:2].numpy().astype(int)), min_confidence)
 
     def learner(self, dls=None, **kwargs):
         """A `LandmarkLearner` with these weights, to fine-tune on `dls` (of `landmark_dls`).
 
         Without `dls` it trains on the run's own data. The landmarks must be the network's; `kwargs` go to
-        `landmark_learner`. Raises UsageError.
+        `landmark_learner`. Raises UsageError, also for an ensemble.
         """
+        if len(self.models) > 1:
+            raise UsageError(f'an ensemble of {len(self.models)} models is not trained on; take the folder of a fold')
         if dls is None: dls = landmark_dls(**dls_arguments(self.config))
         self.check_names(dls.annotations)
         learn = landmark_learner(dls, **learner_arguments(self.config) | {'encoder_weights': 'none'} | kwargs)
-        learn.model.load_state_dict(self.model.state_dict())
+        learn.model.load_state_dict(self.models[0].state_dict())
         return learn
 
     def check_names(self, annotations):
@@ -172,30 +190,37 @@ class Predictor:
 
     @torch.inference_mode()
     def _predict(self, squares, frames, tta):
-        "Points (B, N, 2) in original px, state and confidence (B, N) of `squares` (B, C, S, S), as arrays."
+        "Points (B, N, 2) in original px, state, confidence and spread (B, N) of `squares` (B, C, S, S), as arrays."
         squares, frames = upload((squares, frames), self.device)
         images = squares.float() / 255
-        logits = self._averaged(images) if tta else self._logits(images)
-        points = decode(logits, frames, self.config['decode'])
+        total, each = 0, []
+        for model in self.models:
+            logits = self._averaged(model, images) if tta else self._logits(model, images)
+            each.append(decode(logits, frames, self.config['decode']))
+            total = total + logits
+        logits = total / len(self.models)
+        points = decode(logits, frames, self.config['decode']) if len(self.models) > 1 else each[0]
         absent = self.can_be_absent & ~is_present(logits, frames).cpu()
         sure = confidence(logits, points, frames).cpu().masked_fill(absent, torch.nan)
+        apart = (spread(torch.stack(each)) / frames[:, 4:5]).cpu().masked_fill(absent, torch.nan)
         original = to_original(points, frames[:, None]).masked_fill(absent[..., None].to(self.device), torch.nan)
         last = frames[:, None, :2].cpu().numpy() - 1  # rounding may leave the image
         return (original.cpu().numpy().astype(float).round(DECIMALS).clip(0, last),
-                np.where(absent, ABSENT, VISIBLE).astype(np.uint8), sure.numpy().astype(float))
+                np.where(absent, ABSENT, VISIBLE).astype(np.uint8), sure.numpy().astype(float),
+                apart.numpy().astype(float))
 
-    def _logits(self, images):
-        "What the network makes of `images` (B, C, S, S), 0 to 1."
+    def _logits(self, model, images):
+        "What `model` makes of `images` (B, C, S, S), 0 to 1."
         mean, std = self.stats
-        with autocast(self.precision, self.device): return self.model.eval()((images - mean) / std)
+        with autocast(self.precision, self.device): return model.eval()((images - mean) / std)
 
-    def _averaged(self, images):
-        "Logits of `images`, averaged over `VIEWS` and, where flip pairs are known, their mirror images."
+    def _averaged(self, model, images):
+        "Logits of `model` for `images`, averaged over `VIEWS` and, where flip pairs are known, their mirror images."
         total = weight = 0
         for scale, right, down in VIEWS:
             for mirror in (1, -1) if self.mirrored else (1,):
                 zoom, shift = torch.tensor([mirror * scale, scale]), torch.tensor([right, down])
-                logits = self._logits(warp(images, zoom, shift))
+                logits = self._logits(model, warp(images, zoom, shift))
                 if mirror < 0: logits = logits[:, self.mirrored]
                 logits = torch.cat([logits, torch.ones_like(logits[:, :1])], 1)  # the last channel: what a view sees
                 logits = warp(logits, 1 / zoom, -shift / zoom)

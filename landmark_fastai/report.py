@@ -17,6 +17,8 @@ FIGURES = (
      'images, the whiskers reach to the last value within 1.5 times its length; dots lie beyond.'),
     ('vectors.png', 'Direction of the errors', 'Each dot is an image: where the prediction lies as seen from the '
      'annotated point in the centre. A cloud beside the centre is a bias, a long one an ill-defined direction.'),
+    ('confidence.png', 'Confidence', 'Each dot is a landmark of an image, the line the median error of each tenth '
+     'of them. Where it falls to the right, the confidence tells where to look; where it is flat, it does not.'),
     ('worst.png', 'Worst images', 'The images with the largest mean error: blue rings are the truth, red dots the '
      'prediction. Look here first for wrong annotations and for kinds of images that the training lacked.'))
 CURVES = (
@@ -25,17 +27,18 @@ CURVES = (
     ('mean_landmark_error.png', 'Validation error during the training', 'The weights of the best epoch were kept.'))
 
 
-def write_report(path, title, subtitle, summary, figures, config, notes):
+def write_report(path, title, subtitle, summary, figures, config, notes, tables=()):
     """Write the report of `summary` (of `scores.summarize`) to `path`, pictures included.
 
     `figures` are (title, explanation, path of a PNG), in the order in which they are shown, `config` is the dict of
-    settings, and `notes` are sentences that a reader of the numbers has to know.
+    settings, `notes` are sentences that a reader of the numbers has to know, and `tables` are more of them, as (title,
+    (header, rows)).
     """
-    header, rows = table(summary)
+    tables = [('Errors', table(summary)), *tables]
     pictures = [(name, text, b64encode(Path(png).read_bytes()).decode()) for name, text, png in figures]
     settings = {name: _plain(value) for name, value in config.items()}
     html = _template().render(
-        title=title, subtitle=subtitle, verdict=in_words(summary), notes=notes, header=header, rows=rows,
+        title=title, subtitle=subtitle, verdict=in_words(summary), notes=notes, tables=tables,
         figures=pictures, settings=settings, summary=summary, resamples=RESAMPLES, version=__version__)
     write_text(path, html)
 

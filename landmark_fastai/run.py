@@ -5,21 +5,23 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
+from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.torch_core import num_distrib, rank_distrib, set_seed
 from fastcore.meta import use_kwargs_dict
 
 from . import checkpoint, distributed
-from .annotations import VISIBLE, read_annotations
+from .annotations import VISIBLE, read_annotations, split_folds
 from .cache import clear_cache
-from .callbacks import Console, History, Pictures, SaveWeights, in_words
+from .callbacks import AverageWeights, Console, History, Pictures, SaveWeights, in_words
 from .check import check_images
 from .config import ARGUMENTS, dls_arguments, is_run, learner_arguments, make_config, run_folder, write_config
 from .data import landmark_dls, make_films, usable_device
 from .draw import contact_sheet, draw_landmarks, write_png
 from .errors import UsageError
-from .evaluation import evaluate, evaluate_validation
-from .files import check_writable
+from .evaluation import evaluate, evaluate_folds, evaluate_validation
+from .files import check_writable, write_text
 from .geometry import to_network, to_original
 from .images import read_image
 from .inference import predict
@@ -40,14 +42,21 @@ DEMO = dict(image_resize=128, epochs=30, encoder_name=LITE0)
 def train(**kwargs):
     """Train a model and write the run folder `<output_dir>/<experiment_name>/`.
 
-    Returns the learner, with the best weights loaded. Arguments are those of `python cli.py train`. Raises
+    Returns the learner, with the best weights loaded; its `evaluation` is that of the validation images. With `folds`
+    it returns the summary of the cross-validation. Arguments are those of `python cli.py train`. Raises
     UsageError, before anything is written, for every mistake in arguments, annotations or images.
     """
-    config, first = make_config(kwargs), not rank_distrib()
+    config = make_config(kwargs)
+    return cross_validate(config) if config['folds'] else train_once(config)
+
+
+def train_once(config, split=None):
+    "Train the model of `config`; `split` (n,) is the side of each image, drawn when left out. Returns the learner."
+    first = not rank_distrib()
     device = distributed.join(config['batch_size'], config['device'])
     with distributed.in_turn():
         check_folder(run_folder(config), config['overwrite'], config['from_run'])
-        learn = make_learner(config | {'device': device})
+        learn = make_learner(config | {'device': device}, split)
     folder = run_folder(config)
     if first:
         make_folder(folder)
@@ -60,8 +69,38 @@ def train(**kwargs):
     distributed.part(learn.model)
     if first:
         report(folder, history, learn.dls.valid_ds.items)
-        evaluate_validation(folder, known, learn)
+        learn.evaluation = evaluate_validation(folder, known, learn)
     return learn
+
+
+def cross_validate(config):
+    """Train a model for each fold of `config`, into `fold_1/` and so on, validated on the images of that fold.
+
+    Writes what is known of all of them together beside these folders. Returns the summary of the errors, a dict.
+    """
+    distributed.refuse('train --folds')
+    folder, n_folds = run_folder(config), config['folds']
+    check_folder(folder, config['overwrite'], config['from_run'])
+    csv_file = Path(config['label_dir'], config['train_csv_file'])
+    fold_of = split_folds(read_annotations(csv_file, config['n_landmarks']), n_folds, config['seed'])
+    learn = make_learner(config, fold_split(fold_of, 1))  # every mistake shows before anything is written
+    make_folder(folder)
+    annotations, learn.dls.split = learn.dls.annotations, fold_split(fold_of, 0)
+    known = write_config(folder, config, learn)
+    split = pd.DataFrame({'image_name': annotations.image_names, 'split': learn.dls.split, 'fold': fold_of})
+    write_text(folder / 'split.csv', split.to_csv(index=False))
+    evaluations = []
+    for k in range(1, n_folds + 1):
+        print(f'--- fold {k} of {n_folds}')
+        of_fold = config | {'folds': 0, 'output_dir': str(folder), 'experiment_name': f'fold_{k}'}
+        evaluations.append(train_once(of_fold, fold_split(fold_of, k)).evaluation)
+    rows = np.flatnonzero(fold_of)
+    return evaluate_folds(folder, known, annotations.subset(rows), fold_of[rows], evaluations)
+
+
+def fold_split(fold_of, k):
+    "The side of each image, (n,), where fold `k` of `fold_of` (n,) validates; none does for 0, whose images are test."
+    return np.select([fold_of == 0, fold_of == k], ['test', 'val'], 'train')
 
 
 @use_kwargs_dict(**ARGUMENTS)
@@ -144,13 +183,13 @@ def sheet(films, points, names):
 
 # --- steps of a training
 
-def make_learner(config):
+def make_learner(config, split=None):
     "The learner of a run, its data checked and in memory; equal seeds make equal learners."
     arguments = dls_arguments(config)
     choose_precision(config['precision'], usable_device(arguments['device']))  # before images are read
     set_seed(config['seed'], reproducible=True)
     if config['clear_cache'] and not rank_distrib(): clear_cache()
-    dls = landmark_dls(**arguments)
+    dls = landmark_dls(**arguments, split=split)
     fixed = learner_arguments(config) | dict(total_epochs=config['epochs'], path=run_folder(config))
     if config['from_run']: return load(config['from_run'], device=dls.device).learner(dls, **fixed)
     return landmark_learner(dls, **fixed)
@@ -188,6 +227,9 @@ def make_callbacks(folder, config, learn):
     names, total = learn.dls.annotations.names, n_epochs(config)
     history = History(folder / 'train_results' / 'training_log.csv', names)
     cbs = [history, Pictures(folder, names, total, config['visualize_every'], config['gif'])]
+    if config['ema']: cbs.append(AverageWeights(config['ema']))
+    if config['early_stop']:
+        cbs.append(EarlyStoppingCallback('mean_error_px', comp=np.less, patience=config['early_stop']))
     if not rank_distrib(): cbs += [SaveWeights(folder / 'weight'), Console(total, config['encoder_name'])]
     if num_distrib() > 1: cbs.append(distributed.ShareTrainer())
     return history, cbs

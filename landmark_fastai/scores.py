@@ -25,6 +25,8 @@ class Scores:
     true_state: np.ndarray  # (n, N) VISIBLE, ABSENT or UNLABELLED
     pred_state: np.ndarray  # (n, N), UNLABELLED where the prediction was left blank as too uncertain
     presence: list[str]  # landmarks whose absence the network has learned; its verdict on others means nothing
+    confidence: np.ndarray  # (n, N) of the predictions, NaN where there is none
+    spread: np.ndarray  # (n, N) original px: how far the models of an ensemble are apart, NaN where there is no telling
 
     @property
     def units(self): return tuple(self.offsets)
@@ -36,9 +38,18 @@ class Scores:
 
     def of(self, columns):
         "The scores of the landmarks `columns` alone."
-        return replace(self, names=[self.names[k] for k in columns], true_state=self.true_state[:, columns],
-                       pred_state=self.pred_state[:, columns],
-                       offsets={unit: values[:, columns] for unit, values in self.offsets.items()})
+        return replace(self, names=[self.names[k] for k in columns], **self._taken((slice(None), columns)))
+
+    def on(self, rows):
+        "The scores of the images `rows` alone."
+        patients = self.patient_id and [self.patient_id[i] for i in rows]
+        return replace(self, image_names=[self.image_names[i] for i in rows], patient_id=patients,
+                       has_spacing=self.has_spacing[rows], **self._taken(rows))
+
+    def _taken(self, index):
+        "The arrays (n, N, ...) of which `index` is wanted, by field."
+        arrays = {field: getattr(self, field)[index] for field in ('true_state', 'pred_state', 'confidence', 'spread')}
+        return arrays | {'offsets': {unit: values[index] for unit, values in self.offsets.items()}}
 
     def distances(self, unit, missed=np.nan):
         """Radial errors (n, N) in `unit`, NaN where there is nothing to score.
@@ -51,12 +62,14 @@ class Scores:
         return np.where(lost & counts, missed, np.linalg.norm(self.offsets[unit], axis=-1))
 
 
-def score(annotations, points, state, presence=()):
+def score(annotations, points, state, presence=(), confidence=None, spread=None):
     """Compare predicted `points` (n, N, 2) in original px, and their `state` (n, N), with `annotations`.
 
     Landmarks have a distance where both are visible. mm are taken per axis, pixels need not be square; they are left
-    out where no visible landmark lies on an image of known spacing.
+    out where no visible landmark lies on an image of known spacing. `confidence` and `spread` (n, N) are those of the
+    predictions, where they are known.
     """
+    unknown = np.full(state.shape, np.nan)
     visible = annotations.state == VISIBLE
     both = visible & (state == VISIBLE) & np.isfinite(points).all(-1)
     offsets = {'px': np.where(both[..., None], points - annotations.points, np.nan)}
@@ -64,7 +77,8 @@ def score(annotations, points, state, presence=()):
     if visible[has_spacing].any(): offsets['mm'] = offsets['px'] * annotations.spacing[:, None]
     unit = 'mm' if visible.any() and has_spacing[visible.any(1)].all() else 'px'
     return Scores(annotations.names, annotations.image_names, annotations.patient_id, offsets, unit, has_spacing,
-                  annotations.state, state, list(presence))
+                  annotations.state, state, list(presence),
+                  *(unknown if values is None else values for values in (confidence, spread)))
 
 
 # the summary
@@ -75,7 +89,8 @@ def summarize(scores, thresholds=None):
     Means are over landmarks, not over images. A success rate is the share of the labelled visible landmarks, missed
     ones included, that lie at most a threshold away, in `scores.unit`. Into errors in mm only images of known spacing
     enter. The interval of a mean holds 95 % of those of 2,000 resamples of whole patients, or images: the landmarks of
-    one are not independent. None stands for values that there are not.
+    one are not independent. `confidence_rank` is Spearman's correlation of the confidences with the errors in px, -1
+    where the least confident is the furthest off; `spread` the mean in px. None stands for values that there are not.
     """
     thresholds = sorted(thresholds or DEFAULT_THRESHOLDS[scores.unit])
     draws = _draws(scores.groups)
@@ -101,6 +116,8 @@ def _entry(scores, thresholds, draws):
     distances = scores.distances(scores.unit, missed=np.inf)
     distances = distances[~np.isnan(distances)]
     entry['success_rate'] = {f'{threshold:g}': _mean(distances <= threshold) for threshold in thresholds}
+    entry |= {'confidence_rank': rank_correlation(scores.confidence, scores.distances('px')),
+              'spread': _mean(scores.spread[np.isfinite(scores.spread)])}
     learned = scores.of([k for k, name in enumerate(scores.names) if name in scores.presence])
     return entry | {'presence': _presence(learned)} if learned.names else entry
 
@@ -128,6 +145,13 @@ def _presence(scores):
     "Share of the labelled landmarks rightly called visible or absent; blank predictions say neither."
     called = (scores.true_state != UNLABELLED) & (scores.pred_state != UNLABELLED)
     return {'n': int(called.sum()), 'accuracy': _mean((scores.true_state == scores.pred_state)[called])}
+
+
+def rank_correlation(a, b):
+    "Spearman's correlation of two arrays, over the pairs without NaN; None for less than three, and for constants."
+    pairs = pd.DataFrame({'a': np.ravel(a), 'b': np.ravel(b)}).dropna().rank()
+    if len(pairs) < 3 or pairs.nunique().min() < 2: return None
+    return float(pairs.a.corr(pairs.b))
 
 
 def _mean(values): return float(np.mean(values)) if len(values) else None
@@ -168,6 +192,7 @@ def _cells(name, entry, summary):
     cells['95 % interval'] = DASH if errors['ci_low'] is None else f"{errors['ci_low']:.2f}–{errors['ci_high']:.2f}"
     cells['median'] = _fixed(errors['median'])
     if unit == 'mm': cells['mean, px'] = _fixed(entry['px']['mean'])
+    if overall['spread'] is not None: cells['spread, px'] = _fixed(entry['spread'])
     cells |= {f'SDR {threshold} {unit}': _percent(rate) for threshold, rate in entry['success_rate'].items()}
     if 'presence' not in overall: return cells
     return cells | {'absent': f"{entry['n_absent']:,}", 'presence': _percent(entry.get('presence', {}).get('accuracy'))}

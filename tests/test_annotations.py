@@ -4,6 +4,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from landmark_fastai.annotations import (
@@ -12,6 +13,7 @@ from landmark_fastai.annotations import (
     VISIBLE,
     fill_spacing,
     read_annotations,
+    split_folds,
     split_rows,
     write_annotations,
 )
@@ -396,3 +398,46 @@ def test_what_cannot_be_split_is_told(annotated, columns, words):
 @pytest.mark.parametrize('fraction', [0, 1, -0.2, 20])
 def test_a_fraction_is_between_0_and_1(annotated, fraction):
     with pytest.raises(UsageError, match=f'val_fraction is {fraction}'): split_rows(annotated(4), val_fraction=fraction)
+
+
+# folds
+
+@pytest.mark.parametrize('n, n_folds, sizes', [(10, 5, [2] * 5), (11, 3, [3, 4, 4]), (4, 4, [1] * 4)])
+def test_folds_are_of_equal_size_and_each_image_is_in_one(annotated, n, n_folds, sizes):
+    folds = split_folds(annotated(n), n_folds)
+    assert sorted(np.bincount(folds)[1:]) == sizes and folds.min() == 1 and folds.max() == n_folds
+
+
+def test_a_patient_is_in_one_fold(annotated):
+    patients = list('aaaabbbccddefghi')
+    folds = split_folds(annotated(patient_id=patients), 4)
+    where = {p: {f for f, q in zip(folds, patients, strict=True) if p == q} for p in patients}
+    assert all(len(fold) == 1 for fold in where.values()) and np.bincount(folds).tolist() == [0, 4, 4, 4, 4]
+
+
+def test_images_to_test_are_in_no_fold(annotated):
+    split = ['train', 'test', 'val', 'train', 'test', 'val']
+    folds = split_folds(annotated(split=split), 2)
+    assert [fold == 0 for fold in folds] == [side == 'test' for side in split]
+
+
+def test_the_seed_alone_decides_the_folds(annotated):
+    first, again, other = (split_folds(annotated(40), 5, seed) for seed in (1, 1, 2))
+    assert (first == again).all() and (first != other).any()
+
+
+@pytest.mark.parametrize('columns, n_folds, words', [
+    ({'n': 4}, 5, 'folds is 5; train.csv has 4 images to train on, expected 2 to 4'), ({'n': 4}, 1, 'folds is 1'),
+    ({'patient_id': list('aab')}, 3, 'has 2 patients to train on')])
+def test_impossible_folds_are_told(annotated, columns, n_folds, words):
+    with pytest.raises(UsageError, match=words): split_folds(annotated(**columns), n_folds)
+
+
+def test_confidence_and_spread_are_written_and_ignored_on_reading(annotated, tmp_path, no_warnings):
+    annotations = annotated(2)
+    values = np.full((2, len(annotations.names)), 0.25)
+    write_annotations(tmp_path / 'found.csv', annotations, values, 2 * values)
+    name = annotations.names[0]
+    table = pd.read_csv(tmp_path / 'found.csv')
+    assert (table[f'{name}_confidence'] == 0.25).all() and (table[f'{name}_spread'] == 0.5).all()
+    assert read_annotations(tmp_path / 'found.csv').names == annotations.names

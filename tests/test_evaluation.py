@@ -16,7 +16,7 @@ from test_predictor import disc_finder, discs, original_weights
 import cli
 from landmark_fastai import evaluation, inference, run
 
-FIGURES = {f'figures/{name}.png' for name in ('cumulative', 'boxes', 'vectors', 'worst')}
+FIGURES = {f'figures/{name}.png' for name in ('cumulative', 'boxes', 'vectors', 'confidence', 'worst')}
 
 
 def evaluate(image_dir, csv_file, output_dir, *argv):

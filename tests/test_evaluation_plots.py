@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from landmark_fastai import evaluation_plots
-from landmark_fastai.evaluation_plots import plot_boxes, plot_cumulative, plot_vectors
+from landmark_fastai.evaluation_plots import plot_boxes, plot_confidence, plot_cumulative, plot_vectors
 
 pytestmark = pytest.mark.usefixtures('no_warnings')
 
@@ -26,6 +26,8 @@ def draw_all(folder, offsets, names):
     plot_cumulative(distances, names, (2, 2.5, 3, 4), 'mm', folder / 'cumulative.png')
     plot_boxes(distances, names, 'mm', folder / 'boxes.png')
     plot_vectors(offsets, names, 'mm', folder / 'vectors.png')
+    plot_confidence(np.linspace(0, 1, distances.size).reshape(distances.shape), distances, None, 'mm',
+                    folder / 'confidence.png')
 
 
 def curves(ax):
@@ -51,7 +53,7 @@ def test_all_figures_are_written(tmp_path, n, names, kind):
     if kind == 'outlier': offsets[0, 0] = 5000
     if kind == 'nothing': offsets[:] = np.nan
     draw_all(tmp_path, offsets, names)
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4
     for path in tmp_path.iterdir():
         height, width = iio.imread(path).shape[:2]
         assert 100 < height < 2200 and 500 < width < 1700
@@ -167,3 +169,20 @@ def test_landmark_without_values_says_so(drawn):
                                            (230, 300)])
 def test_radii_are_round(value, radius):
     assert evaluation_plots._round_up(value) == pytest.approx(radius)
+
+
+# Confidence
+
+def test_confidence_is_drawn_against_the_errors_it_has(drawn):
+    confidence, distances = np.array([[0.9, 0.2], [0.5, np.nan]]), np.array([[1., 20.], [np.inf, 3.]])
+    ax = drawn(plot_confidence, confidence, distances, -1., 'px')
+    points = curves(ax)['a landmark of an image']
+    assert points.get_xdata().tolist() == [0.9, 0.2] and points.get_ydata().tolist() == [1, 20]
+    assert 'rank correlation -1.00' in ax.get_title() and 'median of each tenth' not in curves(ax)
+
+
+def test_medians_are_of_tenths_of_the_confidences(drawn):
+    confidence = np.linspace(0, 1, 100)[:, None]
+    line = curves(drawn(plot_confidence, confidence, 100 - 99 * confidence, -1., 'mm'))['median of each tenth']
+    assert len(line.get_xdata()) == 10 and line.get_xdata()[0] == pytest.approx(0.0455, abs=1e-3)
+    assert line.get_ydata()[0] == pytest.approx(95.5)

@@ -15,6 +15,7 @@ from landmark_fastai.geometry import (
     from_unit,
     inside,
     radial_errors,
+    spread,
     to_network,
     to_original,
     to_unit,
@@ -310,3 +311,10 @@ def test_radial_errors_in_network_px_original_px_and_mm():
     close(errors['px'], [[10, 12], [2, nan]])
     # 6 px of 0.1 mm and 8 px of 0.2 mm: sqrt(0.36 + 2.56); 12 px of 0.1 mm
     close(errors['mm'], [[2.92 ** 0.5, 1.2], [nan, nan]])
+
+
+def test_spread_is_the_standard_deviation_of_the_distances():
+    points = torch.tensor([[0., 0.], [4., 0.], [2., 6.]]).view(3, 1, 1, 2)
+    # mean (2, 2): squared distances 8, 8, 16, over 3 - 1
+    assert spread(points).tolist() == [[4.]]
+    assert spread(points[:1]).isnan().all()

@@ -34,7 +34,7 @@ def disc_finder(image_resize=512, **config):
     "A `Predictor` with `DiscFinder`."
     known = dict(landmarks=['grey', 'white'], presence=[], image_resize=image_resize, color=False, mean=[0.] * 3,
                  std=[1.] * 3, decode='centroid', flip_pairs=None, invisible_landmarks=False)
-    return Predictor(DiscFinder(), known | config, 'cpu')
+    return Predictor([DiscFinder()], known | config, 'cpu')
 
 
 def discs(width, height, points, dtype=np.uint8):
@@ -101,7 +101,7 @@ def test_views_are_padded_with_black():
             seen.append(x)
             return super().forward(x)
     config = disc_finder(64).config | {'mean': [0.5] * 3, 'std': [0.5] * 3}
-    Predictor(Watcher(), config, 'cpu').predict([np.zeros((50, 60), np.uint8)], tta=True)
+    Predictor([Watcher()], config, 'cpu').predict([np.zeros((50, 60), np.uint8)], tta=True)
     assert len(seen) == 7 and all((x == -1).all() for x in seen)
 
 
@@ -109,7 +109,7 @@ def test_points_lie_on_the_image_whatever_the_network_says():
     class Corner(nn.Module):
         def forward(self, x):
             return x.new_zeros(len(x), 2, *x.shape[2:]).index_fill(3, torch.tensor(x.shape[-1] - 1), 9)
-    found = Predictor(Corner(), disc_finder(64).config, 'cpu').predict([np.zeros((77, 131), np.uint8)])
+    found = Predictor([Corner()], disc_finder(64).config, 'cpu').predict([np.zeros((77, 131), np.uint8)])
     assert (found.points >= 0).all() and (found.points <= [130, 76]).all()
 
 
@@ -130,11 +130,11 @@ def test_mirror_views_give_left_to_right():
     image, points = np.zeros((400, 400), np.uint8), [[100.5, 150.], [320., 260.25]]
     for x, y in points: cv2.circle(image, (round(x * 16), round(y * 16)), 20 * 16, 128, -1, cv2.LINE_AA, 4)
     config = disc_finder(128, flip_pairs='grey:white').config
-    plain, averaged = (Predictor(Sides(), config, 'cpu').predict([image], tta=tta) for tta in (False, True))
+    plain, averaged = (Predictor([Sides()], config, 'cpu').predict([image], tta=tta) for tta in (False, True))
     np.testing.assert_allclose(plain.points[0], points, atol=4)
     np.testing.assert_allclose(averaged.points[0], points, atol=4)
     # without the exchange of channels the views would contradict each other
-    unmirrored = Predictor(Sides(), config, 'cpu')
+    unmirrored = Predictor([Sides()], config, 'cpu')
     unmirrored.mirrored = [0, 1]
     assert np.abs(unmirrored.predict([image], tta=True).confidence[0] - averaged.confidence[0]).max() > 0.2
 
@@ -156,7 +156,7 @@ def test_absence_is_told_only_of_landmarks_that_were_absent_in_training():
         def forward(self, x): return super().forward(x) + 10  # 0.5 is far from either: sigmoid near 0 where it is not
     known = disc_finder(64).config
     for presence, state in (([], VISIBLE), (['grey'], VISIBLE), (['white'], ABSENT)):
-        found = Predictor(Offset(), known | {'presence': presence}, 'cpu').predict([image])
+        found = Predictor([Offset()], known | {'presence': presence}, 'cpu').predict([image])
         assert found.state[0].tolist() == [VISIBLE, state]
         assert np.isnan(found.points[0, 1]).all() == np.isnan(found.confidence[0, 1]) == (state == ABSENT)
 
@@ -172,7 +172,7 @@ def test_uncertain_landmarks_are_left_blank():
 def test_a_diverged_network_finds_nothing():
     class Broken(nn.Module):
         def forward(self, x): return x.new_full((len(x), 2, *x.shape[2:]), torch.nan)
-    found = Predictor(Broken(), disc_finder(64).config, 'cpu').predict([np.zeros((50, 60), np.uint8)])
+    found = Predictor([Broken()], disc_finder(64).config, 'cpu').predict([np.zeros((50, 60), np.uint8)])
     assert (found.state == UNLABELLED).all()
 
 
@@ -225,7 +225,7 @@ def test_last_weights_do_where_there_are_no_best_ones(finished, tmp_path):
     shutil.copy(finished / 'config.json', tmp_path)
     (tmp_path / 'weight' / 'best.pth').unlink()
     last = torch.load(tmp_path / 'weight' / 'last.ckpt', weights_only=True)['model']
-    with pytest.warns(UserWarning, match='no weight/best.pth: its last weights are taken'): model = load(tmp_path).model
+    with pytest.warns(UserWarning, match='no weight/best.pth: its last weights are taken'): model = load(tmp_path).models[0]
     assert all(torch.equal(value, last[key]) for key, value in model.state_dict().items())
 
 
@@ -301,3 +301,32 @@ def test_weights_that_are_none_are_refused(tmp_path):
 
     with pytest.raises(UsageError, match=r'3 landmarks \(a, b, c\), but .* has 2'):
         load_original(original_weights(tmp_path, n_landmarks=2)[1], 'resnet18', names=['a', 'b', 'c'])
+
+
+# --- ensembles
+
+class Shifted(DiscFinder):
+    "A `DiscFinder` that finds everything `x` network px to the right."
+    def __init__(self, x):
+        super().__init__()
+        self.x = x
+
+    def forward(self, x): return super().forward(x).roll(self.x, -1)
+
+
+def test_the_models_of_an_ensemble_are_averaged_and_their_spread_is_in_original_px():
+    config = disc_finder(128).config
+    image = discs(512, 512, [[200.5, 200.5], [300.5, 400.5]])
+    found = Predictor([Shifted(-2), Shifted(2)], config, 'cpu').predict([image])
+    np.testing.assert_allclose(found.spread[0], 4 * 8 ** 0.5, atol=0.1)  # 2 px each from their mean: sqrt((4 + 4) / 1)
+    np.testing.assert_allclose(found.points[0], [[200.5, 200.5], [300.5, 400.5]], atol=8)
+    agreed = Predictor([Shifted(0)] * 3, config, 'cpu').predict([image])
+    assert agreed.spread.max() < 1e-3
+    alone = Predictor([Shifted(0)], config, 'cpu').predict([image])
+    assert np.isnan(alone.spread).all()
+    np.testing.assert_allclose(agreed.points, alone.points, atol=1e-3)
+
+
+def test_an_ensemble_is_not_trained_on():
+    with pytest.raises(UsageError, match='ensemble of 2 models'): Predictor([DiscFinder()] * 2, disc_finder(64).config,
+                                                                             'cpu').learner()

@@ -7,10 +7,10 @@ from landmark_fastai.recipes import RECIPES, fill
 
 ORIGINAL = dict(
     image_resize=512, batch_size=8, epochs=350, arch='unet', encoder_name='resnet101', encoder_weights='imagenet',
-    loss='bce', erosion_schedule='fixed', dilation_iters=65, erosion_freq=50, erosion_iters=10,
-    optimizer='torch_adam', lr=1e-4,
-    weight_decay=0, schedule='constant', augment='none', decode='argmax', normalization='imagenet', color=True,
-    drop_last=False)
+    loss='bce', dice_weight=1, bce_weight=1, spatial_weight=1,
+    erosion_schedule='fixed', dilation_iters=65, erosion_freq=50, erosion_iters=10,
+    optimizer='torch_adam', lr=1e-4, weight_decay=0, schedule='constant', ema=0, augment='none', elastic=0,
+    decode='argmax', normalization='imagenet', color=True, drop_last=False)
 
 
 def test_original_is_the_original_system_to_the_number():

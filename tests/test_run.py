@@ -21,7 +21,7 @@ from landmark_fastai.recipes import RECIPES
 
 GRAPHS = ['loss_curve', 'mean_landmark_error', 'mean_landmark_error_log', 'mean_dice_score', 'per_landmark_error',
           'per_landmark_error_log', 'per_landmark_dice']
-FIGURES = ['cumulative', 'boxes', 'vectors', 'worst']
+FIGURES = ['cumulative', 'boxes', 'vectors', 'confidence', 'worst']
 
 
 def train(csv_file, images, output_dir, *argv):

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, spearmanr
 
 from landmark_fastai.annotations import ABSENT, UNLABELLED, VISIBLE, read_annotations
 from landmark_fastai.scores import as_text, in_words, score, summarize, table, write_distances
@@ -265,3 +265,47 @@ def test_distances_are_written(scored, tmp_path):
     assert rows == [['image_name', 'mean_error_px', 'tip_px', 'b,"c_px', 'mean_error_mm', 'tip_mm', 'b,"c_mm'],
                     ['0.png', '3.0000', '5.0000', '1.0000', '0.3000', '0.5000', '0.1000'],
                     ['1.png', '5.0000', '5.0000', '', '', '', ''], ['2.png', *[''] * 6]]
+
+
+# Confidence and spread
+
+def scored_with(annotated, distances, confidence, spread=None):
+    distances = np.array(distances, float)
+    points = np.array([100, 100]) + distances[..., None] * [1, 0]
+    state = np.where(np.isnan(distances), ABSENT, VISIBLE)
+    true = annotated(np.full((*distances.shape, 2), 100).tolist())
+    return score(true, points, state, (), np.array(confidence), spread)
+
+
+def test_confidence_is_ranked_against_the_errors(annotated):
+    distances, confidence = [[1, 2], [3, 50], [4, 4]], [[0.9, 0.8], [0.7, 0.1], [0.6, 0.95]]
+    summary = summarize(scored_with(annotated, distances, confidence))
+    assert summary['overall']['confidence_rank'] == pytest.approx(
+        spearmanr(np.ravel(confidence), np.ravel(distances)).statistic)
+    assert summary['landmarks']['a']['confidence_rank'] == -1  # 1, 3, 4 px at 0.9, 0.7, 0.6
+
+
+def test_missed_landmarks_and_unknown_confidences_are_in_no_rank(annotated):
+    distances, confidence = [[1], [2], [3], [np.nan], [5]], [[0.9], [0.7], [0.8], [np.nan], [np.nan]]
+    summary = summarize(scored_with(annotated, distances, confidence))
+    assert summary['overall']['confidence_rank'] == -0.5
+    constant = summarize(scored_with(annotated, distances, [[0.5]] * 5))
+    assert constant['overall']['confidence_rank'] is None
+    assert summarize(scored_with(annotated, distances[:2], confidence[:2]))['overall']['confidence_rank'] is None
+
+
+def test_the_spread_of_an_ensemble_is_in_summary_and_table(annotated):
+    spread = np.array([[1., 2.], [3., np.nan]])
+    summary = summarize(scored_with(annotated, [[1, 2], [3, 4]], [[0.5, 0.5]] * 2, spread))
+    assert summary['overall']['spread'] == 2 and summary['landmarks']['a']['spread'] == 2
+    header, rows = table(summary)
+    assert [row[header.index('spread, px')] for row in rows] == ['2.00'] * 3
+    assert 'spread, px' not in table(summarize(scored_with(annotated, [[1]], [[0.5]])))[0]
+
+
+def test_scores_of_some_images_are_those_of_a_smaller_set(apart):
+    everything = apart([[1, 2], [3, 4], [5, 6]], patient_id=['p', 'q', 'r'])
+    some = everything.on([0, 2])
+    assert some.image_names == ['0.png', '2.png'] and some.patient_id == ['p', 'r']
+    assert some.distances('px').tolist() == [[1, 2], [5, 6]]
+    assert summarize(some)['overall']['px']['mean'] == 3.5

@@ -1,0 +1,50 @@
+"The benchmark of accuracy: a plan goes on where it was stopped, and no image of the test fold takes part in a choice."
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import write_dots
+
+from benchmarks import accuracy
+from benchmarks.accuracy import PLANS, Training, parts, results, run_all, write_split
+
+
+def test_a_fifth_tests_and_a_fifth_validates():
+    assert [list(parts(53)).count(part) for part in ('test', 'val', 'train')] == [11, 10, 32]
+    assert list(parts(53)) == list(parts(53))
+    assert set(np.flatnonzero(parts(53) == 'test')) == set(np.random.default_rng(0).permutation(53)[:11])
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    "A data set called dots, where the benchmark looks for its own."
+    write_dots(tmp_path / 'dots', n=15)
+    monkeypatch.setattr(accuracy, 'DATA', tmp_path)
+    return tmp_path
+
+
+def test_fewer_training_images_are_the_first_and_nothing_else_changes(data):
+    everything, few = (pd.read_csv(write_split('dots', n, data)) for n in (None, 4))
+    assert few.split.tolist().count('train') == 4 and everything.split.tolist().count('train') == 9
+    for side in ('val', 'test'):
+        assert few[few.split == side].image_name.tolist() == everything[everything.split == side].image_name.tolist()
+
+
+def test_no_two_trainings_have_one_key():
+    keys = [training.key for plan in PLANS.values() for training in plan]
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_training_is_measured_on_both_sides_and_a_plan_goes_on_where_it_was(data, monkeypatch):
+    small = dict(encoder_name='resnet18', encoder_weights='none', batch_size=4)
+    plan = [Training('dots', epochs=1, image_resize=64, variant=small | dict(loss=loss)) for loss in ('bce', 'dice')]
+    run_all(plan[:1], data / 'results', data / 'runs')
+    first = results(data / 'results')[plan[0].key]
+    assert len(first['mean_error_px']) == first['best_epoch'] == 1
+    assert first['val']['n'] == first['test']['n'] == 6 and first['val']['mean'] == pytest.approx(
+        first['mean_error_px'][0], abs=1e-3)
+    trained, train = [], accuracy.train
+    monkeypatch.setattr(accuracy, 'train', lambda **flags: trained.append(flags['loss']) or train(**flags))
+    run_all(plan, data / 'results', data / 'runs')
+    assert trained == ['dice'] and list(results(data / 'results')) == [training.key for training in plan]
+    assert results(data / 'results')[plan[0].key] == first
