@@ -2,7 +2,7 @@
 
 A plan is a list of trainings. Each is trained, measured and saved before the next begins; what accuracy.json has is
 not trained again, so a plan that was stopped goes on where it was. Data: see `DATA`; a fifth of the images is the test
-fold, which no choice may look at, the next fifth chooses the epoch.
+fold, which no choice may look at, the next fifth chooses the epoch. `table` puts the results into the README.
 """
 
 import argparse
@@ -15,11 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator
 
+from landmark_fastai.errors import UsageError
+from landmark_fastai.files import write_text
 from landmark_fastai.learner import LITE0
+from landmark_fastai.plots import add_legend, new_figure, save_figure
 from landmark_fastai.run import evaluate, train
 
-from .timing import RESULTS, ROOT, facts, load, save, say
+from .timing import RESULTS, ROOT, facts, insert, load, save, say
 
 DATA = ROOT.parent / 'shared' / 'data'
 CT, MOUSE = 'ct_thorax_20', 'mouse_mirror_12'
@@ -39,6 +43,7 @@ class Training:
     image_resize: int = 256
     n_train: int | None = None  # the first of the training images; all when left out
     variant: dict = field(default_factory=dict, hash=False)  # flags that differ from the recipe's
+    tuning: bool = False  # a step on the way to a recipe: the test fold is left alone
 
     @property
     def key(self):
@@ -60,7 +65,7 @@ def pair(**kwargs):
 
 def variants(*variants, **kwargs):
     "The default recipe at 128 px, as it is and with each of `variants`, flags, in turn."
-    return [Training(image_resize=128, seed=0, variant=variant, **kwargs) for variant in ({}, *variants)]
+    return [Training(image_resize=128, seed=0, variant=variant, tuning=True, **kwargs) for variant in ({}, *variants)]
 
 
 PLANS = {
@@ -109,7 +114,8 @@ def run(training, runs=RUNS):
     log = pd.read_csv(folder / 'train_results' / 'training_log.csv')
     result = dict(key=training.key, training=asdict(training), facts=facts(),
                   mean_error_px=log.mean_error_px.round(3).tolist(), best_epoch=int(log.mean_error_px.idxmin()) + 1)
-    return result | {side: measure(folder, images, csv_file, side) for side in ('val', 'test')}
+    sides = ('val',) if training.tuning else ('val', 'test')
+    return result | {side: measure(folder, images, csv_file, side) for side in sides}
 
 
 def measure(run_folder, images, csv_file, side):
@@ -134,16 +140,98 @@ def run_all(trainings, folder=RESULTS, runs=RUNS):
         say(f'--- {training.key}')
         result = run(training, runs)
         save(NAME, [*results(folder).values(), result], folder, data='see SOURCE.md of each data set')
-        say(f"{training.key}: validation {result['val']['mean']:.2f} px, test {result['test']['mean']:.2f} px")
+        say(f"{training.key}: {result['val']['mean']:.2f} px on the validation images")
         shutil.rmtree(runs / training.key / 'visualization')
+
+
+# --- tables and a figure
+
+def write_tables(readme=ROOT / 'README.md', folder=RESULTS):
+    "Rewrite the tables between the markers of `readme`, and the figure beside its other pictures. Raises UsageError."
+    found = results(folder)
+    if not found: raise UsageError(f'{folder} has no {NAME}.json; run python -m benchmarks.accuracy PLAN')
+    parts = comparison(found), fewer(found), ablation(found)
+    text = insert(readme.read_text(encoding='utf-8'), '\n\n'.join(filter(None, parts)), NAME)
+    write_text(readme, text)
+    plot_curves(found, readme.parent / 'docs' / 'images' / 'recipes.png')
+
+
+def comparison(found):
+    "Both recipes on each data set and seed."
+    header = 'data', 'seed', 'side', 'original', 'default', 'ratio'
+    rows = [[one.data, one.seed, side, *both(found, one, other, side)] for one, other in pairs('compare', found)
+            for side in ('val', 'test')]
+    return grid(header, rows)
+
+
+def fewer(found):
+    "Both recipes with fewer training images, on the test images."
+    header = 'training images', 'side', 'original', 'default', 'ratio'
+    everything = [pair for pair in pairs('compare', found) if (pair[0].data, pair[0].seed) == (CT, 0)]
+    rows = [[one.n_train or 'all 32', side, *both(found, one, other, side)]
+            for one, other in pairs('sizes', found) + everything for side in ('val', 'test')]
+    return grid(header, rows)
+
+
+def ablation(found):
+    "The default recipe with one thing changed: mean error on the validation images, of the best and the last epoch."
+    rows = [[', '.join(f'`--{name} {value}`' for name, value in one.variant.items()) or 'the default recipe',
+             px(min(found[one.key]['mean_error_px'])), px(found[one.key]['mean_error_px'][-1])]
+            for one in PLANS['ablation'] if one.key in found]
+    return grid(('changed', 'best epoch', 'last epoch'), rows)
+
+
+def pairs(plan, found):
+    "The trainings of `plan` that both recipes have finished, original first."
+    both = zip(PLANS[plan][::2], PLANS[plan][1::2], strict=True)
+    return [(one, other) for one, other in both if one.key in found and other.key in found]
+
+
+def both(found, original, default, side):
+    "Cells with the mean errors of two trainings on the images of `side`, and their ratio."
+    theirs, ours = (found[training.key][side]['mean'] for training in (original, default))
+    return px(theirs), f'**{px(ours)}**', f'{ours / theirs:.2f}'
+
+
+def px(value): return f'{value:.2f} px'
+
+
+def grid(header, rows):
+    "A Markdown table; nothing without rows."
+    lines = [header, ['---'] * len(header), *rows]
+    return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines) if rows else ''
+
+
+def plot_curves(found, path):
+    "Write the validation errors over the epochs of the default recipe and of the original in its full length."
+    curves = {'original, 350 epochs': PLANS['long'][0], 'original, 40 epochs': PLANS['compare'][0],
+              'default, 40 epochs': PLANS['compare'][1]}
+    figure = new_figure(9, 4.6)
+    ax = figure.subplots()
+    for label, training in curves.items():
+        if training.key not in found: continue
+        errors = found[training.key]['mean_error_px']
+        ax.plot(range(1, len(errors) + 1), errors, label=f'{label}: {px(min(errors))} at best')
+    ax.set(xscale='log', yscale='log', xlabel='epoch', ylabel='mean error on validation images, original px')
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter('{x:g}')
+        axis.set_minor_formatter('')
+    ax.grid(alpha=0.3)
+    add_legend(figure, ax, rows=24)
+    save_figure(figure, path)
 
 
 def main(argv=None):
     "Returns the exit code."
     parser = argparse.ArgumentParser(prog='python -m benchmarks.accuracy', description='Recipes on real images.')
-    parser.add_argument('plans', nargs='+', choices=PLANS, metavar='PLAN', help=', '.join(PLANS))
+    parser.add_argument('plans', nargs='+', choices=[*PLANS, 'table'], metavar='PLAN',
+                        help=f'{", ".join(PLANS)}, or table: put the saved results into the README')
     parser.add_argument('--results', type=Path, default=RESULTS, help='folder of the results')
     args = parser.parse_args(argv)
+    if 'table' in args.plans:
+        write_tables(folder=args.results)
+        return 0
     if not DATA.is_dir():
         say(f'{DATA} is not here: nothing can be trained')
         return 2

@@ -100,12 +100,12 @@ def plot_confidence(confidence, distances, rank, unit, path):
     x, y = confidence[there], distances[there]
     figure = new_figure(10, 5.2)
     ax = figure.subplots()
-    floor = max(np.percentile(y, 1), y.max() / 1000) if y.any() else 1
+    floor = y.max() / 1000 if y.any() else 1  # where an error of 0 is drawn
     ax.plot(x, y.clip(floor), 'o', color='C0', markersize=4, alpha=0.35, markeredgewidth=0,
             label='a landmark of an image')
     if len(x) >= GROUPS * BOX: _group_medians(ax, x, y)
     if y.any():
-        ax.set(yscale='log', ylim=(floor / 1.2, 1.3 * y.max()))
+        ax.set(yscale='log', ylim=(y.clip(floor).min() / 1.2, 1.3 * y.max()))
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter('{x:g}')
         ax.yaxis.set_minor_formatter('')

@@ -16,7 +16,8 @@ from landmark_fastai.run import train
 def validated(tmp_path_factory):
     "A cross-validation of nine dots by three patients, and one film to test: its folder. Not to be changed."
     folder = tmp_path_factory.mktemp('folds')
-    csv_file, images = write_dots(folder, patient_id=list('aaabbbccc') + ['d'], split=['train'] * 6 + ['val'] * 3 + ['test'])
+    split = ['train'] * 6 + ['val'] * 3 + ['test']
+    csv_file, images = write_dots(folder, patient_id=list('aaabbbcccd'), split=split)
     table = pd.read_csv(csv_file)
     table.loc[0, ['head_x', 'head_y']] = -1  # absent
     table.to_csv(csv_file, index=False)

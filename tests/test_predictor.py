@@ -225,7 +225,8 @@ def test_last_weights_do_where_there_are_no_best_ones(finished, tmp_path):
     shutil.copy(finished / 'config.json', tmp_path)
     (tmp_path / 'weight' / 'best.pth').unlink()
     last = torch.load(tmp_path / 'weight' / 'last.ckpt', weights_only=True)['model']
-    with pytest.warns(UserWarning, match='no weight/best.pth: its last weights are taken'): model = load(tmp_path).models[0]
+    with pytest.warns(UserWarning, match='no weight/best.pth: its last weights are taken'):
+        model = load(tmp_path).models[0]
     assert all(torch.equal(value, last[key]) for key, value in model.state_dict().items())
 
 
