@@ -30,8 +30,8 @@ TRAIN_DEFAULTS = dict(
 ARGUMENTS = TRAIN_DEFAULTS | dict.fromkeys(RECIPES['default'])  # None: the recipe's value
 LEAST = {1: 'epochs visualize_every freeze_epochs',
          0: 'seed folds weight_decay num_workers early_stop dice_weight bce_weight spatial_weight ema'}
-# flags of recipes that runs of earlier versions lack, and what they stood for
-ADDED = dict(dice_weight=1., bce_weight=1., spatial_weight=1., ema=0., elastic=0.)
+# what runs of earlier versions lack, and what they stood for
+ADDED = dict(presence=[], calibration=None, dice_weight=1., bce_weight=1., spatial_weight=1., ema=0., elastic=0.)
 NETWORK = ('arch', 'encoder_name', 'color')  # what weights are bound to
 KEPT = ('image_resize', 'decode', 'normalization')  # what a run also hands on to one that starts from it
 NEEDED = (*NETWORK, *KEPT, 'landmarks', 'mean', 'std')  # to predict
@@ -124,14 +124,19 @@ def write_config(folder, config, learn):
     known = {name: str(value) if isinstance(value, Path) else value for name, value in config.items()}
     mean, std = normalization(config)
     spacing = annotations.spacing[np.isfinite(annotations.spacing).all(1)]
-    known |= {'landmarks': annotations.names, 'presence': _presence(learn), 'mean': mean, 'std': std,
-              'device_used': str(learn.dls.device), 'precision_used': learn.precision,
+    known |= {'landmarks': annotations.names, 'presence': _presence(learn), 'calibration': None,
+              'mean': mean, 'std': std, 'device_used': str(learn.dls.device), 'precision_used': learn.precision,
               'median_pixel_spacing': np.median(spacing, 0).tolist() if len(spacing) else None,
               'versions': versions(), 'git_commit': git_commit()}
-    write_text(folder / 'config.json', json.dumps(known, indent=2, ensure_ascii=False) + '\n')
+    write_known(folder, known)
     split = pd.DataFrame({'image_name': annotations.image_names, 'split': learn.dls.split})
     write_text(folder / 'split.csv', split.to_csv(index=False))
     return known
+
+
+def write_known(folder, known):
+    "Write `known`, what config.json of the run in `folder` holds."
+    write_text(folder / 'config.json', json.dumps(known, indent=2, ensure_ascii=False) + '\n')
 
 
 def _presence(learn):
@@ -152,7 +157,7 @@ def read_config(folder):
     missing = [name for name in NEEDED if not isinstance(config, dict) or name not in config]
     if missing:
         raise UsageError(f'{folder / "config.json"} lacks {", ".join(missing)}, expected that of a run of this package')
-    return TRAIN_DEFAULTS | dict(presence=[], **ADDED) | config  # a run of an earlier version knows fewer flags
+    return TRAIN_DEFAULTS | ADDED | config
 
 
 def is_run(folder):

@@ -12,13 +12,14 @@ from fastcore.meta import use_kwargs_dict
 from . import distributed
 from .annotations import ABSENT, UNLABELLED, VISIBLE, Annotations, fill_spacing, read_annotations
 from .check import check_images
+from .config import write_known
 from .draw import contact_sheet, draw_landmarks, draw_markers, write_png
 from .errors import UsageError
 from .evaluation_plots import plot_boxes, plot_confidence, plot_cumulative, plot_vectors
 from .files import write_text
 from .images import read_image
 from .inference import OPTIONS, Found, apply, make_options, make_output, make_predictor, printable, spacing_notes
-from .predictor import Predictor
+from .predictor import Predictor, calibrate
 from .report import CURVES, FIGURES, figures_in, write_report
 from .scores import Scores, as_text, score, summarize, table, write_distances
 
@@ -74,9 +75,12 @@ def evaluate(image_dir, csv, output_dir, split='all', thresholds=None, invisible
 def evaluate_validation(folder, config, learn):
     """Write `validation/` and `report.html` of the run in `folder`: its validation images by the weights of `learn`.
 
-    `config` is that of the run as `config.json` has it. Returns the `Evaluation`.
+    `config` is that of the run as `config.json` has it; it gets the calibration of the confidence. Returns the
+    `Evaluation`.
     """
     predictor = Predictor([learn.model], config, learn.dls.device, learn.precision)
+    config['calibration'] = calibrate(predictor, learn.dls.train_ds)
+    write_known(folder, config)
     annotations = learn.dls.annotations.subset(np.flatnonzero(learn.dls.split == 'val'))
     out, options = folder / 'validation', OPTIONS | {'no_overlays': True}
     evaluation = find(predictor, annotations, config['train_image_dir'], out, options)

@@ -16,12 +16,13 @@ from .augment import mirror_order
 from .config import dls_arguments, learner_arguments, make_config, normalization, parse_pairs, read_config
 from .data import SquareReader, image_frame, landmark_dls, upload, usable_device
 from .errors import UsageError
-from .geometry import confidence, decode, is_present, spread, to_original
+from .geometry import NEAR, confidence, decode, is_present, scatter, spread, to_original
 from .images import to_square
 from .learner import check_decoder, create_model, landmark_learner, load_weights
 from .precision import autocast, choose_precision
 from .threads import in_threads
 
+CALIBRATING = 200  # images, at most: enough for the means of `calibrate`
 MOST = 32       # images that go through the network together: those that wait are in memory at full size
 DECIMALS = 3    # of coordinates: far below what any network resolves, and it keeps files small
 # scale, shift right and down of the views that `tta` averages over; the square is [-1, 1] wide, so 1 / 32 is S / 64 px
@@ -33,7 +34,7 @@ class Prediction(NamedTuple):
     "The N landmarks of one image; of n images, every array has n in front."
     points: np.ndarray      # (N, 2) float64: x, y in original px, NaN unless visible
     state: np.ndarray       # (N,) uint8: VISIBLE, ABSENT, or UNLABELLED where it is too uncertain
-    confidence: np.ndarray  # (N,) float64: 0 to 1, see `geometry.confidence`; NaN where absent
+    confidence: np.ndarray  # (N,) float64: 0 to 1, see `geometry.confidence` and `calibrate`; NaN where absent
     spread: np.ndarray      # (N,) float64: how far the models of an ensemble are apart, original px; NaN of one model
     size: np.ndarray        # (2,) int: width and height of the image as it is looked at
 
@@ -50,7 +51,10 @@ def load(run, decode=None, device=None, precision='auto'):
     """
     config = read_config(run)
     if not config['folds']: return with_weights(config, [read_weights(run)], decode, device, precision)
-    weights = [read_weights(Path(run, f'fold_{k}')) for k in range(1, config['folds'] + 1)]
+    folds = [Path(run, f'fold_{k}') for k in range(1, config['folds'] + 1)]
+    weights = [read_weights(fold) for fold in folds]
+    known = [factors for fold in folds if (factors := read_config(fold)['calibration'])]
+    config['calibration'] = np.mean(known, 0).tolist() if known else None
     return with_weights(config, weights, decode, device, precision)
 
 
@@ -81,7 +85,8 @@ def load_original(weights, encoder_name=None, n_landmarks=None, names=None, deco
     names = names or [f'landmark_{k}' for k in range(1, len(head) + 1)]
     if len(names) != len(head):
         raise UsageError(f'{len(names)} landmarks ({", ".join(names)}), but {weights} has {len(head)}')
-    config = make_config({'recipe': 'original', 'encoder_name': encoder_name}) | {'landmarks': names, 'presence': []}
+    config = make_config({'recipe': 'original', 'encoder_name': encoder_name})
+    config |= {'landmarks': names, 'presence': [], 'calibration': None}
     config |= dict(zip(('mean', 'std'), normalization(config), strict=True))
     return with_weights(config, [(state, weights)], decode, device, precision)
 
@@ -123,6 +128,8 @@ class Predictor:
         self.reader = SquareReader(config['image_resize'], config['color'])
         self.stats = [torch.tensor(config[key], device=self.device)[:, None, None] for key in ('mean', 'std')]
         self.can_be_absent = torch.tensor([name in config['presence'] for name in self.names])
+        # the factor from the scatter of the softmax to the error that is to be expected, (N,); see `calibrate`
+        self.calibration = torch.tensor(config['calibration'] or [1.] * len(self.names), device=self.device)
         pairs = parse_pairs(config['flip_pairs'])
         self.mirrored = mirror_order(pairs, self.names) if pairs else None
 
@@ -154,7 +161,7 @@ class Predictor:
             good = [reading for reading in readings if reading[1] is None]
             if not good: continue
             _, _, pixels, squares, frames = zip(*good, strict=True)
-            found = zip(*self._predict(torch.stack(squares), torch.stack(frames), tta), strict=True)
+            found = zip(*self.predict_squares(torch.stack(squares), torch.stack(frames), tta), strict=True)
             for (image, *_), p, here, prediction in zip(good, pixels, frames, found, strict=True):
                 yield image, p, blank(Prediction(*prediction, here[:2].numpy().astype(int)), min_confidence)
 
@@ -189,7 +196,7 @@ class Predictor:
         return image, None, pixels, torch.from_numpy(square).permute(2, 0, 1), frame
 
     @torch.inference_mode()
-    def _predict(self, squares, frames, tta):
+    def predict_squares(self, squares, frames, tta=False):
         "Points (B, N, 2) in original px, state, confidence and spread (B, N) of `squares` (B, C, S, S), as arrays."
         squares, frames = upload((squares, frames), self.device)
         images = squares.float() / 255
@@ -201,7 +208,8 @@ class Predictor:
         logits = total / len(self.models)
         points = decode(logits, frames, self.config['decode']) if len(self.models) > 1 else each[0]
         absent = self.can_be_absent & ~is_present(logits, frames).cpu()
-        sure = confidence(logits, points, frames).cpu().masked_fill(absent, torch.nan)
+        expected_error = scatter(logits, points, frames) * self.calibration
+        sure = confidence(expected_error, logits.shape[-1]).cpu().masked_fill(absent, torch.nan)
         apart = (spread(torch.stack(each)) / frames[:, 4:5]).cpu().masked_fill(absent, torch.nan)
         original = to_original(points, frames[:, None]).masked_fill(absent[..., None].to(self.device), torch.nan)
         last = frames[:, None, :2].cpu().numpy() - 1  # rounding may leave the image
@@ -226,6 +234,28 @@ class Predictor:
                 logits = warp(logits, 1 / zoom, -shift / zoom)
                 total, weight = total + logits[:, :-1], weight + logits[:, -1:]
         return total / weight
+
+
+def calibrate(predictor, dataset):
+    """Set, and return as a list, the factors of `predictor` from the scatter of its softmax to the expected error.
+
+    For each landmark the mean error on images of `dataset`, training images of `landmark_dls`, over the mean scatter
+    there: some landmarks are defined less sharply than the network thinks. 1 where that cannot be told.
+    """
+    predictor.calibration.fill_(1)
+    size, errors, scatters = predictor.config['image_resize'], [], []
+    for chunk in chunked(range(min(len(dataset), CALIBRATING)), predictor.batch_size):
+        films = [dataset.items[i] for i in chunk]
+        squares, frames = torch.stack([dataset[i][0] for i in chunk]), np.stack([film.frame for film in films])
+        points, _, sure, _ = predictor.predict_squares(squares, torch.from_numpy(frames))
+        errors.append(np.linalg.norm(points - np.stack([film.points for film in films]), axis=-1) * frames[:, 4:5])
+        scatters.append(NEAR * size * (1 / sure - 1))
+    errors, scatters = (torch.from_numpy(np.concatenate(values)) for values in (errors, scatters))
+    there = errors.isfinite() & scatters.isfinite()
+    means = [values.where(there, torch.nan).nanmean(0) for values in (errors, scatters)]
+    factors = (means[0] / means[1]).nan_to_num(1, 1, 1)
+    predictor.calibration.copy_(factors)
+    return factors.tolist()
 
 
 def batch_size(image_resize, device):

@@ -1,5 +1,7 @@
 "Geometry: pixel rule, diamonds, erosion stairs, decoding and distances, against numbers worked out by hand."
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from scipy.ndimage import binary_dilation, generate_binary_structure
 
 from landmark_fastai.geometry import (
     auto_radius,
+    confidence,
     content,
     decode,
     diamond_area,
@@ -15,6 +18,7 @@ from landmark_fastai.geometry import (
     from_unit,
     inside,
     radial_errors,
+    scatter,
     spread,
     to_network,
     to_original,
@@ -318,3 +322,34 @@ def test_spread_is_the_standard_deviation_of_the_distances():
     # mean (2, 2): squared distances 8, 8, 16, over 3 - 1
     assert spread(points).tolist() == [[4.]]
     assert spread(points[:1]).isnan().all()
+
+
+# confidence
+
+def whole_frame(size): return torch.tensor([[size, size, 0., 0., 1., 1., 1.]])
+
+
+def test_scatter_is_the_expected_distance_along_both_axes():
+    logits = torch.full((1, 1, 16, 16), -torch.inf)
+    logits[0, 0, 5, 4], logits[0, 0, 5, 8] = math.log(3.), 0.  # 3/4 at (4, 5), 1/4 at (8, 5)
+    assert scatter(logits, torch.tensor([[[4., 5.]]]), whole_frame(16)).item() == pytest.approx(1)
+    # from (4, 1): a quarter of 4 px along x, 4 px along y
+    assert scatter(logits, torch.tensor([[[4., 1.]]]), whole_frame(16)).item() == pytest.approx(17 ** 0.5)
+
+
+def test_scatter_looks_at_the_image_and_not_at_its_padding():
+    logits = torch.zeros(1, 1, 8, 8)
+    logits[0, 0, 0] = 50.  # all of it on padding
+    frame = torch.tensor([[8., 4., 0., 2., 1., 1., 1.]])  # rows 2 to 5
+    # uniform over 8 columns and 4 rows around (3.5, 3.5): 2 px along x, 1 px along y
+    assert scatter(logits, torch.tensor([[[3.5, 3.5]]]), frame).item() == pytest.approx(5 ** 0.5)
+
+
+def test_scatter_of_large_logits_is_finite():
+    logits = torch.randn(1, 2, 8, 8) * 1e4
+    assert scatter(logits, torch.zeros(1, 2, 2), whole_frame(8)).isfinite().all()
+
+
+@pytest.mark.parametrize('share, expected', [(0, 1), (0.01, 0.8), (0.04, 0.5), (0.36, 0.1)])
+def test_confidence_falls_with_the_expected_error(share, expected):
+    assert confidence(torch.tensor(share * 256.), 256).item() == pytest.approx(expected)

@@ -1,9 +1,11 @@
 "Predicting: geometry to the original pixel for every kind of file, views averaged right, weights old and new."
 
+import json
 import shutil
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import segmentation_models_pytorch as smp
 import torch
@@ -15,7 +17,7 @@ from torch import nn
 import landmark_fastai
 from landmark_fastai import UsageError, landmark_dls
 from landmark_fastai.annotations import ABSENT, UNLABELLED, VISIBLE
-from landmark_fastai.predictor import Predictor, load, load_original, warp
+from landmark_fastai.predictor import Predictor, calibrate, load, load_original, warp
 
 POINTS = {'landscape': (3000, 2400, [[700.25, 1900.5], [2250.75, 420.]]),
           'portrait': (2000, 3000, [[333.3, 2600.6], [1650., 500.5]]),
@@ -33,7 +35,7 @@ class DiscFinder(nn.Module):
 def disc_finder(image_resize=512, **config):
     "A `Predictor` with `DiscFinder`."
     known = dict(landmarks=['grey', 'white'], presence=[], image_resize=image_resize, color=False, mean=[0.] * 3,
-                 std=[1.] * 3, decode='centroid', flip_pairs=None, invisible_landmarks=False)
+                 std=[1.] * 3, decode='centroid', flip_pairs=None, invisible_landmarks=False, calibration=None)
     return Predictor([DiscFinder()], known | config, 'cpu')
 
 
@@ -164,9 +166,9 @@ def test_absence_is_told_only_of_landmarks_that_were_absent_in_training():
 def test_uncertain_landmarks_are_left_blank():
     image = discs(200, 200, [[50, 60], [150, 140]])
     cv2.circle(image, (150, 30), 10, 255, -1)  # two white discs: half the probability each
-    found = disc_finder(64).predict([image], min_confidence=0.8)
+    found = disc_finder(64).predict([image], min_confidence=0.5)
     assert found.state[0].tolist() == [VISIBLE, UNLABELLED] and np.isnan(found.points[0, 1]).all()
-    assert found.confidence[0, 0] > 0.8 > found.confidence[0, 1]
+    assert found.confidence[0, 0] > 0.5 > found.confidence[0, 1]
 
 
 def test_a_diverged_network_finds_nothing():
@@ -331,3 +333,39 @@ def test_the_models_of_an_ensemble_are_averaged_and_their_spread_is_in_original_
 def test_an_ensemble_is_not_trained_on():
     with pytest.raises(UsageError, match='ensemble of 2 models'): Predictor([DiscFinder()] * 2, disc_finder(64).config,
                                                                              'cpu').learner()
+
+
+# --- calibration of the confidence
+
+def test_the_confidence_is_calibrated_by_the_errors_on_training_images(tmp_path):
+    csv_file, images = write_dots(tmp_path, names=('grey', 'white'), sizes=((128, 128),))
+    table = pd.read_csv(csv_file)
+    for row in table.itertuples():
+        points = [[row.grey_x, row.grey_y], [row.white_x, row.white_y]]
+        cv2.imwrite(str(images / row.image_name), discs(128, 128, points))
+    table['white_x'] -= 4  # clicked 4 px beside what is found: 2 px on the square
+    table.loc[::2, ['grey_x', 'grey_y']] = np.nan  # and not on all images
+    table.to_csv(csv_file, index=False)
+    dls, finder = landmark_dls(csv_file, images, image_resize=64, batch_size=4), disc_finder(64)
+    films = dls.train_ds.items
+    before = finder.predict([film.path for film in films])
+    factors = calibrate(finder, dls.train_ds)
+    errors = np.linalg.norm(before.points - np.stack([film.points for film in films]), axis=-1) / 2
+    scatters = 0.04 * 64 * (1 / before.confidence - 1)
+    labelled = np.isfinite(errors)
+    expected = [errors[labelled[:, k], k].mean() / scatters[labelled[:, k], k].mean() for k in (0, 1)]
+    np.testing.assert_allclose(factors, expected, rtol=0.01)
+    assert errors[:, 1].mean() == pytest.approx(2, abs=0.3) and factors[1] > 2 * factors[0]
+    after = finder.predict([film.path for film in films])
+    np.testing.assert_allclose(0.04 * 64 * (1 / after.confidence[:, 1] - 1).mean(), errors[:, 1].mean(), rtol=0.01)
+
+
+def test_a_run_keeps_its_calibration_and_an_earlier_version_has_none(finished, tmp_path):
+    factors = json.loads((finished / 'config.json').read_text())['calibration']
+    assert len(factors) == 2 and min(factors) > 0
+    np.testing.assert_allclose(load(finished).calibration, factors, rtol=1e-6)
+    shutil.copytree(finished / 'weight', tmp_path / 'weight')
+    config = json.loads((finished / 'config.json').read_text())
+    del config['calibration']
+    (tmp_path / 'config.json').write_text(json.dumps(config))
+    assert load(tmp_path).calibration.tolist() == [1, 1]
