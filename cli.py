@@ -8,6 +8,7 @@ import inspect
 import os
 import sys
 import warnings
+from importlib import import_module
 
 import fire
 
@@ -148,6 +149,22 @@ def evaluate(*, image_dir: str, csv: str, output_dir: str, split: str = 'all', t
     return Job('evaluate', locals())
 
 
+def check(*, train_image_dir: str = './data/train_images', label_dir: str = './data/labels',
+          train_csv_file: str = 'train_annotation.csv', n_landmarks: int = None, invisible_landmarks: bool = False,
+          html: str = None):
+    """Look for mistakes in images and annotations before a training: wrong clicks, swaps, duplicates and more.
+
+    Args:
+        train_image_dir: Folder of the images.
+        label_dir: Folder of the annotation CSV.
+        train_csv_file: File name of the annotation CSV.
+        n_landmarks: Number of landmarks; must agree with the CSV's header when given.
+        invisible_landmarks: A point clicked in the top-left corner box means absent.
+        html: File for a page with pictures of what was found, such as check.html.
+    """
+    return Job('check', locals())
+
+
 def sample(*, output_dir: str = 'data', n_images: int = 60, seed: int = 42):
     """Write synthetic hip radiographs with two landmarks, where train looks for them.
 
@@ -173,8 +190,8 @@ find_lr.__signature__ = inspect.signature(train)
 find_lr.__doc__ = train.__doc__.replace(train.__doc__.partition('\n')[0],
                                         'Suggest a learning rate for the arguments of train; writes the plot.')
 
-COMMANDS = {'train': train, 'find_lr': find_lr, 'predict': predict, 'evaluate': evaluate, 'sample': sample,
-            'demo': demo}
+COMMANDS = {'train': train, 'find_lr': find_lr, 'predict': predict, 'evaluate': evaluate, 'check': check,
+            'sample': sample, 'demo': demo}
 
 
 def flags_of(command):
@@ -214,8 +231,9 @@ def run(job):
     warnings.formatwarning = lambda message, *_, **__: f'warning: {message}\n'
     for stream in (sys.stdout, sys.stderr):  # a name in another script is no reason to fail, see PYTHONIOENCODING
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
-    from landmark_fastai import run
-    getattr(run, job._name)(**job._arguments)
+    # what trains nothing need not wait for torch
+    module = import_module('landmark_fastai.findings' if job._name == 'check' else 'landmark_fastai.run')
+    getattr(module, job._name)(**job._arguments)
 
 
 def is_follower():

@@ -1,5 +1,6 @@
 "Image files: read, measure, pad to a square and resize."
 
+import hashlib
 import struct
 import warnings
 from os.path import isdir  # unlike Path's, it never raises
@@ -66,6 +67,17 @@ def find_images(folder):
     images = [name for name in names if name.suffix.lower() in IMAGE_SUFFIXES or is_dicom(Path(folder, name))]
     if not images: raise UsageError(f'{folder}: no image among the {len(names)} files in it, expected {_KINDS}')
     return sorted(name.as_posix() for name in images)
+
+
+def image_facts(path):
+    """What is known of the image at `path`: (EXIF orientation, deeper than 8 bits, coloured, hash of its pixels).
+
+    A DICOM file is shown at 8 bits as it says, so its depth is nothing unusual. Raises `UsageError` as `read_image`.
+    """
+    image = _decode_dicom(path) if is_dicom(path) else _decode(path)
+    deep, colour = image.dtype != np.uint8 and not is_dicom(path), _is_coloured(image)
+    pixels = hashlib.blake2b(repr((image.shape, image.dtype)).encode() + image.tobytes(), digest_size=16).hexdigest()
+    return image_size(path)[2], deep, colour, pixels
 
 
 def square_padding(width, height):
@@ -173,10 +185,16 @@ def _rgb(image): return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if image.ndim == 
 
 def _grey(image, path):
     if image.ndim == 2: return image
-    blue, green, red = np.moveaxis(image, -1, 0)
-    if np.array_equal(blue, green, equal_nan=True) and np.array_equal(green, red, equal_nan=True): return blue.copy()
+    if not _is_coloured(image): return image[..., 0].copy()
     _say_colour(path)
     return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
+
+def _is_coloured(image):
+    "Whether the channels of `image` differ, of which a grey one may have three."
+    if image.ndim == 2: return False
+    blue, green, red = np.moveaxis(image, -1, 0)
+    return not (np.array_equal(blue, green, equal_nan=True) and np.array_equal(green, red, equal_nan=True))
 
 
 def _say_colour(path):

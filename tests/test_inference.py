@@ -105,10 +105,10 @@ def test_uncertain_landmarks_are_blank_and_absent_ones_minus_one(with_discs, tmp
     with_discs.config['presence'], with_discs.can_be_absent[1] = ['white'], True
     write_discs(tmp_path / 'films' / 'a.png', n=1)  # no white disc
     write_discs(tmp_path / 'films' / 'b.png', points=((50, 60), (150, 100), (150, 40)), n=3)  # two grey discs
-    assert predict(tmp_path / 'films', tmp_path / 'out', '--min_confidence', '0.8') == 0
+    assert predict(tmp_path / 'films', tmp_path / 'out', '--min_confidence', '0.5') == 0
     rows = (tmp_path / 'out' / 'predictions.csv').read_text().splitlines()
     assert rows[1].split(',')[6:8] == ['-1', '-1'] and rows[1].endswith(',')  # no confidence where it is absent
-    assert rows[2].split(',')[4:6] == ['', ''] and 0.3 < float(rows[2].split(',')[8]) < 0.7
+    assert rows[2].split(',')[4:6] == ['', ''] and 0.05 < float(rows[2].split(',')[8]) < 0.3
 
 
 def test_min_confidence_reaches_the_predictor(finished, images, tmp_path):

@@ -1,0 +1,167 @@
+"""Shapes of landmarks: which point does not fit the others of its image, and which two have changed places.
+
+Shapes are compared free of where they lie, how large and how turned they are (generalised Procrustes analysis, Gower,
+Psychometrika 1975). Images with fewer than `FEW` points say too little for that; see the functions. Pure NumPy; points
+are (n, N, 2) px with NaN where there is none.
+"""
+
+from itertools import combinations
+
+import numpy as np
+
+FEW = 4       # points of an image that say more about its shape than the four numbers of a similarity take
+ROUNDS = 10   # of the mean shape, and of the weights of a fit: neither changes much after
+SUSPECT = 5   # robust standard deviations that a swap must explain
+CLEAR = 0.8   # share of the images in which a pair of few landmarks points the same way
+
+
+# --- points that do not fit
+
+def outliers(points, sizes):
+    """How far each point (n, N) lies from where the others of its image put it, in robust standard deviations.
+
+    Residuals of the fit to the mean shape, as shares of its size, are compared with those of the landmark on other
+    images: median and 1.4826 times the median deviation, at least that of the median landmark, so that a landmark that
+    is always clicked alike has no outliers of a pixel. With fewer than `FEW` landmarks the residual is the distance
+    from the landmark's median place on images of `sizes` (n, 2), as a share of the longer side. NaN where nothing is
+    known.
+    """
+    values = residuals(points, mean_shape(points)) if points.shape[1] >= FEW else _places(points, sizes)
+    usual, spread = _usual(values)
+    return (values - usual) / spread
+
+
+def _usual(values):
+    "Median and robust standard deviation (N,) of `values` (n, N) over the images, as `outliers` has them."
+    median = column_median(values)
+    spread = 1.4826 * column_median(abs(values - median))
+    least = np.median(spread[spread > 0]) if (spread > 0).any() else np.nan
+    return median, np.fmax(spread, least)
+
+
+def column_median(values):
+    "Medians over the first axis without NaN; NaN where there is nothing else."
+    there = np.isfinite(values).any(0)
+    median = np.full(values.shape[1:], np.nan)
+    if there.any(): median[there] = np.nanmedian(values[:, there], axis=0)
+    return median
+
+
+def _places(points, sizes):
+    "Distances (n, N) from the median places, in shares of the longer side of the image."
+    places = (points - (sizes[:, None] - 1) / 2) / sizes.max(1)[:, None, None]
+    return np.linalg.norm(places - column_median(places), axis=-1)
+
+
+# --- the mean shape
+
+def mean_shape(points):
+    "The robust mean shape (N, 2) of `points`, centred and of unit size; NaN for a landmark that no image has."
+    usable = points[np.isfinite(points).all(-1).sum(1) >= FEW]
+    if not len(usable): return np.full(points.shape[1:], np.nan)
+    mean = _unit(max(usable, key=lambda shape: np.isfinite(shape).all(-1).sum()))
+    for _ in range(ROUNDS):
+        mean = _unit(column_median(np.stack([apply(fit(shape, mean), shape) for shape in usable])))
+    return mean
+
+
+def fit(shape, target):
+    """The similarity that takes `shape` to `target`, both (N, 2), as complex numbers (a, b): z becomes a z + b.
+
+    Points far off count little (weights 1 / distance, iterated): one wrong click must not turn all the others. NaN
+    where two points are not given.
+    """
+    z, w = as_complex(shape), as_complex(target)
+    there = np.isfinite(z) & np.isfinite(w)
+    z, w, weight = z[there], w[there], np.ones(there.sum())
+    if len(np.unique(z)) < 2: return complex(np.nan), complex(np.nan)
+    for _ in range(ROUNDS):
+        z0, w0 = np.average(z, weights=weight), np.average(w, weights=weight)
+        a = (weight * (w - w0) * np.conj(z - z0)).sum() / (weight * abs(z - z0) ** 2).sum()
+        distance = abs(a * (z - z0) + w0 - w)
+        weight = 1 / np.maximum(distance, max(np.median(distance), 1e-12))
+    return a, w0 - a * z0
+
+
+def apply(similarity, shape):
+    "`shape` (N, 2) after the `similarity` (a, b)."
+    a, b = similarity
+    z = a * as_complex(shape) + b
+    return np.stack([z.real, z.imag], -1)
+
+
+def expected(points, mean):
+    "Where the mean shape puts the landmarks of each image, (n, N, 2) px; NaN for images with fewer than `FEW` points."
+    return np.stack([apply(_inverse(fit(shape, mean)), mean) if _n_points(shape) >= FEW else np.full_like(mean, np.nan)
+                     for shape in points])
+
+
+def residuals(points, mean):
+    "Distances (n, N) of the points, fitted to the `mean` shape, from it; NaN for images with fewer than `FEW`."
+    return np.stack([_residuals(shape, mean) for shape in points])
+
+
+def _residuals(shape, mean):
+    if _n_points(shape) < FEW: return np.full(len(shape), np.nan)
+    return np.linalg.norm(apply(fit(shape, mean), shape) - mean, axis=-1)
+
+
+def _n_points(shape): return np.isfinite(shape).all(-1).sum()
+
+
+def _inverse(similarity):
+    a, b = similarity
+    return 1 / a, -b / a
+
+
+def as_complex(shape): return shape[:, 0] + 1j * shape[:, 1]
+
+
+def _unit(shape):
+    "`shape` with its centre at 0 and the root mean square distance from it 1."
+    centred = shape - np.nanmean(shape, axis=0)
+    return centred / np.sqrt(np.nanmean((centred ** 2).sum(-1)))
+
+
+# --- points that have changed places
+
+def swaps(points):
+    """Images in which two landmarks seem to have changed places: (image, landmark, landmark) of each.
+
+    Of all pairs the one whose exchange brings the residuals of the image down most, if one of the two was an outlier
+    (`SUSPECT`) and neither is one after. With fewer than `FEW` landmarks: two that lie the other way round than on most
+    images (`CLEAR`).
+    """
+    if points.shape[1] < FEW: return _reversed(points)
+    mean = mean_shape(points)
+    values, found = residuals(points, mean), []
+    usual, spread = _usual(values)
+    z = (values - usual) / spread
+    for i, shape in enumerate(points):
+        suspects = np.flatnonzero(z[i] > SUSPECT / 2)
+        if not (z[i] > SUSPECT).any(): continue
+        best = min(((np.nansum(_residuals(_exchanged(shape, j, k), mean)), j, k) for j, k in combinations(suspects, 2)),
+                   default=None)
+        if best is None: continue
+        _, j, k = best
+        after = (_residuals(_exchanged(shape, j, k), mean) - usual) / spread
+        if best[0] < np.nansum(values[i]) and max(after[j], after[k]) < SUSPECT < max(z[i, j], z[i, k]):
+            found.append((i, int(j), int(k)))
+    return found
+
+
+def _reversed(points):
+    found = []
+    for j, k in combinations(range(points.shape[1]), 2):
+        way = points[:, k] - points[:, j]
+        way = way / np.fmax(np.linalg.norm(way, axis=-1, keepdims=True), 1e-12)
+        along = way @ column_median(way)
+        if not np.isfinite(along).any() or np.mean(along[np.isfinite(along)] > 0.5) < CLEAR: continue
+        found += [(int(i), j, k) for i in np.flatnonzero(along < -0.5)]
+    return sorted(found)
+
+
+def _exchanged(shape, j, k):
+    changed = shape.copy()
+    changed[[j, k]] = shape[[k, j]]
+    return changed
