@@ -34,7 +34,7 @@ def train(*, train_image_dir: str = './data/train_images', label_dir: str = './d
           decode: str = None, seed: int = 42, val_fraction: float = 0.2, pixel_spacing: float = None,
           invisible_landmarks: bool = False, color: bool = None, num_workers: int = 0, device: str = 'auto',
           precision: str = 'auto', compile: bool = False, cache: str = 'auto', clear_cache: bool = False,
-          gif: bool = False, visualize_every: int = 10, overwrite: bool = False):
+          gif: bool = False, visualize_every: int = 10, overwrite: bool = False, resume: bool = False):
     """Train a landmark detector from a CSV of clicked points; writes weights, log, curves and overlays.
 
     Args:
@@ -85,6 +85,7 @@ def train(*, train_image_dir: str = './data/train_images', label_dir: str = './d
         gif: Write GIFs of masks and coordinates over the epochs.
         visualize_every: Epochs between overlays and curves.
         overwrite: Replace an earlier run of the same name.
+        resume: Go on with the run of this name, which was stopped; other flags are those that it was started with.
     """
     return Job('train', locals())
 
@@ -222,9 +223,17 @@ def check_types(name, arguments):
         if not fits: raise UsageError(f'--{flag} is {value!r}; expected {wanted[kind]}')
 
 
-def run(job):
-    "Run `job`: the heavy imports happen here."
+def given_in(argv):
+    "Names of the flags in `argv`."
+    flags = [token.partition('=')[0].lstrip('-').replace('-', '_') for token in argv if token.startswith('--')]
+    return {name for flag in flags for name in (flag, flag.removeprefix('no'))}
+
+
+def run(job, argv):
+    "Run `job`, which `argv` asks for: the heavy imports happen here."
     check_types(job._name, job._arguments)
+    if job._arguments.get('resume'):  # flags that were not given are those of the run, not the defaults
+        job._arguments = {name: value for name, value in job._arguments.items() if name in given_in(argv)}
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')  # of a broken image our own line tells
     warnings.simplefilter('ignore', FutureWarning)  # of libraries about each other
     warnings.simplefilter('ignore', DeprecationWarning)
@@ -249,7 +258,7 @@ def main(argv=None):
     elif command: argv = keep_text(argv)
     job = fire.Fire(COMMANDS, command=argv, name='cli.py', serialize=lambda result: None)
     try:
-        if isinstance(job, Job): run(job)
+        if isinstance(job, Job): run(job, argv)
     except UsageError as e:
         if not is_follower(): print(f'error: {e}', file=sys.stderr)
         return 2

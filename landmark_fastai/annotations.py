@@ -1,6 +1,7 @@
 "The annotation CSV: read, check, split, write."
 
 import csv
+import hashlib
 import math
 import re
 import warnings
@@ -103,6 +104,13 @@ def write_annotations(path, annotations, confidence=None, spread=None):
     for column, values in zip(_ESTIMATES, (confidence, spread), strict=True):
         if values is not None: columns |= _estimate_columns(annotations.names, column, values)
     with atomic(path) as temporary: pd.DataFrame(columns).to_csv(temporary, index=False, lineterminator='\n')
+
+
+def fingerprint(annotations, split):
+    "A hash of what a run trains on: landmarks, images, points and the side (n,) of each image."
+    parts = (annotations.names, annotations.image_names, annotations.sizes.tolist(), annotations.state.tolist(),
+             annotations.points.tolist(), list(map(str, split)))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def fill_spacing(annotations, spacing, source):

@@ -10,13 +10,13 @@ import time
 from copy import deepcopy
 
 import pandas as pd
-from fastai.callback.core import Callback
-from fastai.torch_core import get_model, maybe_gather, rank_distrib
+from fastai.callback.core import Callback, CancelFitException
+from fastai.torch_core import get_model, maybe_gather, num_distrib, rank_distrib, set_seed, to_device
 from fastcore.basics import first
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
-from .checkpoint import save
+from .checkpoint import as_python_state, random_state, save, set_random_state
 from .draw import BLUE, RED, draw_landmarks, draw_masks, write_gif, write_png
 from .errors import UsageError
 from .files import write_text
@@ -143,9 +143,14 @@ class AverageWeights(RunCallback):
     """
     def __init__(self, decay): self.decay, self.averaged = decay, None
 
+    def start(self, weights, n_steps):
+        "Begin with an average, `weights`, of `n_steps`."
+        self.averaged, self.n_steps = AveragedModel(get_model(self.model), use_buffers=True), n_steps
+        self.averaged.module.load_state_dict(weights)
+        self.averaged.n_averaged.fill_(n_steps)  # at 0 the first weights are taken as they are
+
     def before_train(self):
-        if self.averaged is None:
-            self.averaged, self.n_steps = AveragedModel(get_model(self.model), use_buffers=True), 0
+        if self.averaged is None: self.start(get_model(self.model).state_dict(), 0)
 
     def after_step(self):
         self.n_steps += 1
@@ -163,27 +168,90 @@ class AverageWeights(RunCallback):
 
     def after_validate(self): get_model(self.model).load_state_dict(self.trained)
 
-    def after_fit(self): get_model(self.model).load_state_dict(self.average)
+    def after_fit(self):
+        if self.averaged is not None: get_model(self.model).load_state_dict(self.average)
 
 
 class SaveWeights(RunCallback):
     """Save `best.pth`, a plain state dict, whenever the mean error in original px is the smallest so far, and
-    `last.ckpt` after each epoch: network, optimiser, epoch, erosion. `weights_only=True` loads both. With
-    `AverageWeights` its average is the best and the network, and `trained` of last.ckpt what the optimiser goes on
-    with."""
+    `last.ckpt` after each epoch: all that `Resume` needs. `weights_only=True` loads both.
+
+    With `AverageWeights` its average is the best and the `model`, and `trained` what the optimiser goes on with. `data`
+    tells by what the run is trained, see `annotations.fingerprint`.
+    """
     order = History.order + 10
 
-    def __init__(self, folder): self.folder = folder
+    def __init__(self, folder, data=''): self.folder, self.data = folder, data
 
     def after_epoch(self):
-        epoch, best = len(self.history.rows), self.history.best
-        weights = {'model': get_model(self.model).state_dict()}
+        epoch, best, erosion = len(self.history.rows), self.history.best, self.erosion_schedule
+        state = {'model': get_model(self.model).state_dict()}
         if hasattr(self.learn, 'average_weights'):
-            weights = {'model': self.average_weights.average, 'trained': weights['model']}
-        if best is not None and best['epoch'] == epoch: save(self.folder / 'best.pth', weights['model'])
-        save(self.folder / 'last.ckpt', weights | {
-            'opt': self.opt.state_dict(), 'epoch': epoch, 'erosion_finished': self.erosion_schedule.finished,
-            'best': best})
+            state = {'model': self.average_weights.average, 'trained': state['model'],
+                     'averaged_steps': self.average_weights.n_steps}
+        if hasattr(self.learn, 'loss_scale'): state['loss_scale'] = self.loss_scale.scaler.state_dict()
+        if best is not None and best['epoch'] == epoch: save(self.folder / 'best.pth', state['model'])
+        save(self.folder / 'last.ckpt', state | {
+            'opt': self.opt.state_dict(), 'epoch': epoch, 'history': self.history.rows, 'data': self.data,
+            'erosion_finished': erosion.finished, 'radius': erosion.masks.radius, 'random': random_state(),
+            'shuffles': [innermost(dl).rng.getstate() for dl in self.dls.loaders]})
+
+
+def innermost(dl):
+    "The loader that shuffles: that inside `dl` where several processes share it."
+    return innermost(dl.dl) if hasattr(dl, 'dl') else dl
+
+
+class Resume(RunCallback):
+    """Go on where the run stopped whose last.ckpt held `state`: everything is as it was after its last epoch.
+
+    The fits are called as at the start; those that were finished end at once, and the one that was not begins after its
+    last finished epoch.
+    """
+    order = History.order + 5  # after everything that begins a fit
+
+    def __init__(self, state): self.state, self.before = state, 0
+
+    def before_fit(self):
+        super().before_fit()
+        if not self.run or self.state is None: return
+        first = self.state['epoch'] - self.before
+        self.before += self.n_epoch
+        if first >= self.n_epoch: raise CancelFitException
+        self.learn.first_epoch = first
+        self._restore(first)
+
+    def _restore(self, first):
+        state, model, erosion = self.state, get_model(self.model), self.erosion_schedule
+        model.load_state_dict(state.get('trained', state['model']))
+        self.opt.load_state_dict(to_device(state['opt'], self.dls.device))
+        erosion.finished, erosion.masks.radius = state['erosion_finished'], state['radius']
+        erosion.offset = erosion.finished - (0 if self.opt.frozen_idx else first)
+        if 'averaged_steps' in state: self.average_weights.start(state['model'], state['averaged_steps'])
+        if 'loss_scale' in state: self.loss_scale.scaler.load_state_dict(state['loss_scale'])
+
+    def before_epoch(self):  # not earlier: what begins a fit may draw random numbers
+        if self.state is None: return
+        if num_distrib() > 1: set_seed(self.state['epoch'] * num_distrib() + rank_distrib())  # only one was saved
+        else: set_random_state(self.state['random'])
+        for dl, shuffle in zip(self.dls.loaders, self.state['shuffles'], strict=True):
+            innermost(dl).rng.setstate(as_python_state(shuffle))
+        self.state = None
+
+    def after_fit(self): self.learn.first_epoch = 0
+
+
+class EarlyStop(RunCallback):
+    "Stop after `patience` epochs without a smaller mean error in original px."
+    order = History.order + 20  # after everything that is written after an epoch
+
+    def __init__(self, patience): self.patience = patience
+
+    def after_epoch(self):
+        best = self.history.best
+        if len(self.history.rows) - (best['epoch'] if best else 0) < self.patience: return
+        print(f'stopped early: no smaller mean error in {self.patience} epochs')
+        raise CancelFitException
 
 
 class Pictures(RunCallback):
@@ -270,12 +338,13 @@ class Console(RunCallback):
     n_warm, n_timed = 1, 3  # batches: the first also sets up memory and threads
 
     def __init__(self, total, encoder_name):
-        self.total, self.encoder_name, self.bar, self.started = total, encoder_name, None, None
+        self.total, self.encoder_name, self.bar = total, encoder_name, None
 
     def before_train(self):
-        if self.started is None: self.started = time.time()
-        if self.bar is None:
-            self.bar = tqdm(total=self.total * len(self.dls.train), unit='batch', disable=not sys.stderr.isatty())
+        if self.bar is not None: return
+        self.started, self.earlier = time.time(), len(self.history.rows)  # of a run that is resumed
+        n = len(self.dls.train)
+        self.bar = tqdm(total=self.total * n, initial=self.earlier * n, unit='batch', disable=not sys.stderr.isatty())
 
     def before_batch(self):
         if self.training and self._first_epoch and self.iter == self.n_warm: self.clock = time.time()
@@ -288,14 +357,14 @@ class Console(RunCallback):
 
     def after_epoch(self):
         row = self.history.rows[-1]
-        left = (time.time() - self.started) / row['epoch'] * (self.total - row['epoch'])
+        left = (time.time() - self.started) / (row['epoch'] - self.earlier) * (self.total - row['epoch'])
         self._say(f"epoch {row['epoch']}/{self.total}  train loss {row['train_loss']:.4f}  "
                   f"val loss {row['val_loss']:.4f}  mean error {in_words(row)}  "
                   f"dice {row['mean_dice']:.3f}  radius {row['radius']}  {tqdm.format_interval(left)} left")
         if row['epoch'] == self.total: self.bar.close()
 
     @property
-    def _first_epoch(self): return not self.history.rows
+    def _first_epoch(self): return len(self.history.rows) == self.earlier
 
     def _postfix(self):
         postfix = {'loss': f'{self.loss.item():.3f}'}

@@ -1,4 +1,6 @@
-"Weights and checkpoints that `torch.load(weights_only=True)` reads, written whole or not at all."
+"Weights and checkpoints that `torch.load(weights_only=True)` reads, written whole or not at all; states of chance."
+
+import random
 
 import numpy as np
 import torch
@@ -20,7 +22,29 @@ def load(path):
 def plain(value):
     "`value` with tensors on the CPU, and fastai's lists and numpy's numbers as Python's own: loads safely, anywhere."
     if isinstance(value, torch.Tensor): return value.detach().cpu()
+    if isinstance(value, np.ndarray): return value.tolist()
     if isinstance(value, np.generic): return value.item()
     if isinstance(value, dict): return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, L)): return [plain(item) for item in value]
     return value
+
+
+def random_state():
+    "The state of all global random numbers, plain."
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return plain({'python': random.getstate(), 'numpy': np.random.get_state(), 'torch': torch.get_rng_state(),
+                  'cuda': cuda})
+
+
+def set_random_state(state):
+    "Set what `random_state` gave; states of GPUs that are not here are left out."
+    random.setstate(as_python_state(state['python']))
+    np.random.set_state(tuple(state['numpy']))
+    torch.set_rng_state(state['torch'])
+    if len(state['cuda']) == torch.cuda.device_count(): torch.cuda.set_rng_state_all(state['cuda'])
+
+
+def as_python_state(state):
+    "What `random.setstate` takes, from the plain form of what `random.getstate` gave."
+    version, numbers, gauss = state
+    return version, tuple(numbers), gauss

