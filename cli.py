@@ -12,7 +12,7 @@ from importlib import import_module
 
 import fire
 
-from landmark_fastai.errors import UsageError
+from landmark_fastai.errors import Diverged, UsageError
 
 
 class Job:
@@ -262,7 +262,7 @@ def main(argv=None):
     except UsageError as e:
         if not is_follower(): print(f'error: {e}', file=sys.stderr)
         return 2
-    except OSError as e:
+    except (OSError, Diverged) as e:
         print(f'error: {e}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ import time
 from copy import deepcopy
 
 import pandas as pd
+import torch
 from fastai.callback.core import Callback, CancelFitException
 from fastai.torch_core import get_model, maybe_gather, num_distrib, rank_distrib, set_seed, to_device
 from fastcore.basics import first
@@ -184,6 +185,7 @@ class SaveWeights(RunCallback):
     def __init__(self, folder, data=''): self.folder, self.data = folder, data
 
     def after_epoch(self):
+        if not is_finite(get_model(self.model)): return  # the weights of the last epoch are better than none
         epoch, best, erosion = len(self.history.rows), self.history.best, self.erosion_schedule
         state = {'model': get_model(self.model).state_dict()}
         if hasattr(self.learn, 'average_weights'):
@@ -195,6 +197,11 @@ class SaveWeights(RunCallback):
             'opt': self.opt.state_dict(), 'epoch': epoch, 'history': self.history.rows, 'data': self.data,
             'erosion_finished': erosion.finished, 'radius': erosion.masks.radius, 'random': random_state(),
             'shuffles': [innermost(dl).rng.getstate() for dl in self.dls.loaders]})
+
+
+def is_finite(model):
+    "Whether all parameters of `model` are numbers."
+    return all(torch.isfinite(parameter).all() for parameter in model.parameters())
 
 
 def innermost(dl):
@@ -239,6 +246,21 @@ class Resume(RunCallback):
         self.state = None
 
     def after_fit(self): self.learn.first_epoch = 0
+
+
+class CheckLoss(RunCallback):
+    """Stop before a loss that is no number reaches the weights; `problem` then says where it was, else it is None.
+
+    For a single process: of several, one cannot stop alone.
+    """
+    problem = None
+
+    def after_loss(self):
+        if not self.training or torch.isfinite(self.loss): return
+        names = ', '.join(film.name for film in self.dls.train.films(self.iter))
+        self.problem = (f'epoch {len(self.history.rows) + 1}, batch {self.iter + 1}: the loss is {self.loss.item()} on '
+                        f'the images {names}')
+        raise CancelFitException
 
 
 class EarlyStop(RunCallback):

@@ -32,7 +32,8 @@ ARGUMENTS = TRAIN_DEFAULTS | dict.fromkeys(RECIPES['default'])  # None: the reci
 LEAST = {1: 'epochs visualize_every freeze_epochs',
          0: 'seed folds weight_decay num_workers early_stop dice_weight bce_weight spatial_weight ema'}
 # what runs of earlier versions lack, and what they stood for
-ADDED = dict(presence=[], calibration=None, dice_weight=1., bce_weight=1., spatial_weight=1., ema=0., elastic=0.)
+ADDED = dict(presence=[], calibration=None, flat=[], dice_weight=1., bce_weight=1., spatial_weight=1., ema=0.,
+             elastic=0.)
 # flags that a run may be resumed with other values of: where things are, and how they are shown
 FREE = ('resume', 'experiment_name', 'output_dir', 'epochs', 'train_image_dir', 'label_dir', 'cache', 'clear_cache',
         'num_workers', 'device', 'visualize_every', 'overwrite')
@@ -155,7 +156,7 @@ def write_config(folder, config, learn):
     known = {name: str(value) if isinstance(value, Path) else value for name, value in config.items()}
     mean, std = normalization(config)
     spacing = annotations.spacing[np.isfinite(annotations.spacing).all(1)]
-    known |= {'landmarks': annotations.names, 'presence': _presence(learn), 'calibration': None,
+    known |= {'landmarks': annotations.names, 'presence': _presence(learn), 'calibration': None, 'flat': [],
               'mean': mean, 'std': std, 'device_used': str(learn.dls.device), 'precision_used': learn.precision,
               'median_pixel_spacing': np.median(spacing, 0).tolist() if len(spacing) else None,
               'versions': versions(), 'git_commit': git_commit()}

@@ -149,6 +149,14 @@ class AheadDL(TfmdDL):
 
     The loop waits for a GPU after each step (fastai reads the loss), so whatever is done between steps is time lost.
     """
+    def get_idxs(self):
+        self.order = super().get_idxs()
+        return self.order
+
+    def films(self, k):
+        "The `Film`s of batch `k` of the current epoch."
+        return [self.dataset.items[i] for i in self.order[k * self.bs:(k + 1) * self.bs]]
+
     def create_batches(self, samps):
         make = super().create_batches
         for batches in in_threads(lambda chunk: list(make(chunk)), chunked(samps, self.bs)): yield from batches

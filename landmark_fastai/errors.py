@@ -1,4 +1,4 @@
-"The exceptions that end a command with one line: mistakes a user can mend, and images that could not be read."
+"The exceptions that end a command with one line: mistakes a user can mend, and what failed while it ran."
 
 
 class UsageError(Exception):
@@ -6,6 +6,10 @@ class UsageError(Exception):
 
     The command line prints it to stderr without a traceback and exits with code 2.
     """
+
+
+class Diverged(ArithmeticError):
+    "The loss of a training is no number any more."
 
 
 class Incomplete(OSError):

@@ -19,7 +19,7 @@ from .evaluation_plots import plot_boxes, plot_confidence, plot_cumulative, plot
 from .files import write_text
 from .images import read_image
 from .inference import OPTIONS, Found, apply, make_options, make_output, make_predictor, printable, spacing_notes
-from .predictor import Predictor, calibrate
+from .predictor import Predictor, calibrate, flat_landmarks, look_at
 from .report import CURVES, FIGURES, figures_in, write_report
 from .scores import Scores, as_text, score, summarize, table, write_distances
 
@@ -75,11 +75,12 @@ def evaluate(image_dir, csv, output_dir, split='all', thresholds=None, invisible
 def evaluate_validation(folder, config, learn):
     """Write `validation/` and `report.html` of the run in `folder`: its validation images by the weights of `learn`.
 
-    `config` is that of the run as `config.json` has it; it gets the calibration of the confidence. Returns the
+    `config` is that of the run as `config.json` has it; it gets what is known of its confidence. Returns the
     `Evaluation`.
     """
     predictor = Predictor([learn.model], config, learn.dls.device, learn.precision)
-    config['calibration'] = calibrate(predictor, learn.dls.train_ds)
+    errors, scatters = look_at(predictor, learn.dls.train_ds)
+    config['calibration'], config['flat'] = calibrate(predictor, errors, scatters), flat_landmarks(predictor, scatters)
     write_known(folder, config)
     annotations = learn.dls.annotations.subset(np.flatnonzero(learn.dls.split == 'val'))
     out, options = folder / 'validation', OPTIONS | {'no_overlays': True}
@@ -298,6 +299,12 @@ def result_notes(evaluation, annotations):
                      'needed')
     if evaluation.found.failed:
         notes.append(f'{len(evaluation.found.failed)} images could not be read and are left out: see failed.csv')
+    if predictor.config['flat']:
+        notes.append(f"The network sees no place for {', '.join(predictor.config['flat'])}: its output is flat, and "
+                     'errors of these landmarks mean nothing. Train longer, or look at their annotations')
+    unlabelled = [name for name, state in zip(predictor.names, annotations.state.T, strict=True)
+                  if (state == UNLABELLED).all()]
+    if unlabelled: notes.append(f'No label on these images of {", ".join(unlabelled)}: their errors are not known')
     unlearned = [name for name, state in zip(predictor.names, annotations.state.T, strict=True)
                  if (state == ABSENT).any() and name not in predictor.config['presence']]
     if unlearned:

@@ -22,7 +22,8 @@ from .learner import check_decoder, create_model, landmark_learner, load_weights
 from .precision import autocast, choose_precision
 from .threads import in_threads
 
-CALIBRATING = 200  # images, at most: enough for the means of `calibrate`
+LOOKED_AT = 200  # images, at most: enough for the means of `calibrate`
+FLAT = 0.2       # of the square's side: half the scatter of a softmax that is the same everywhere
 MOST = 32       # images that go through the network together: those that wait are in memory at full size
 DECIMALS = 3    # of coordinates: far below what any network resolves, and it keeps files small
 # scale, shift right and down of the views that `tta` averages over; the square is [-1, 1] wide, so 1 / 32 is S / 64 px
@@ -86,7 +87,7 @@ def load_original(weights, encoder_name=None, n_landmarks=None, names=None, deco
     if len(names) != len(head):
         raise UsageError(f'{len(names)} landmarks ({", ".join(names)}), but {weights} has {len(head)}')
     config = make_config({'recipe': 'original', 'encoder_name': encoder_name})
-    config |= {'landmarks': names, 'presence': [], 'calibration': None}
+    config |= {'landmarks': names, 'presence': [], 'calibration': None, 'flat': []}
     config |= dict(zip(('mean', 'std'), normalization(config), strict=True))
     return with_weights(config, [(state, weights)], decode, device, precision)
 
@@ -236,26 +237,40 @@ class Predictor:
         return total / weight
 
 
-def calibrate(predictor, dataset):
+def calibrate(predictor, errors, scatters):
     """Set, and return as a list, the factors of `predictor` from the scatter of its softmax to the expected error.
 
-    For each landmark the mean error on images of `dataset`, training images of `landmark_dls`, over the mean scatter
-    there: some landmarks are defined less sharply than the network thinks. 1 where that cannot be told.
+    For each landmark the mean of the `errors` over that of the `scatters`, both (n, N) of `look_at`: some landmarks are
+    defined less sharply than the network thinks. 1 where that cannot be told.
+    """
+    there = np.isfinite(errors) & np.isfinite(scatters)
+    sums = [np.where(there, values, 0).sum(0) for values in (errors, scatters)]
+    factors = np.divide(*sums, out=np.ones(len(predictor.names)), where=(sums[0] > 0) & (sums[1] > 0))
+    predictor.calibration.copy_(torch.from_numpy(factors))
+    return factors.tolist()
+
+
+def flat_landmarks(predictor, scatters):
+    "Names of the landmarks that the network sees no place for: its median scatter, of (n, N), is nearly that of noise."
+    known = np.isfinite(scatters).any(0)
+    return [name for name, values, there in zip(predictor.names, scatters.T, known, strict=True)
+            if there and np.nanmedian(values) > FLAT * predictor.config['image_resize']]
+
+
+def look_at(predictor, dataset):
+    """Errors and scatters (n, N), network px, of the landmarks on the first images of `dataset`, of `landmark_dls`.
+
+    The error is NaN for a landmark that is not visible, the scatter (see `geometry`) for one that was called absent.
     """
     predictor.calibration.fill_(1)
     size, errors, scatters = predictor.config['image_resize'], [], []
-    for chunk in chunked(range(min(len(dataset), CALIBRATING)), predictor.batch_size):
+    for chunk in chunked(range(min(len(dataset), LOOKED_AT)), predictor.batch_size):
         films = [dataset.items[i] for i in chunk]
         squares, frames = torch.stack([dataset[i][0] for i in chunk]), np.stack([film.frame for film in films])
         points, _, sure, _ = predictor.predict_squares(squares, torch.from_numpy(frames))
         errors.append(np.linalg.norm(points - np.stack([film.points for film in films]), axis=-1) * frames[:, 4:5])
         scatters.append(NEAR * size * (1 / sure - 1))
-    errors, scatters = (torch.from_numpy(np.concatenate(values)) for values in (errors, scatters))
-    there = errors.isfinite() & scatters.isfinite()
-    means = [values.where(there, torch.nan).nanmean(0) for values in (errors, scatters)]
-    factors = (means[0] / means[1]).nan_to_num(1, 1, 1)
-    predictor.calibration.copy_(factors)
-    return factors.tolist()
+    return np.concatenate(errors), np.concatenate(scatters)
 
 
 def batch_size(image_resize, device):

@@ -13,7 +13,7 @@ from fastcore.meta import use_kwargs_dict
 from . import checkpoint, distributed
 from .annotations import VISIBLE, fingerprint, read_annotations, split_folds
 from .cache import clear_cache
-from .callbacks import AverageWeights, Console, EarlyStop, History, Pictures, Resume, SaveWeights, in_words
+from .callbacks import AverageWeights, CheckLoss, Console, EarlyStop, History, Pictures, Resume, SaveWeights, in_words
 from .check import check_images
 from .config import (
     ARGUMENTS,
@@ -27,7 +27,7 @@ from .config import (
 )
 from .data import landmark_dls, make_films, usable_device
 from .draw import contact_sheet, draw_landmarks, write_png
-from .errors import UsageError
+from .errors import Diverged, UsageError
 from .evaluation import evaluate, evaluate_folds, evaluate_validation
 from .files import check_writable, write_text
 from .geometry import to_network, to_original
@@ -77,6 +77,7 @@ def train_once(config, split=None):
         announce(config, learn)
     history, cbs = make_callbacks(folder, config, learn, data, state)
     fit(learn, config, cbs)
+    check_loss(folder, cbs)
     if first and history.best is not None:
         learn.model.load_state_dict(checkpoint.load(folder / 'weight' / 'best.pth'))
     distributed.part(learn.model)
@@ -235,6 +236,16 @@ def n_epochs(config):
     return config['epochs'] + (config['freeze_epochs'] if config['schedule'] == 'fine_tune' else 0)
 
 
+def check_loss(folder, cbs):
+    "Raise Diverged if a callback has stopped the training of the run in `folder` for its loss."
+    problem = next((cb.problem for cb in cbs if isinstance(cb, CheckLoss)), None)
+    if problem is None: return
+    weight = folder / 'weight'
+    kept = [str(path) for path in (weight / 'best.pth', weight / 'last.ckpt') if path.is_file()]
+    raise Diverged(f'{problem}; try a smaller --lr, or look at these images. '
+                   f'{" and ".join(kept) or "No weights"} of earlier epochs are kept')
+
+
 def read_state_of(folder, total):
     """What last.ckpt of the run in `folder` holds, which is to be resumed; None where it has not finished an epoch.
 
@@ -258,7 +269,7 @@ def make_callbacks(folder, config, learn, data, state):
     if config['early_stop']: cbs.append(EarlyStop(config['early_stop']))
     if state: cbs.append(Resume(state))
     if not rank_distrib(): cbs += [SaveWeights(folder / 'weight', data), Console(total, config['encoder_name'])]
-    if num_distrib() > 1: cbs.append(distributed.ShareTrainer())
+    cbs.append(distributed.ShareTrainer() if num_distrib() > 1 else CheckLoss())
     return history, cbs
 
 

@@ -14,6 +14,7 @@ from fastai.callback.core import Callback
 from landmark_fastai import landmark_dls
 from landmark_fastai.callbacks import (
     AverageWeights,
+    CheckLoss,
     Console,
     ErosionSchedule,
     History,
@@ -278,3 +279,28 @@ def test_averaging_changes_what_is_validated_and_saved_and_not_the_training(make
     assert any(not torch.equal(plain['model'][k], averaged['model'][k]) for k in plain['model'])
     assert all(torch.equal(averaged['model'][k], validated[-1][k]) for k in averaged['model'])
     assert all(torch.equal(averaged['model'][k], value) for k, value in learn.model.state_dict().items())
+
+
+# --- numbers that are none
+
+def test_a_loss_that_is_no_number_stops_before_it_reaches_the_weights(make_learner, tmp_path):
+    learn, check = make_learner(), CheckLoss()
+    history, cbs = run_callbacks(tmp_path)
+    before = weights_of(learn)
+    class Poison(Callback):
+        order = -1
+        def after_loss(self):
+            if self.training and self.epoch == self.iter == 1: self.learn.loss = self.loss * math.nan
+    learn.fit(3, 1e-3, cbs=[*cbs, check, Poison()])
+    names = [film.name for film in learn.dls.train.films(1)]
+    assert check.problem == f'epoch 2, batch 2: the loss is nan on the images {", ".join(names)}' and len(names) == 4
+    assert len(history.rows) == 1 and all(value.isfinite().all() for value in learn.model.state_dict().values())
+    assert any(not torch.equal(value, before[key]) for key, value in learn.model.state_dict().items())
+
+
+def test_weights_that_are_no_numbers_are_not_saved(make_learner, tmp_path):
+    _, cbs = run_callbacks(tmp_path)
+    def spoil(cb):
+        if cb.epoch == 1: next(cb.model.parameters()).data.fill_(math.nan)
+    make_learner().fit(2, 1e-3, cbs=[*cbs[:2], After(spoil, order=History.order)])
+    assert torch.load(tmp_path / 'weight' / 'last.ckpt', weights_only=True)['epoch'] == 1

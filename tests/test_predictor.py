@@ -17,7 +17,7 @@ from torch import nn
 import landmark_fastai
 from landmark_fastai import UsageError, landmark_dls
 from landmark_fastai.annotations import ABSENT, UNLABELLED, VISIBLE
-from landmark_fastai.predictor import Predictor, calibrate, load, load_original, warp
+from landmark_fastai.predictor import Predictor, calibrate, flat_landmarks, load, load_original, look_at, warp
 
 POINTS = {'landscape': (3000, 2400, [[700.25, 1900.5], [2250.75, 420.]]),
           'portrait': (2000, 3000, [[333.3, 2600.6], [1650., 500.5]]),
@@ -35,7 +35,8 @@ class DiscFinder(nn.Module):
 def disc_finder(image_resize=512, **config):
     "A `Predictor` with `DiscFinder`."
     known = dict(landmarks=['grey', 'white'], presence=[], image_resize=image_resize, color=False, mean=[0.] * 3,
-                 std=[1.] * 3, decode='centroid', flip_pairs=None, invisible_landmarks=False, calibration=None)
+                 std=[1.] * 3, decode='centroid', flip_pairs=None, invisible_landmarks=False, calibration=None,
+                 flat=[])
     return Predictor([DiscFinder()], known | config, 'cpu')
 
 
@@ -349,7 +350,7 @@ def test_the_confidence_is_calibrated_by_the_errors_on_training_images(tmp_path)
     dls, finder = landmark_dls(csv_file, images, image_resize=64, batch_size=4), disc_finder(64)
     films = dls.train_ds.items
     before = finder.predict([film.path for film in films])
-    factors = calibrate(finder, dls.train_ds)
+    factors = calibrate(finder, *look_at(finder, dls.train_ds))
     errors = np.linalg.norm(before.points - np.stack([film.points for film in films]), axis=-1) / 2
     scatters = 0.04 * 64 * (1 / before.confidence - 1)
     labelled = np.isfinite(errors)
@@ -369,3 +370,21 @@ def test_a_run_keeps_its_calibration_and_an_earlier_version_has_none(finished, t
     del config['calibration']
     (tmp_path / 'config.json').write_text(json.dumps(config))
     assert load(tmp_path).calibration.tolist() == [1, 1]
+
+
+class Half(DiscFinder):
+    "A `DiscFinder` whose second channel is the same everywhere, or nearly."
+    def forward(self, x):
+        found = super().forward(x)
+        return torch.cat([found[:, :1], 0.01 * torch.rand_like(found[:, 1:])], 1)
+
+
+def test_a_landmark_without_a_peak_is_told(tmp_path):
+    csv_file, images = write_dots(tmp_path, names=('grey', 'white'), sizes=((128, 100),))
+    for row in pd.read_csv(csv_file).itertuples():
+        points = [[row.grey_x, row.grey_y], [row.white_x, row.white_y]]
+        cv2.imwrite(str(images / row.image_name), discs(128, 100, points))
+    dls = landmark_dls(csv_file, images, image_resize=64, batch_size=4)
+    for network, flat in ((DiscFinder(), []), (Half(), ['white'])):
+        finder = Predictor([network], disc_finder(64).config, 'cpu')
+        assert flat_landmarks(finder, look_at(finder, dls.train_ds)[1]) == flat
