@@ -1,5 +1,6 @@
 "Weights and checkpoints that `torch.load(weights_only=True)` reads, written whole or not at all; states of chance."
 
+import errno
 import random
 
 import numpy as np
@@ -10,8 +11,11 @@ from .files import atomic
 
 
 def save(path, state):
-    "Save `state`, made of tensors and plain Python values, to `path`."
-    with atomic(path) as temporary: torch.save(plain(state), temporary)
+    "Save `state`, made of tensors and plain Python values, to `path`. Raises OSError where it cannot be written."
+    with atomic(path) as temporary:
+        try: torch.save(plain(state), temporary)
+        except RuntimeError as e:  # torch's own writer says no more of a full disk
+            raise OSError(errno.EIO, 'cannot be written whole; is the disk full?', str(path)) from e
 
 
 def load(path):

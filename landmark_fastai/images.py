@@ -14,11 +14,15 @@ from .dicom import DICOM_SUFFIXES, IMAGE_SUFFIXES, dicom_header, is_dicom, read_
 from .errors import UsageError
 
 _KINDS = ', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES + DICOM_SUFFIXES)
+LARGEST = 150 * 10**6  # pixels of an image: a film has 10 to 20 million, a decompression bomb billions
 _ORIENTATION, _WIDTH, _HEIGHT = 0x112, 0x100, 0x101  # tags of EXIF and TIFF
 _QUARTER_TURNS = (5, 6, 7, 8)
 # formats of which OpenCV may not tell that data are missing: on a broken LZW strip of a TIFF no version does
 _SILENT = ('TIFF',) if tuple(map(int, cv2.__version__.split('.')[:2])) >= (4, 13) else ('JPEG', 'MPO', 'TIFF')
 _said_colour = False
+
+# Pillow's warning of large images, once for all threads: `check_pixels` refuses what is too large
+warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
 
 
 def read_image(path, color=False):
@@ -41,6 +45,7 @@ def image_size(path):
     """
     if is_dicom(path):
         size, _, _ = dicom_header(path)
+        check_pixels(size, path)
         return size, size, 1
     with _opened(path) as file: return _sizes(file, path)
 
@@ -116,6 +121,7 @@ def _decode(path):
 
 def _decode_dicom(path):
     "The pixels of the DICOM file, uint8 BGR or grey, or float32 grey."
+    check_pixels(dicom_header(path)[0], path)
     image = read_dicom(path)
     return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
 
@@ -144,8 +150,16 @@ def _broken(path):
 
 # the header
 
+def check_pixels(size, path):
+    "Raise UsageError if an image of `size` (width, height) has more than `LARGEST` pixels."
+    if size[0] * size[1] <= LARGEST: return
+    raise UsageError(f'{path}: {size[0]} x {size[1]} px, which may fill the memory; expected at most '
+                     f'{LARGEST // 10**6} megapixels, make it smaller')
+
+
 def _sizes(file, path):
     stored, orientation = _stored_size(file), _orientation(file, path)
+    check_pixels(stored, path)
     return stored[::-1] if orientation in _QUARTER_TURNS else stored, stored, orientation
 
 

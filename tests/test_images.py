@@ -16,6 +16,7 @@ from landmark_fastai.errors import UsageError
 from landmark_fastai.images import (
     IMAGE_SUFFIXES,
     find_images,
+    image_facts,
     image_size,
     image_spacing,
     read_image,
@@ -324,3 +325,36 @@ def test_a_dot_is_followed_into_the_square(width, height, x, y, size):
     offset = (side - width) // 2, (side - height) // 2
     expected = [(p + 0.5 + o) * size / side - 0.5 for p, o in zip((x, y), offset, strict=True)]
     np.testing.assert_allclose(centroid, expected, atol=0.1)
+
+
+# --- decompression bombs
+
+@pytest.fixture
+def silent_pillow():
+    "Pillow as `images` silences it for the process, which pytest undoes."
+    warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
+
+
+def large_png(path, width, height):
+    "A PNG of a few hundred bytes that says it is `width` x `height`."
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    header = chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0))
+    path.write_bytes(b'\x89PNG\r\n\x1a\n' + header + chunk(b'IDAT', zlib.compress(b'\0' * 100)) + chunk(b'IEND', b''))
+    return path
+
+
+def test_an_image_that_would_fill_the_memory_is_refused_by_its_header(tmp_path, silent_pillow):
+    for read in (read_image, image_size, image_facts):
+        with pytest.raises(UsageError, match=r'13000 x 13000 px, which may fill the memory; expected at most 150 mega'):
+            read(large_png(tmp_path / 'bomb.png', 13000, 13000))
+
+
+def test_a_dicom_that_would_fill_the_memory_is_refused_by_its_header(tmp_path):
+    path = write_dicom(tmp_path / 'bomb.dcm', np.zeros((4, 4), np.uint8), Rows=60000, Columns=60000)
+    for read in (read_image, image_size):
+        with pytest.raises(UsageError, match='60000 x 60000 px, which may fill the memory'): read(path)
+
+
+def test_a_large_film_is_no_bomb(tmp_path, silent_pillow):
+    assert image_size(large_png(tmp_path / 'leg.png', 9000, 11000))[0] == (9000, 11000)
