@@ -86,7 +86,7 @@ def test_a_value_of_the_wrong_type_is_refused(jobs, capsys, argv, words):
 
 @pytest.mark.parametrize('argv', [[], ['--help'], ['train', '--help'], ['train', '--epochs', '1', '--help'],
                                   ['demo', '-h'], ['find_lr', '--help'], ['sample', '--help'],
-                                  ['predict', '--help'], ['evaluate', '--help']])
+                                  ['predict', '--help'], ['evaluate', '--help'], ['check', '--help']])
 def test_help_is_there_and_fast_and_runs_nothing(argv):
     code = "import sys, cli; sys.argv[0] = 'cli.py'\ntry: cli.main()\nfinally: print('torch' in sys.modules)"
     started = time.time()
@@ -158,7 +158,40 @@ BAD = {
     'no pairs': (None, ['--flip_pairs', 'head-knee'], ["'head-knee'", 'left:right']),
     'unknown pair': (None, ['--flip_pairs', 'head:hip'], ["'hip' is no landmark", 'head, knee']),
     'no weights file': (None, ['--encoder_weights', 'my.pth'], ["'my.pth'", 'no file']),
+    'empty CSV': (lambda c, _: c.write_text(''), [], ['annotation.csv', 'empty', 'header']),
+    'semicolons': (lambda c, _: c.write_text(c.read_text().replace(',', ';')), [], ['semicolons', 'expected commas']),
+    'no UTF-8': (lambda c, _: c.write_bytes(c.read_bytes() + b'\xff\xfe'), [], ['is not UTF-8', 'CSV UTF-8']),
+    'half a point': (lambda c, _: swap(c, 4, head_y=''), [], ['row 4 (dot_2.png)', 'landmark head', 'both']),
+    'not a number': (lambda c, _: swap(c, 4, head_x='nan'), [], ['row 4 (dot_2.png)', "head_x is 'nan'"]),
+    'a cell too few': (lambda c, _: c.write_text(c.read_text() + 'a.png,9,9\n'), [], ['row 12 (a.png)', '3 values']),
+    'name that leaves the folder': (lambda c, _: swap(c, 4, image_name='../secret.png'), [],
+                                    ['row 4', "'../secret.png'", 'below the image folder']),
+    'link that leaves the folder': (lambda _, i: link_away(i / 'dot_5.png'), [],
+                                    ['row 7 (dot_5.png)', 'is outside the image folder']),
+    'landmark without y': (lambda c, _: c.write_text(c.read_text().replace('head_y', 'head')), [],
+                           ['header has head_x but no head_y']),
+    'column twice': (lambda c, _: c.write_text(c.read_text().replace('knee_x', 'head_x')), [], ['head_x twice']),
+    'broken quotes': (lambda c, _: c.write_text(c.read_text() + '"a.png,9,9,2,1,1,1,1\n'), [], ['is not valid CSV']),
+    'rows without images': (lambda c, _: c.write_text(c.read_text().splitlines()[0] + '\n'), [], ['no rows']),
+    'folder as an image': (lambda _, i: ((i / 'dot_5.png').unlink(), (i / 'dot_5.png').mkdir()), [],
+                           ['row 7 (dot_5.png)', 'no such file']),
+    'spacing of nothing': (None, ['--pixel_spacing', '0'], ['pixel_spacing is 0', 'more than 0']),
+    'one fold': (None, ['--folds', '1'], ['folds is 1', 'expected 2 to 10']),
+    'more folds than images': (None, ['--folds', '11'], ['folds is 11', '10 images']),
+    'average of everything': (None, ['--ema', '1'], ['ema is 1', 'less than 1']),
+    'weight below nothing': (None, ['--dice_weight', '-1'], ['dice_weight is -1', 'at least 0']),
+    'too elastic': (None, ['--elastic', '0.5'], ['elastic is 0.5', '0 to 0.03']),
+    'elastic alone': (None, ['--elastic', '0.01', '--augment', 'none'], ["elastic beside augment 'none'"]),
+    'no patience': (None, ['--early_stop', '-1'], ['early_stop is -1', 'at least 0']),
+    'unknown decoding': (None, ['--decode', 'mean'], ["decode 'mean' is unknown", 'argmax, centroid']),
+    'unknown erosion': (None, ['--erosion_schedule', 'none'], ["erosion_schedule 'none' is unknown"]),
+    'run that is none': (None, ['--from_run', '/nowhere'], ['/nowhere', 'no such folder']),
 }
+
+
+def link_away(path):
+    path.unlink()
+    path.symlink_to(__file__)
 
 
 @pytest.mark.parametrize('case', BAD)
@@ -183,7 +216,7 @@ def test_ctrl_c_is_one_line(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize('module', ['annotations', 'images', 'dicom', 'check', 'sample', 'draw', 'plots',
-                                    'evaluation_plots', 'scores', 'report', 'cache', 'threads'])
+                                    'evaluation_plots', 'scores', 'report', 'cache', 'threads', 'shapes', 'findings'])
 def test_modules_without_torch_stay_without(module):
     code = f'import sys; from landmark_fastai import {module}; print("torch" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT).stdout == 'False\n'

@@ -3,6 +3,7 @@
 import json
 import re
 from functools import partialmethod
+from pathlib import Path
 from types import SimpleNamespace
 
 import imageio.v3 as iio
@@ -21,6 +22,7 @@ from landmark_fastai.recipes import RECIPES
 
 GRAPHS = ['loss_curve', 'mean_landmark_error', 'mean_landmark_error_log', 'mean_dice_score', 'per_landmark_error',
           'per_landmark_error_log', 'per_landmark_dice']
+MOUSE = Path(cli.__file__).parent.parent / 'shared' / 'data' / 'mouse_mirror_12'
 FIGURES = ['cumulative', 'boxes', 'vectors', 'confidence', 'worst']
 
 
@@ -210,3 +212,25 @@ def test_cache_and_precision_are_used_and_written_down(dots, tmp_path, monkeypat
     assert train(*dots, tmp_path, '--epochs', '1', '--cache', 'disk', '--clear_cache', '--overwrite') == 0
     left = [path.name for path in (tmp_path / 'cache').rglob('*') if path.is_file()]
     assert sorted(left) == sorted(path.name for path in squares)
+
+
+@pytest.mark.skipif(not MOUSE.is_dir(), reason='the mouse frames are not on this machine')
+def test_errors_with_gaps_are_those_computed_by_hand(tmp_path):
+    "On real frames with 9 % of the points blank: the log and the summary against predictions.csv and the annotations."
+    csv_file = MOUSE / 'annotation_all17_with_gaps.csv'
+    assert train(csv_file, MOUSE / 'images', tmp_path, '--epochs', '1') == 0
+    found = pd.read_csv(tmp_path / 'baseline' / 'validation' / 'predictions.csv', index_col='image_name')
+    true = pd.read_csv(csv_file, index_col='image_name').loc[found.index]
+    names = [column[:-2] for column in true if column.endswith('_x')]
+    distances = np.array([np.hypot(found[f'{name}_x'] - true[f'{name}_x'], found[f'{name}_y'] - true[f'{name}_y'])
+                          for name in names])
+    assert 0.02 < np.isnan(distances).mean() < 0.3
+    log = pd.read_csv(tmp_path / 'baseline' / 'train_results' / 'training_log.csv')
+    assert log.mean_error_px[0] == pytest.approx(np.nanmean(distances), abs=2e-3)
+    summary = json.loads((tmp_path / 'baseline' / 'validation' / 'summary.json').read_text())
+    assert summary['overall']['px']['mean'] == pytest.approx(np.nanmean(distances), abs=2e-3)
+    for k, name in enumerate(names):
+        if np.isnan(distances[k]).all(): continue
+        assert log[f'{name}_px'][0] == pytest.approx(np.nanmean(distances[k]), abs=2e-3)
+        assert summary['landmarks'][name]['px']['n'] == np.isfinite(distances[k]).sum()
+        assert summary['landmarks'][name]['px']['mean'] == pytest.approx(np.nanmean(distances[k]), abs=2e-3)
