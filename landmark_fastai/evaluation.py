@@ -19,7 +19,7 @@ from .evaluation_plots import plot_boxes, plot_confidence, plot_cumulative, plot
 from .files import write_text
 from .images import read_image
 from .inference import OPTIONS, Found, apply, make_options, make_output, make_predictor, printable, spacing_notes
-from .predictor import Predictor, calibrate, flat_landmarks, look_at
+from .predictor import Predictor, calibrate, flat_landmarks, load, look_at
 from .report import CURVES, FIGURES, figures_in, write_report
 from .scores import Scores, as_text, score, summarize, table, write_distances
 
@@ -92,6 +92,11 @@ def evaluate_validation(folder, config, learn):
                  figures + figures_in(folder / 'graph', CURVES), config, notes)
     print(f'report: {folder / "report.html"}')
     return evaluation
+
+
+def evaluate_again(run, annotations, image_dir):
+    "The `Evaluation` of the finished `run` on the images of `annotations`, its validation images."
+    return find(load(run), annotations, image_dir, run / 'validation', OPTIONS | {'no_overlays': True})
 
 
 def evaluate_folds(folder, config, annotations, fold_of, evaluations):

@@ -28,7 +28,7 @@ from .config import (
 from .data import landmark_dls, make_films, usable_device
 from .draw import contact_sheet, draw_landmarks, write_png
 from .errors import Diverged, UsageError
-from .evaluation import evaluate, evaluate_folds, evaluate_validation
+from .evaluation import evaluate, evaluate_again, evaluate_folds, evaluate_validation
 from .files import check_writable, write_text
 from .geometry import to_network, to_original
 from .images import read_image
@@ -94,11 +94,12 @@ def cross_validate(config):
     """
     distributed.refuse('train --folds')
     folder, n_folds = run_folder(config), config['folds']
-    check_folder(folder, config['overwrite'], config['from_run'])
+    if not config['resume']: check_folder(folder, config['overwrite'], config['from_run'])
+    elif (folder / 'report.html').is_file(): raise UsageError(f'{folder} is finished, all {n_folds} folds of it')
     csv_file = Path(config['label_dir'], config['train_csv_file'])
     fold_of = split_folds(read_annotations(csv_file, config['n_landmarks']), n_folds, config['seed'])
     learn = make_learner(config, fold_split(fold_of, 1))  # every mistake shows before anything is written
-    make_folder(folder)
+    if not config['resume']: make_folder(folder)
     annotations, learn.dls.split = learn.dls.annotations, fold_split(fold_of, 0)
     known = write_config(folder, config, learn)
     split = pd.DataFrame({'image_name': annotations.image_names, 'split': learn.dls.split, 'fold': fold_of})
@@ -107,7 +108,10 @@ def cross_validate(config):
     for k in range(1, n_folds + 1):
         print(f'--- fold {k} of {n_folds}')
         of_fold = config | {'folds': 0, 'output_dir': str(folder), 'experiment_name': f'fold_{k}'}
-        evaluations.append(train_once(of_fold, fold_split(fold_of, k)).evaluation)
+        if (run_folder(of_fold) / 'report.html').is_file():
+            of_it = annotations.subset(np.flatnonzero(fold_of == k))
+            evaluations.append(evaluate_again(run_folder(of_fold), of_it, config['train_image_dir']))
+        else: evaluations.append(train_once(of_fold, fold_split(fold_of, k)).evaluation)
     rows = np.flatnonzero(fold_of)
     return evaluate_folds(folder, known, annotations.subset(rows), fold_of[rows], evaluations)
 

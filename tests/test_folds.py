@@ -8,7 +8,7 @@ import pytest
 from conftest import TINY, write_dots
 
 import cli
-from landmark_fastai import UsageError, load
+from landmark_fastai import UsageError, load, run
 from landmark_fastai.run import train
 
 
@@ -93,3 +93,21 @@ def test_mistakes_leave_an_earlier_cross_validation_alone(tmp_path, capsys):
                          (dict(overwrite=True, batch_size=2, encoder_name='resnet17'), 'resnet17')):
         with pytest.raises(UsageError, match=words): train(**arguments | wrong)
     assert sorted(folder.rglob('*')) == before
+
+
+def test_a_cross_validation_that_was_stopped_goes_on(dots, tmp_path, monkeypatch):
+    arguments = dict(train_image_dir=dots[1], label_dir=dots[0].parent, train_csv_file=dots[0].name, folds=2, epochs=2,
+                     output_dir=tmp_path, image_resize=64, batch_size=4, encoder_weights='none',
+                     encoder_name='timm-mobilenetv3_small_minimal_100')
+    whole = train(**arguments, experiment_name='whole')
+    once, trained = run.train_once, []
+    def stop_at_second(config, split):
+        trained.append(config['experiment_name'])
+        if trained == ['fold_1', 'fold_2']: raise KeyboardInterrupt
+        return once(config, split)
+    monkeypatch.setattr(run, 'train_once', stop_at_second)
+    with pytest.raises(KeyboardInterrupt): train(**arguments, experiment_name='stopped')
+    again = train(resume=True, output_dir=tmp_path, experiment_name='stopped')
+    assert trained == ['fold_1', 'fold_2', 'fold_2'] and again == whole
+    with pytest.raises(UsageError, match='is finished, all 2 folds'):
+        train(resume=True, output_dir=tmp_path, experiment_name='stopped')
