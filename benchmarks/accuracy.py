@@ -193,7 +193,9 @@ def both(found, original, default, side):
     return px(theirs), f'**{px(ours)}**', f'{ours / theirs:.2f}'
 
 
-def px(value): return f'{value:.2f} px'
+def px(value):
+    "`value`, in original px, as a cell of a table."
+    return f'{value:.2f} px'
 
 
 def grid(header, rows):

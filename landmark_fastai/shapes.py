@@ -114,7 +114,9 @@ def _inverse(similarity):
     return 1 / a, -b / a
 
 
-def as_complex(shape): return shape[:, 0] + 1j * shape[:, 1]
+def as_complex(shape):
+    "The points of `shape` (N, 2) as x + iy: a similarity is a product and a sum of complex numbers."
+    return shape[:, 0] + 1j * shape[:, 1]
 
 
 def _unit(shape):
