@@ -55,13 +55,13 @@ def train(*, train_image_dir: str = './data/train_images', label_dir: str = './d
         encoder_weights: imagenet, none, or a .pth or .safetensors file (both imagenet).
         loss: bce, dice, dice_bce, spatial_ce or dice_bce_spatial (default dice_bce_spatial, original bce).
         dice_weight: Weight of Dice in a sum of losses (both 1).
-        bce_weight: Weight of BCE in a sum of losses (both 1).
+        bce_weight: Weight of BCE in a sum of losses (default 10, original 1).
         spatial_weight: Weight of the spatial cross-entropy in a sum of losses (both 1).
         erosion_schedule: auto, fractions of the run and the image side, or fixed (default auto, original fixed).
-        dilation_iters: First radius of the masks in px; auto understands it at 512 px (both 65).
-        erosion_freq: Epochs between erosions; auto understands it at 350 epochs (both 50).
+        dilation_iters: First radius of the masks in px; auto understands it at 512 px (default 25, original 65).
+        erosion_freq: Epochs between erosions; auto understands it at 350 epochs (default 35, original 50).
         erosion_iters: What an erosion takes off the radius (both 10).
-        lr: Learning rate, the largest one of a schedule (default 1e-3, original 1e-4).
+        lr: Learning rate, the largest one of a schedule (default 3e-3, original 1e-4).
         weight_decay: Weight decay (default 0.01, original 0).
         schedule: constant, one_cycle or fine_tune (default one_cycle, original constant).
         freeze_epochs: Epochs with a frozen encoder before the others, for fine_tune.

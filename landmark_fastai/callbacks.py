@@ -35,7 +35,7 @@ class ErosionSchedule(Callback):
     all epochs so far and those of the current fit); it never grows again. An epoch with a frozen encoder does not use
     up the schedule. `validate`, `get_preds` and `lr_find` leave it alone.
     """
-    def __init__(self, schedule='auto', dilation_iters=65, erosion_freq=50, erosion_iters=10, total_epochs=None):
+    def __init__(self, schedule='auto', dilation_iters=25, erosion_freq=35, erosion_iters=10, total_epochs=None):
         if schedule not in ('auto', 'fixed'):
             raise UsageError(f'erosion_schedule {schedule!r} is unknown; choose auto or fixed')
         for name, value, least in (('dilation_iters', dilation_iters, 0), ('erosion_freq', erosion_freq, 1),

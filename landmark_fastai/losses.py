@@ -50,7 +50,7 @@ def balance(radius, size):
 
 
 class LandmarkLoss(nn.Module):
-    """A weighted sum of Dice, BCE and spatial cross-entropy, in float32; `name` is one of `LOSSES`.
+    """A sum of Dice, BCE and spatial cross-entropy, weighted, or one of them, in float32; `name` is one of `LOSSES`.
 
     Called with logits (B, N, S, S) and the targets of a batch as `data.DrawMasks` makes them. Dice and spatial
     cross-entropy count visible landmarks, BCE visible and absent ones (their mask is empty), nothing counts unlabelled
@@ -58,12 +58,18 @@ class LandmarkLoss(nn.Module):
     system did (its weight climbs from 30 to over 4,000 as the masks shrink); in a sum Dice or spatial cross-entropy see
     to that, and unweighted BCE keeps the sigmoid an honest probability, which presence needs.
     """
-    def __init__(self, name='dice_bce_spatial', dice_weight=1., bce_weight=1., spatial_weight=1.):
+    def __init__(self, name='dice_bce_spatial', dice_weight=1., bce_weight=10., spatial_weight=1.):
         super().__init__()
         if name not in LOSSES: raise UsageError(f'loss {name!r} is unknown; choose one of {", ".join(LOSSES)}')
         self.name, self.parts, self.reduction = name, LOSSES[name], 'mean'
         self.decoder = 'centroid'  # that `decodes` uses; the learner sets its own
-        self.weights = {'dice': dice_weight, 'bce': bce_weight, 'spatial_ce': spatial_weight}
+        weights = {'dice': dice_weight, 'bce': bce_weight, 'spatial_ce': spatial_weight}
+        self.weights = weights if len(self.parts) > 1 else dict.fromkeys(weights, 1.)
+
+    @property
+    def needs_prior(self):
+        "Whether BCE is unweighted, so that a network should begin with little in its masks."
+        return 'bce' in self.parts and self.parts != ('bce',)
 
     def forward(self, pred, mask, points, state, frame, radius):
         "The loss of the batch, or per image (B,) where `reduction` is 'none', as fastai's `get_preds` asks for."
@@ -74,7 +80,7 @@ class LandmarkLoss(nn.Module):
         return sum(self.weights[part] * values[part]() for part in self.parts)
 
     def _pos_weight(self, pred, radius):
-        return balance(radius, pred.shape[-1]) if self.parts == ('bce',) else None
+        return None if self.needs_prior or 'bce' not in self.parts else balance(radius, pred.shape[-1])
 
     def _reduce(self, values, counted):
         dim = None if self.reduction == 'mean' else 1

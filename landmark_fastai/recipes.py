@@ -11,9 +11,9 @@ RECIPES = {
         augment='none', elastic=0., decode='argmax', normalization='imagenet', color=True, drop_last=False),
     'default': dict(
         image_resize=512, batch_size=8, epochs=350, arch='unet', encoder_name='resnet34', encoder_weights='imagenet',
-        loss='dice_bce_spatial', dice_weight=1., bce_weight=1., spatial_weight=1.,
-        erosion_schedule='auto', dilation_iters=65, erosion_freq=50, erosion_iters=10,
-        optimizer='adam', lr=1e-3, weight_decay=0.01, schedule='one_cycle', ema=0.,
+        loss='dice_bce_spatial', dice_weight=1., bce_weight=10., spatial_weight=1.,
+        erosion_schedule='auto', dilation_iters=25, erosion_freq=35, erosion_iters=10,
+        optimizer='adam', lr=3e-3, weight_decay=0.01, schedule='one_cycle', ema=0.,
         augment='normal', elastic=0., decode='centroid', normalization='encoder', color=False, drop_last=True),
 }
 

@@ -25,6 +25,8 @@ from landmark_fastai.callbacks import (
 from landmark_fastai.geometry import auto_radius
 from landmark_fastai.metrics import LandmarkError
 
+STAIRS = dict(dilation_iters=65, erosion_freq=50, erosion_iters=10)  # of the original
+
 
 class Radii(Callback):
     "Keep the radius of every epoch."
@@ -58,7 +60,7 @@ def test_fixed_schedule_erodes_as_the_original(make_learner):
 
 
 def test_auto_schedule_is_the_original_squeezed_into_the_run(make_learner):
-    got = radii(make_learner(), epochs(7))
+    got = radii(make_learner(**STAIRS), epochs(7))
     assert got == [auto_radius(epoch, 7, 64) for epoch in range(7)]
     assert got == [8, 7, 6, 4, 3, 2, 1]  # 65, 55 ... 5 px at 512 px, an eighth of each, rounded half up
 
@@ -88,7 +90,7 @@ def test_a_frozen_stage_does_not_use_up_the_schedule(make_learner):
 def test_the_radius_never_grows_again(make_learner):
     assert [auto_radius(epoch, 3, 64) for epoch in range(3)] == [8, 6, 3]
     assert [auto_radius(epoch, 6, 64) for epoch in (3, 4, 5)] == [4, 3, 2]
-    assert radii(make_learner(), epochs(3), epochs(3)) == [8, 6, 3, 3, 3, 2]
+    assert radii(make_learner(**STAIRS), epochs(3), epochs(3)) == [8, 6, 3, 3, 3, 2]
 
 
 def test_radius_zero_is_kept(make_learner):  # trap 7
@@ -96,7 +98,7 @@ def test_radius_zero_is_kept(make_learner):  # trap 7
 
 
 def test_schedule_is_a_function_of_the_epoch_alone(make_learner):
-    learn, schedule = make_learner(), ErosionSchedule('fixed')
+    learn, schedule = make_learner(), ErosionSchedule('fixed', **STAIRS)
     schedule.learn = learn
     assert [schedule.radius_at(epoch, 350) for epoch in (0, 49, 50, 349)] == [65, 65, 55, 5]
 
@@ -186,7 +188,7 @@ def test_looking_writes_nothing(make_learner, tmp_path):
 
 def test_last_checkpoint_holds_network_optimiser_epoch_and_erosion(make_learner, tmp_path):
     learn = make_learner()
-    _, cbs = run_callbacks(tmp_path)
+    history, cbs = run_callbacks(tmp_path)
     learn.fit_one_cycle(2, 1e-3, cbs=cbs)
     last = torch.load(tmp_path / 'weight' / 'last.ckpt', weights_only=True)
     assert last['epoch'] == last['erosion_finished'] == 2
@@ -194,7 +196,7 @@ def test_last_checkpoint_holds_network_optimiser_epoch_and_erosion(make_learner,
     state, own = last['opt'], learn.opt.state_dict()
     assert len(state['state']) == len(own['state']) and len(state['hypers']) == 2
     torch.testing.assert_close(state['state'][0]['grad_avg'], own['state'][0]['grad_avg'])
-    json.dumps(last['best'])
+    assert last['history'] == history.rows and json.dumps(last['history'])
 
 
 def test_pictures_show_the_same_handful_at_the_promised_epochs(make_learner, tmp_path):  # trap 10

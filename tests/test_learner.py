@@ -3,7 +3,6 @@
 import time
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 import requests
 import segmentation_models_pytorch as smp
@@ -244,5 +243,13 @@ def test_mm_and_presence_are_there_where_they_are_known(tmp_path, make_learner):
 
 def test_default_optimiser_is_fastais_adam(make_learner):
     learn = make_learner()
-    assert learn.opt_func is Adam and (learn.lr, learn.wd) == (1e-3, 0.01)
-    assert np.isclose(learn.erosion_schedule.masks.radius, 8)
+    assert learn.opt_func is Adam and (learn.lr, learn.wd) == (3e-3, 0.01)
+    assert learn.erosion_schedule.masks.radius == 3  # 25 px at 512 px
+
+
+@pytest.mark.parametrize('loss, share', [('dice_bce_spatial', 0.01), ('dice_bce', 0.01), ('bce', None), ('dice', None),
+                                         ('spatial_ce', None)])
+def test_masks_begin_nearly_empty_where_bce_is_not_balanced(make_learner, loss, share):
+    bias = make_learner(loss=loss).model.segmentation_head[0].bias
+    if share: torch.testing.assert_close(bias.sigmoid(), torch.full((2,), share))
+    else: assert not torch.isclose(bias.sigmoid(), torch.tensor(0.01), atol=0.005).any()

@@ -22,8 +22,8 @@ def test_default_answers_every_flag_that_the_original_does():
     assert None not in fill('default', {}).values()
 
 
-def test_default_keeps_the_arguments_of_the_original_erosion():
-    names = 'image_resize', 'batch_size', 'epochs', 'dilation_iters', 'erosion_freq', 'erosion_iters'
+def test_default_keeps_what_a_run_of_the_original_costs():
+    names = 'image_resize', 'batch_size', 'epochs', 'arch'
     assert {name: fill('default', {})[name] for name in names} == {name: ORIGINAL[name] for name in names}
 
 
