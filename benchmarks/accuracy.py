@@ -28,7 +28,7 @@ from .timing import RESULTS, ROOT, facts, insert, load, save, say
 DATA = ROOT.parent / 'shared' / 'data'
 CT, MOUSE = 'ct_thorax_20', 'mouse_mirror_12'
 RUNS = ROOT / 'runs' / 'accuracy'  # the run folders, which can be looked at, and measured again
-NAME = 'accuracy'
+NAME, TUNING = 'accuracy', 'accuracy_tuning'
 # the original's stairs are squeezed to the length of the run and to the size of the square, so that it is no straw man
 RECIPES = {'default': dict(recipe='default'), 'original': dict(recipe='original', erosion_schedule='auto')}
 
@@ -70,10 +70,10 @@ def variants(*variants, **kwargs):
 
 PLANS = {
     'ablation': variants(
-        dict(loss='bce'), dict(loss='dice_bce'), dict(loss='spatial_ce'),
+        dict(loss='bce'), dict(loss='dice_bce'), dict(loss='spatial_ce'), dict(bce_weight=1.),
         dict(augment='none'), dict(augment='light'), dict(augment='strong'), dict(elastic=0.01),
-        dict(schedule='constant'), dict(lr=3e-4), dict(lr=3e-3), dict(ema=0.99), dict(schedule='fine_tune'),
-        dict(dilation_iters=5, erosion_iters=0), dict(dilation_iters=49, erosion_iters=8)),
+        dict(schedule='constant'), dict(lr=1e-3), dict(ema=0.99), dict(schedule='fine_tune'),
+        dict(dilation_iters=65, erosion_freq=50), dict(dilation_iters=5, erosion_iters=0), dict(decode='argmax')),
     'compare': [training for seed in (0, 1, 2) for training in pair(seed=seed)] + pair(data=MOUSE, seed=0),
     'sizes': [training for n in (10, 20) for training in pair(n_train=n, seed=0)],
     'long': [Training(recipe='original', epochs=350, seed=0)],
@@ -150,7 +150,7 @@ def write_tables(readme=ROOT / 'README.md', folder=RESULTS):
     "Rewrite the tables between the markers of `readme`, and the figure beside its other pictures. Raises UsageError."
     found = results(folder)
     if not found: raise UsageError(f'{folder} has no {NAME}.json; run python -m benchmarks.accuracy PLAN')
-    parts = comparison(found), fewer(found), ablation(found)
+    parts = comparison(found), fewer(found), ablation(found), tuning(folder)
     text = insert(readme.read_text(encoding='utf-8'), '\n\n'.join(filter(None, parts)), NAME)
     write_text(readme, text)
     plot_curves(found, readme.parent / 'docs' / 'images' / 'recipes.png')
@@ -175,10 +175,25 @@ def fewer(found):
 
 def ablation(found):
     "The default recipe with one thing changed: mean error on the validation images, of the best and the last epoch."
-    rows = [[', '.join(f'`--{name} {value}`' for name, value in one.variant.items()) or 'the default recipe',
-             px(min(found[one.key]['mean_error_px'])), px(found[one.key]['mean_error_px'][-1])]
-            for one in PLANS['ablation'] if one.key in found]
-    return grid(('changed', 'best epoch', 'last epoch'), rows)
+    rows = [change(found[one.key], 'the default recipe') for one in PLANS['ablation'] if one.key in found]
+    return grid(('changed in the default recipe, 128 px, ct_thorax_20', 'best epoch', 'last epoch'), rows)
+
+
+def tuning(folder):
+    "The same of the recipe of version 0.3, on the way to the default."
+    saved = load(TUNING, folder)
+    tables = []
+    for data in (CT, MOUSE):
+        rows = [change(row, 'the recipe of 0.3') for row in (saved['rows'] if saved else [])
+                if row['training']['data'] == data]
+        tables.append(grid((f'changed in the recipe of 0.3, 128 px, {data}', 'best epoch', 'last epoch'), rows))
+    return '\n\n'.join(filter(None, tables))
+
+
+def change(row, unchanged):
+    "Cells that tell what was changed in a training, and its errors on the validation images."
+    what = ', '.join(f'`--{name} {value}`' for name, value in row['training']['variant'].items())
+    return what or unchanged, px(min(row['mean_error_px'])), px(row['mean_error_px'][-1])
 
 
 def pairs(plan, found):

@@ -23,7 +23,7 @@ def test_a_run_starts_from_the_network_of_another(finished, dots):
     made = config.make_config({'from_run': str(finished), 'epochs': 3})
     assert made['encoder_name'] == 'resnet18' and made['image_resize'] == 64 and made['arch'] == 'unet'
     assert made['color'] is False and made['encoder_weights'] == 'none' and made['epochs'] == 3
-    assert made['batch_size'] == 8 and made['lr'] == 1e-3  # of the recipe, not of the run
+    assert made['batch_size'] == 8 and made['lr'] == 3e-3  # of the recipe, not of the run
     assert config.make_config({'from_run': str(finished), 'image_resize': 96})['image_resize'] == 96
     arguments = dict(label_dir=dots[0].parent, train_csv_file=dots[0].name, train_image_dir=dots[1], batch_size=4)
     learn = run.make_learner(config.make_config({'from_run': str(finished)} | arguments))

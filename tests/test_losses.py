@@ -50,8 +50,8 @@ SPATIAL = math.log(3 + 1 / 3 + 1 + 1 / 3) - LN3  # odds 3, 1/3, 1, 1/3 make the 
 
 
 @pytest.mark.parametrize('name, expected', [
-    ('bce', WEIGHTED_BCE), ('dice', DICE), ('dice_bce', DICE + BCE), ('spatial_ce', SPATIAL),
-    ('dice_bce_spatial', DICE + BCE + SPATIAL),
+    ('bce', WEIGHTED_BCE), ('dice', DICE), ('dice_bce', DICE + 10 * BCE), ('spatial_ce', SPATIAL),
+    ('dice_bce_spatial', DICE + 10 * BCE + SPATIAL),
 ])
 def test_value_on_four_pixels(name, expected):
     batch = targets([[[0, 0]]], [[VISIBLE]], radius=0, size=2)
@@ -155,7 +155,8 @@ def test_absent_landmark_has_the_same_gradient_with_and_without_the_other_losses
     batch = targets([[[8, 8], [0, 0]]], [[VISIBLE, ABSENT]])
     pred = logits(1, 2, SIZE, SIZE)
     dice_bce, all_three = (grads(name, pred, batch)[1] for name in ('dice_bce', 'dice_bce_spatial'))
-    torch.testing.assert_close(dice_bce[:, 1], pred[:, 1].sigmoid() / SIZE ** 2 / 2)  # BCE alone, a mean over two
+    # ten times BCE alone, a mean over two
+    torch.testing.assert_close(dice_bce[:, 1], 10 * pred[:, 1].sigmoid() / SIZE ** 2 / 2)
     torch.testing.assert_close(all_three[:, 1], dice_bce[:, 1])
 
 
