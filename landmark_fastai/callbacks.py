@@ -180,7 +180,7 @@ class SaveWeights(RunCallback):
     With `AverageWeights` its average is the best and the `model`, and `trained` what the optimiser goes on with. `data`
     tells by what the run is trained, see `annotations.fingerprint`.
     """
-    order = History.order + 10
+    order = History.order + 12  # the last of those that write: what it has saved is not done again
 
     def __init__(self, folder, data=''): self.folder, self.data = folder, data
 
@@ -356,7 +356,7 @@ class Console(RunCallback):
 
     Bar and lines tell the loss, the mean error, the radius and the time left of `total` epochs.
     """
-    order = History.order + 12
+    order = SaveWeights.order + 1
     n_warm, n_timed = 1, 3  # batches: the first also sets up memory and threads
 
     def __init__(self, total, encoder_name):

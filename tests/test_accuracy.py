@@ -35,6 +35,7 @@ def test_no_two_trainings_have_one_key():
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.slow
 def test_a_training_is_measured_on_both_sides_and_a_plan_goes_on_where_it_was(data, monkeypatch):
     small = dict(encoder_name='resnet18', encoder_weights='none', batch_size=4)
     plan = [Training('dots', epochs=1, image_resize=64, variant=small | dict(loss=loss)) for loss in ('bce', 'dice')]

@@ -40,8 +40,9 @@ def test_train_has_every_argument_of_the_original_with_its_default(jobs):
                     experiment_name='baseline', invisible_landmarks=False)
     assert name == 'train' and arguments == arguments | original
     made = config.make_config(arguments | {'output_dir': '/nowhere'})
-    assert made == made | dict(image_resize=512, batch_size=8, epochs=350, dilation_iters=65, erosion_freq=50,
-                                   erosion_iters=10)
+    assert made == made | dict(image_resize=512, batch_size=8, epochs=350, erosion_iters=10)
+    of_the_original = config.make_config(arguments | {'output_dir': '/nowhere', 'recipe': 'original'})
+    assert of_the_original == of_the_original | dict(dilation_iters=65, erosion_freq=50, erosion_iters=10)
 
 
 def test_python_and_the_command_line_have_the_same_defaults():

@@ -19,7 +19,7 @@ from landmark_fastai.checkpoint import load as load_state
 from landmark_fastai.run import train
 
 SMALL = dict(image_resize=64, batch_size=4, encoder_name='timm-mobilenetv3_small_minimal_100', encoder_weights='none',
-             epochs=6, visualize_every=2, gif=True)
+             epochs=4, visualize_every=2, gif=True)
 forked = pytest.mark.skipif('fork' not in multiprocessing.get_all_start_methods(), reason='processes cannot be forked')
 
 
@@ -97,6 +97,7 @@ def test_a_full_disk_is_told_and_costs_nothing_that_was_there(flags, tmp_path, c
 
 
 @forked
+@pytest.mark.slow
 def test_a_disk_that_fills_up_later_keeps_the_best_weights_and_the_log(flags, tmp_path, capfd):
     train(**flags | {'epochs': 2}, experiment_name='short')
     best = (tmp_path / 'short' / 'weight' / 'best.pth').stat().st_size
@@ -127,6 +128,7 @@ def careful(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_no_weights_are_loaded_that_may_run_code(finished, flags, careful, tmp_path):
     load(finished).learner()
     images = finished.parents[1] / 'images'

@@ -206,9 +206,9 @@ def test_an_interruption_keeps_what_was_found(with_discs, tmp_path):
 def test_the_table_is_whole_whenever_it_is_written(with_discs, tmp_path, monkeypatch):
     monkeypatch.setattr(inference, 'SAVE_EVERY', 0)
     lengths, write = [], inference.write_annotations
-    def counted(path, annotations, confidence):
+    def counted(path, annotations, *estimates):
         lengths.append(len(annotations))
-        write(path, annotations, confidence)
+        write(path, annotations, *estimates)
     monkeypatch.setattr(inference, 'write_annotations', counted)
     for k in range(40): write_discs(tmp_path / 'films' / f'{k:02}.png')
     assert predict(tmp_path / 'films', tmp_path / 'out', '--no_overlays') == 0

@@ -17,7 +17,7 @@ from landmark_fastai.data import make_frame
 from landmark_fastai.errors import UsageError
 from landmark_fastai.geometry import from_unit, to_network, to_original, to_unit
 
-settings.register_profile('quick', max_examples=80, deadline=None)
+settings.register_profile('quick', max_examples=50, deadline=None)
 settings.load_profile('quick')
 
 TRICKY = ['', '-1', 'nan', 'inf', '1e400', '1_0', '٣', '0x10', '-0.0', '1,5', '..', '/etc/hosts', 'a\\b', '\0', '"',

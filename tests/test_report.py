@@ -39,7 +39,7 @@ def errors(**changes):
 @pytest.fixture
 def summary():
     entry = {'n_scored': 30, 'n_missed': 0, 'n_absent': 0, 'px': errors(), 'mm': errors(mean=0.9),
-             'success_rate': {'2': 0.79, '4': 1.0}}
+             'success_rate': {'2': 0.79, '4': 1.0}, 'spread': None}
     return {'n_images': 20, 'n_landmarks': 1, 'unit': 'mm', 'thresholds': [2, 4], 'n_without_spacing': 0,
             'interval_over': 'patients', 'overall': entry, 'landmarks': {'tip': copy.deepcopy(entry)}}
 
@@ -47,9 +47,9 @@ def summary():
 @pytest.fixture
 def report(tmp_path, summary):
     "A function that writes a report and reads it as a `Page`."
-    def make(title='Evaluation', subtitle='of a run', summary=summary, figures=(), config=None, notes=()):
+    def make(title='Evaluation', subtitle='of a run', summary=summary, figures=(), config=None, notes=(), tables=()):
         path = tmp_path / 'out' / 'report.html'
-        write_report(path, title, subtitle, summary, figures, config or {}, notes)
+        write_report(path, title, subtitle, summary, figures, config or {}, notes, tables)
         return Page(path.read_text(encoding='utf-8'))
     return make
 
@@ -108,3 +108,9 @@ def test_failed_report_leaves_the_old_one(report, tmp_path):
     with pytest.raises(FileNotFoundError): report(title='new', figures=[('x', 'x', tmp_path / 'gone.png')])
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['report.html']
     assert '<h1>old</h1>' in (tmp_path / 'out' / 'report.html').read_text(encoding='utf-8')
+
+
+def test_more_tables_follow_the_errors(report):
+    page = report(tables=[('Folds', (['images of', 'n'], [['all', '30'], ['<fold> 1', '15']]))])
+    assert 'Folds images of n all 30 <fold> 1 15' in page.text and 'fold' not in [tag for tag, _ in page.tags]
+    assert page.text.index('Errors') < page.text.index('Folds')

@@ -215,6 +215,7 @@ def test_cache_and_precision_are_used_and_written_down(dots, tmp_path, monkeypat
 
 
 @pytest.mark.skipif(not MOUSE.is_dir(), reason='the mouse frames are not on this machine')
+@pytest.mark.slow
 def test_errors_with_gaps_are_those_computed_by_hand(tmp_path):
     "On real frames with 9 % of the points blank: the log and the summary against predictions.csv and the annotations."
     csv_file = MOUSE / 'annotation_all17_with_gaps.csv'
