@@ -145,7 +145,7 @@ def train_twice(data, output_dir):
                  'none', '--val_fraction', '0.4', '--precision', 'fp32']
     for mistake in (['--flip_pairs', 'a:b'], ['--epochs', '0']):
         assert cli.main(['train', *arguments, *mistake]) == 2
-    assert cli.main(['train', *arguments, '--experiment_name', 'ordinary', '--epochs', '2']) == 0
+    assert cli.main(['train', *arguments, '--experiment_name', 'ordinary', '--epochs', '2', '--lr', '1e-3']) == 0
     make, witness = run.make_callbacks, Witness()
     def make_frozen(*args):
         history, cbs = make(*args)
