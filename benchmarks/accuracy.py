@@ -15,15 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import LogLocator
 
 from landmark_fastai.errors import UsageError
 from landmark_fastai.files import write_text
 from landmark_fastai.learner import LITE0
-from landmark_fastai.plots import add_legend, new_figure, save_figure
+from landmark_fastai.plots import add_legend, label_log, new_figure, save_figure
 from landmark_fastai.run import evaluate, train
 
-from .timing import RESULTS, ROOT, facts, insert, load, save, say
+from .timing import RESULTS, ROOT, facts, grid, insert, load, save, say
 
 DATA = ROOT.parent / 'shared' / 'data'
 CT, MOUSE = 'ct_thorax_20', 'mouse_mirror_12'
@@ -105,12 +104,12 @@ def write_split(data, n_train, folder):
 # --- trainings
 
 def run(training, runs=RUNS):
-    "Train, unless the run folder is there from before, and measure; returns the result."
+    "Train, or go on with what was stopped, unless the run is there from before, and measure; returns the result."
     folder, images = runs / training.key, DATA / training.data / 'images'
     csv_file = write_split(training.data, training.n_train, runs)
     if not (folder / 'report.html').is_file():
         train(train_image_dir=images, label_dir=csv_file.parent, train_csv_file=csv_file.name, output_dir=runs,
-              experiment_name=training.key, overwrite=True, **training.flags)
+              experiment_name=training.key, resume=True, **training.flags)
     log = pd.read_csv(folder / 'train_results' / 'training_log.csv')
     result = dict(key=training.key, training=asdict(training), facts=facts(),
                   mean_error_px=log.mean_error_px.round(3).tolist(), best_epoch=int(log.mean_error_px.idxmin()) + 1)
@@ -141,7 +140,7 @@ def run_all(trainings, folder=RESULTS, runs=RUNS):
         result = run(training, runs)
         save(NAME, [*results(folder).values(), result], folder, data='see SOURCE.md of each data set')
         say(f"{training.key}: {result['val']['mean']:.2f} px on the validation images")
-        shutil.rmtree(runs / training.key / 'visualization')
+        shutil.rmtree(runs / training.key / 'visualization', ignore_errors=True)  # measured again: gone already
 
 
 # --- tables and a figure
@@ -150,8 +149,8 @@ def write_tables(readme=ROOT / 'README.md', folder=RESULTS):
     "Rewrite the tables between the markers of `readme`, and the figure beside its other pictures. Raises UsageError."
     found = results(folder)
     if not found: raise UsageError(f'{folder} has no {NAME}.json; run python -m benchmarks.accuracy PLAN')
-    parts = comparison(found), fewer(found), ablation(found), tuning(folder)
-    text = insert(readme.read_text(encoding='utf-8'), '\n\n'.join(filter(None, parts)), NAME)
+    tables = comparison(found), fewer(found), ablation(found), tuning(folder)
+    text = insert(readme.read_text(encoding='utf-8'), '\n\n'.join(filter(None, tables)), NAME)
     write_text(readme, text)
     plot_curves(found, readme.parent / 'docs' / 'images' / 'recipes.png')
 
@@ -161,22 +160,23 @@ def comparison(found):
     header = 'data', 'seed', 'side', 'original', 'default', 'ratio'
     rows = [[one.data, one.seed, side, *both(found, one, other, side)] for one, other in pairs('compare', found)
             for side in ('val', 'test')]
-    return grid(header, rows)
+    return grid(header, rows) if rows else ''
 
 
 def fewer(found):
-    "Both recipes with fewer training images, on the test images."
+    "Both recipes with fewer training images."
     header = 'training images', 'side', 'original', 'default', 'ratio'
     everything = [pair for pair in pairs('compare', found) if (pair[0].data, pair[0].seed) == (CT, 0)]
     rows = [[one.n_train or 'all 32', side, *both(found, one, other, side)]
             for one, other in pairs('sizes', found) + everything for side in ('val', 'test')]
-    return grid(header, rows)
+    return grid(header, rows) if rows else ''
 
 
 def ablation(found):
     "The default recipe with one thing changed: mean error on the validation images, of the best and the last epoch."
     rows = [change(found[one.key], 'the default recipe') for one in PLANS['ablation'] if one.key in found]
-    return grid(('changed in the default recipe, 128 px, ct_thorax_20', 'best epoch', 'last epoch'), rows)
+    header = 'changed in the default recipe, 128 px, ct_thorax_20', 'best epoch', 'last epoch'
+    return grid(header, rows) if rows else ''
 
 
 def tuning(folder):
@@ -186,8 +186,9 @@ def tuning(folder):
     for data in (CT, MOUSE):
         rows = [change(row, 'the recipe of 0.3') for row in (saved['rows'] if saved else [])
                 if row['training']['data'] == data]
-        tables.append(grid((f'changed in the recipe of 0.3, 128 px, {data}', 'best epoch', 'last epoch'), rows))
-    return '\n\n'.join(filter(None, tables))
+        header = f'changed in the recipe of 0.3, 128 px, {data}', 'best epoch', 'last epoch'
+        if rows: tables.append(grid(header, rows))
+    return '\n\n'.join(tables)
 
 
 def change(row, unchanged):
@@ -213,12 +214,6 @@ def px(value):
     return f'{value:.2f} px'
 
 
-def grid(header, rows):
-    "A Markdown table; nothing without rows."
-    lines = [header, ['---'] * len(header), *rows]
-    return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines) if rows else ''
-
-
 def plot_curves(found, path):
     "Write the validation errors over the epochs of the default recipe and of the original in its full length."
     curves = {'original, 350 epochs': PLANS['long'][0], 'original, 40 epochs': PLANS['compare'][0],
@@ -230,10 +225,7 @@ def plot_curves(found, path):
         errors = found[training.key]['mean_error_px']
         ax.plot(range(1, len(errors) + 1), errors, label=f'{label}: {px(min(errors))} at best')
     ax.set(xscale='log', yscale='log', xlabel='epoch', ylabel='mean error on validation images, original px')
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter('{x:g}')
-        axis.set_minor_formatter('')
+    for axis in (ax.xaxis, ax.yaxis): label_log(axis)
     ax.grid(alpha=0.3)
     add_legend(figure, ax, rows=24)
     save_figure(figure, path)
@@ -247,7 +239,10 @@ def main(argv=None):
     parser.add_argument('--results', type=Path, default=RESULTS, help='folder of the results')
     args = parser.parse_args(argv)
     if 'table' in args.plans:
-        write_tables(folder=args.results)
+        try: write_tables(folder=args.results)
+        except UsageError as e:
+            say(f'error: {e}')
+            return 2
         return 0
     if not DATA.is_dir():
         say(f'{DATA} is not here: nothing can be trained')

@@ -155,9 +155,13 @@ def load(name, folder=RESULTS):
 def markdown(rows):
     "`rows` as a Markdown table; their notes follow below it."
     notes = list(dict.fromkeys(r['note'] for r in rows if r['note']))
-    lines = [COLUMNS, ['---'] * len(COLUMNS), *(cells(r, notes) for r in rows)]
-    table = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    table = grid(COLUMNS, [cells(r, notes) for r in rows])
     return table + ''.join(f'\n\n<sup>{k}</sup> {note}' for k, note in enumerate(notes, 1))
+
+
+def grid(header, rows):
+    "A Markdown table of texts and numbers."
+    return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in (header, ['---'] * len(header), *rows))
 
 
 def cells(r, notes):

@@ -106,6 +106,12 @@ def write_annotations(path, annotations, confidence=None, spread=None):
     with atomic(path) as temporary: pd.DataFrame(columns).to_csv(temporary, index=False, lineterminator='\n')
 
 
+def in_corner(annotations):
+    "Which visible points (n, N) lie in the top-left corner box: 100 px if the longer side is over 1000, else 50."
+    box = np.where(annotations.sizes.max(1) > 1000, 100, 50)
+    return (annotations.points < box[:, None, None]).all(-1)
+
+
 def fingerprint(annotations, split):
     "A hash of what a run trains on: landmarks, images, points and the side (n,) of each image."
     parts = (annotations.names, annotations.image_names, annotations.sizes.tolist(), annotations.state.tolist(),
@@ -358,8 +364,7 @@ def _states(points):
 
 def _hide_corner(annotations):
     "Make the visible points in the corner box absent, in place."
-    box = np.where(annotations.sizes.max(1) > 1000, 100, 50)
-    hidden = (annotations.points < box[:, None, None]).all(-1)
+    hidden = in_corner(annotations)
     annotations.points[hidden] = np.nan
     annotations.state[hidden] = ABSENT
 

@@ -315,8 +315,10 @@ class Pictures(RunCallback):
         plot_history(self.history.frame, self.names, self.folder / 'graph')
         if self.gif: self._gifs()
 
-    def after_fit(self):  # which may have been stopped early
-        if self.history.rows and not rank_distrib(): plot_history(self.history.frame, self.names, self.folder / 'graph')
+    def after_fit(self):
+        epoch = len(self.history.rows)
+        if rank_distrib() or not epoch or self._is_due(epoch): return  # drawn already, unless it was stopped early
+        plot_history(self.history.frame, self.names, self.folder / 'graph')
 
     def _image(self, k): return self.dls.valid_ds[k][0].permute(1, 2, 0).squeeze(-1).numpy()
 

@@ -26,8 +26,7 @@ TRAIN_DEFAULTS = dict(
     n_landmarks=None, seed=42, gif=False, experiment_name='baseline', output_dir='runs', recipe='default',
     from_run=None, folds=0, freeze_epochs=1, early_stop=0, flip_pairs=None, val_fraction=0.2, pixel_spacing=None,
     invisible_landmarks=False, num_workers=0, device='auto', precision='auto', compile=False,
-    cache='auto', clear_cache=False, visualize_every=10, overwrite=False,
-    resume=False)
+    cache='auto', clear_cache=False, visualize_every=10, overwrite=False, resume=False)
 ARGUMENTS = TRAIN_DEFAULTS | dict.fromkeys(RECIPES['default'])  # None: the recipe's value
 LEAST = {1: 'epochs visualize_every freeze_epochs',
          0: 'seed folds weight_decay num_workers early_stop dice_weight bce_weight spatial_weight ema'}

@@ -5,9 +5,8 @@ import math
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.patches import Circle
-from matplotlib.ticker import LogLocator
 
-from .plots import add_legend, new_figure, save_figure, say_empty, shorten
+from .plots import add_legend, label_log, label_plainly, new_figure, save_figure, say_empty, shorten
 
 __all__ = ['plot_cumulative', 'plot_boxes', 'plot_vectors', 'plot_confidence']
 
@@ -106,9 +105,7 @@ def plot_confidence(confidence, distances, rank, unit, path):
     if len(x) >= GROUPS * BOX: _group_medians(ax, x, y)
     if y.any():
         ax.set(yscale='log', ylim=(y.clip(floor).min() / 1.2, 1.3 * y.max()))
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter('{x:g}')
-        ax.yaxis.set_minor_formatter('')
+        label_log(ax.yaxis)
     else: say_empty(ax)
     known = '' if rank is None else f' (rank correlation {rank:.2f})'
     ax.set(xlabel='confidence', ylabel=f'error, {unit}, logarithmic', title=f'Errors and confidence{known}')
@@ -187,10 +184,10 @@ def _box_scale(ax, values):
     log = values.max() > 5 * most > 0
     if log:
         ax.set(xscale='log', xlim=(max(few, most / 50), 1.3 * values.max()))
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    elif values.any(): ax.set_xlim(0, 1.05 * values.max())
-    ax.xaxis.set_major_formatter('{x:g}')
-    ax.xaxis.set_minor_formatter('')
+        label_log(ax.xaxis)
+    else:
+        label_plainly(ax.xaxis)
+        if values.any(): ax.set_xlim(0, 1.05 * values.max())
     return log
 
 

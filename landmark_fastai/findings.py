@@ -4,21 +4,20 @@ import os
 import sys
 from base64 import b64encode
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from tqdm import tqdm
 
-from . import __version__
-from .annotations import ABSENT, VISIBLE, read_annotations
+from .annotations import VISIBLE, in_corner, read_annotations
 from .check import check_images
 from .draw import draw_markers
 from .errors import UsageError
 from .files import check_writable, write_text
 from .images import image_facts, read_image
+from .report import render
 from .shapes import expected, mean_shape, outliers, swaps
 from .threads import in_threads
 
@@ -80,7 +79,7 @@ def find(annotations, image_dir, invisible_landmarks=False):
     upright = _together(annotations, good, checked)
     findings += unusual_images(upright, facts) + duplicates(upright, facts)
     findings += unusual_points(upright) + at_the_border(upright) + few_labels(upright)
-    findings += in_the_corner(upright, invisible_landmarks)
+    findings += in_the_corner(annotations, invisible_landmarks)
     path_of = dict(zip(good, paths, strict=True))
     return sorted(findings, key=lambda finding: (finding.level, -finding.score)), path_of, upright
 
@@ -89,7 +88,7 @@ def _together(annotations, good, checked):
     "`annotations` with the points and sizes of the images `good`, as they were `checked` one by one."
     points, sizes = annotations.points.copy(), annotations.sizes.copy()
     for i, one in zip(good, checked, strict=True): points[i], sizes[i] = one.points[0], one.sizes[0]
-    return type(annotations)(**vars(annotations) | {'points': points, 'sizes': sizes})
+    return replace(annotations, points=points, sizes=sizes)
 
 
 def _facts(annotations, good, paths):
@@ -174,10 +173,8 @@ def few_labels(annotations):
 
 
 def in_the_corner(annotations, invisible_landmarks):
-    "Points that --invisible_landmarks takes for absent."
-    hidden = read_annotations(annotations.path, invisible_landmarks=True).state == ABSENT
-    hidden &= annotations.state == VISIBLE
-    verb = 'is taken' if invisible_landmarks else 'would be taken'
+    "Points that --invisible_landmarks takes for absent, in the frame of the CSV."
+    hidden, verb = in_corner(annotations), 'is taken' if invisible_landmarks else 'would be taken'
     return [Finding(LOOK if invisible_landmarks else NOTE, f'{annotations.where(i)}: {annotations.names[k]} {verb} for '
                     'absent by --invisible_landmarks', int(i), (int(k),)) for i, k in np.argwhere(hidden)]
 
@@ -194,11 +191,7 @@ def write_page(path, summary, findings, annotations, paths):
             picture = _picture(finding, annotations, paths[finding.image], should[finding.image])
             left -= bool(picture)
         rows.append((LEVELS[finding.level], finding.what, picture))
-    environment = Environment(loader=PackageLoader(__package__, ''), autoescape=True, trim_blocks=True,
-                              lstrip_blocks=True, undefined=StrictUndefined)
-    page = environment.get_template('findings.html').render(summary=summary, rows=rows, version=__version__,
-                                                            n_pictures=PICTURES - left)
-    write_text(path, page)
+    write_text(path, render('findings.html', summary=summary, rows=rows, n_pictures=PICTURES - left))
 
 
 def _picture(finding, annotations, path, should):

@@ -11,7 +11,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from .files import atomic
 
-__all__ = ['plot_history', 'plot_lr_find', 'new_figure', 'save_figure', 'say_empty', 'add_legend', 'shorten']
+__all__ = ['plot_history', 'plot_lr_find', 'new_figure', 'save_figure', 'label_log', 'label_plainly',
+           'say_empty', 'add_legend', 'shorten']
 
 UNITS = {'px': 'original px', 'mm': 'mm'}
 STYLES = ['-', '--', ':', '-.', (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3))]  # x 10 colours: 70 landmarks
@@ -95,6 +96,18 @@ def save_figure(figure, path):
     with atomic(path) as temporary: figure.savefig(temporary)
 
 
+def label_log(axis):
+    "Label the logarithmic `axis` at 1, 2, 5, 10 and so on."
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    label_plainly(axis)
+
+
+def label_plainly(axis):
+    "Label the large ticks of `axis` alone, without powers of ten."
+    axis.set_major_formatter('{x:g}')
+    axis.set_minor_formatter('')
+
+
 def say_empty(ax):
     "Write in the middle of `ax` that there is nothing to draw."
     ax.text(0.5, 0.5, 'no values', transform=ax.transAxes, ha='center', color='grey', backgroundcolor='white')
@@ -123,11 +136,10 @@ def _scale(ax, values, log, top):
     if not log or not positive.size: return ax.set_ylim(0, top and 1.02 * top)
     if (values == 0).any():
         ax.set_yscale('symlog', linthresh=positive.min())
+        label_plainly(ax.yaxis)
     else:
         ax.set_yscale('log')
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter('{x:g}')
-    ax.yaxis.set_minor_formatter('')
+        label_log(ax.yaxis)
 
 
 def _mark_best(ax, history):

@@ -37,9 +37,9 @@ def write_report(path, title, subtitle, summary, figures, config, notes, tables=
     tables = [('Errors', table(summary)), *tables]
     pictures = [(name, text, b64encode(Path(png).read_bytes()).decode()) for name, text, png in figures]
     settings = {name: _plain(value) for name, value in config.items()}
-    html = _template().render(
-        title=title, subtitle=subtitle, verdict=in_words(summary), notes=notes, tables=tables,
-        figures=pictures, settings=settings, summary=summary, resamples=RESAMPLES, version=__version__)
+    html = render(
+        'report.html', title=title, subtitle=subtitle, verdict=in_words(summary), notes=notes, tables=tables,
+        figures=pictures, settings=settings, summary=summary, resamples=RESAMPLES)
     write_text(path, html)
 
 
@@ -48,10 +48,11 @@ def figures_in(folder, figures):
     return [(title, text, folder / file) for file, title, text in figures if (folder / file).exists()]
 
 
-def _template():
+def render(template, **values):
+    "The page of the file `template`, beside this one, with `values`, which are escaped."
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
                               lstrip_blocks=True, undefined=StrictUndefined)
-    return environment.get_template('report.html')
+    return environment.get_template(template).render(version=__version__, **values)
 
 
 def _plain(value):
