@@ -4,8 +4,10 @@
 class UsageError(Exception):
     """A mistake of the caller's, told in one line: what was found, where, what was expected, what to do.
 
-    The command line prints it to stderr without a traceback and exits with code 2.
+    The command line prints it to stderr without a traceback and exits with code 2. Line breaks in what was found, such
+    as a name in a CSV, become spaces.
     """
+    def __init__(self, message): super().__init__(' '.join(str(message).splitlines()))
 
 
 class Diverged(ArithmeticError):

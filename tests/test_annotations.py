@@ -441,3 +441,10 @@ def test_confidence_and_spread_are_written_and_ignored_on_reading(annotated, tmp
     table = pd.read_csv(tmp_path / 'found.csv')
     assert (table[f'{name}_confidence'] == 0.25).all() and (table[f'{name}_spread'] == 0.5).all()
     assert read_annotations(tmp_path / 'found.csv').names == annotations.names
+
+
+@pytest.mark.parametrize('line', ['"a\nb.png",100,200,2,1,2,3,4', 'a.png,100,200,2,"1\n2",2,3,4',
+                                  'a.png,100,200,2,1,2,3,"4\r\n5"'])
+def test_a_mistake_is_one_line_whatever_the_cell_holds(csv_file, line):
+    with pytest.raises(UsageError, match='^train.csv, row ') as caught: read_annotations(csv_file(HEADER, line))
+    assert len(str(caught.value).splitlines()) == 1

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import string
 import warnings
 from pathlib import Path
@@ -17,13 +18,14 @@ from landmark_fastai.data import make_frame
 from landmark_fastai.errors import UsageError
 from landmark_fastai.geometry import from_unit, to_network, to_original, to_unit
 
-settings.register_profile('quick', max_examples=50, deadline=None)
+# by chance at home, where a finding is welcome; always the same where a landing hangs on it
+settings.register_profile('quick', max_examples=50, deadline=None, derandomize='CI' in os.environ)
 settings.load_profile('quick')
 
 TRICKY = ['', '-1', 'nan', 'inf', '1e400', '1_0', '٣', '0x10', '-0.0', '1,5', '..', '/etc/hosts', 'a\\b', '\0', '"',
           'None']
 WORD = st.text(string.ascii_letters + string.digits + ' -_.äß,"\'', min_size=1, max_size=12)
-NAMES = WORD.map(str.strip).filter(lambda name: name and name not in ('.', '..') and not name.startswith('image_')
+NAMES = WORD.map(str.strip).filter(lambda name: name and name not in ('.', '..') and not f'{name}_'.startswith('image_')
                                    and name not in ('mean_error', 'pixel_spacing'))
 
 
