@@ -1,4 +1,4 @@
-"A training step: resnet18, 256 px, 8 images in memory, ours in `Learner.fit` against the original's."
+"A training step: resnet18, 256 px, 8 images in memory, ours in `Learner.fit` against the original's; and recipes."
 
 import time
 
@@ -7,12 +7,15 @@ from fastai.callback.core import Callback
 from fastcore.basics import GetAttr
 
 from landmark_fastai import landmark_dls, landmark_learner
+from landmark_fastai import run as runs
+from landmark_fastai.config import make_config
+from landmark_fastai.learner import LITE0
 
 from . import reference
 from .fixtures import write_csv, write_small
 from .timing import alternate, faster, has_amx, longer, say, timed
 
-QUICK = dict(repetitions=1, image_resize=64, n_steps=1, n_compiled=0)
+QUICK = dict(repetitions=1, image_resize=64, n_steps=1, n_compiled=0, n_films=8)
 ENCODER = 'resnet18'
 TARGET, TARGET_AMX = 1, 2.3  # times the reference
 COMPILED = 'Reckoned from the time of the first steps, which compile, and the time of a later step.'
@@ -61,8 +64,11 @@ def make_side(csv_file, image_dir, image_resize, n_steps, **kwargs):
     return lambda: train_epoch(learn, repeated) / n_steps, repeated.batch
 
 
-def run(folder, repetitions=5, image_resize=256, n_steps=2, n_compiled=160):
-    "Rows of the training step; one says what torch.compile brings in `n_compiled` steps, 20 epochs of 64 images."
+def run(folder, repetitions=5, image_resize=256, n_steps=2, n_compiled=160, n_films=32):
+    """Rows of the training step, and of the recipes' epochs of `n_films` images.
+
+    One says what torch.compile brings in `n_compiled` steps, 20 epochs of 64 images.
+    """
     paths, points = write_small(folder / 'images', 9)
     data = write_csv(folder / 'small.csv', paths, points, (96, 80)), folder / 'images'
     say(f'{n_steps} steps of {ENCODER} at {image_resize} px, {repetitions} times')
@@ -78,7 +84,26 @@ def run(folder, repetitions=5, image_resize=256, n_steps=2, n_compiled=160):
     what = f'training step, {ENCODER}, {image_resize} px, batch 8, 2 landmarks'
     rows = [faster(f'{what}, default loss', seconds[0], seconds[2], **target),
             faster(f'{what}, BCE as the reference', seconds[1], seconds[2], **target)]
+    rows.append(recipes(folder, image_resize, repetitions, n_films))
     return rows + ([compiled(ours, data, image_resize, n_steps, repetitions, n_compiled)] if n_compiled else [])
+
+
+def recipes(folder, image_resize, repetitions, n_films, n_landmarks=20):
+    "A row of whole epochs, validation included, of the default recipe against the original recipe, both in fp32."
+    n_val = n_films // 4
+    paths, points = write_small(folder / 'films', n_films + n_val, n_landmarks)
+    csv_file = write_csv(folder / 'films.csv', paths, points, (96, 80), n_val)
+    say(f'epochs of both recipes, {repetitions} times')
+    def epochs(recipe):
+        learn = runs.make_learner(make_config(dict(
+            train_image_dir=paths[0].parent, label_dir=folder, train_csv_file=csv_file.name, recipe=recipe,
+            encoder_name=LITE0, image_resize=image_resize, precision='fp32')))
+        def epoch():
+            with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-4)
+        return timed(epoch)
+    ours, theirs = alternate(epochs('default'), epochs('original'), repetitions=repetitions)
+    return longer(f'epoch of the default recipe, {LITE0}, {image_resize} px, {n_films} + {n_val} images, {n_landmarks} '
+                  'landmarks, fp32; against the original recipe', ours, theirs, 1.25)
 
 
 def compiled(eager, data, image_resize, n_steps, repetitions, n):

@@ -54,8 +54,8 @@ class FloatHead(nn.Sequential):
         with torch.autocast(x.device.type, enabled=False): return super().forward(x.float())
 
 
-class Autocast(Callback):
-    "Run the network in `precision` on any device: fastai's `to_bf16` asks for CUDA."
+class RunInPrecision(Callback):
+    "Run the network in `precision` on any device: fastai's `to_bf16` asks for CUDA, and has the name `autocast`."
     order = 100  # last before the network is called
 
     def __init__(self, precision): self.precision = precision
@@ -80,13 +80,14 @@ class InPrecision:
 
 
 class LossScale(MixedPrecision):
-    "fastai's scaling of the loss, without which gradients vanish in fp16; `Autocast` runs the network."
+    "fastai's scaling of the loss, without which gradients vanish in fp16; `RunInPrecision` runs the network."
     before_batch = after_pred = after_loss = noop
 
 
 def precision_callbacks(precision):
     "The callbacks that train in `precision`: fp32, bf16 or fp16."
-    return {'fp32': [], 'bf16': [Autocast('bf16')], 'fp16': [Autocast('fp16'), LossScale(AMPMode.FP16)]}[precision]
+    scaling = [LossScale(AMPMode.FP16)] if precision == 'fp16' else []
+    return [RunInPrecision(precision), *scaling] if precision in DTYPES else []
 
 
 def compile_network(model):
@@ -99,4 +100,4 @@ def compile_network(model):
     except Exception as e:
         raise UsageError(f'torch.compile does not work here ({str(e).strip().splitlines()[0][:200]}); leave --compile '
                          'out, or install a C++ compiler') from e
-    for part in model.children(): part.compile()  # not the whole, whose forward `Autocast` replaces
+    for part in model.children(): part.compile()  # not the whole, whose forward `RunInPrecision` replaces

@@ -13,7 +13,7 @@ from fastcore.meta import use_kwargs_dict
 from . import checkpoint, distributed
 from .annotations import VISIBLE, fingerprint, read_annotations, split_folds
 from .cache import clear_cache
-from .callbacks import AverageWeights, CheckLoss, Console, EarlyStop, History, Pictures, Resume, SaveWeights, in_words
+from .callbacks import CheckLoss, Console, EarlyStop, History, Pictures, in_words
 from .check import check_images
 from .config import (
     ARGUMENTS,
@@ -38,6 +38,7 @@ from .plots import plot_lr_find
 from .precision import choose_precision
 from .predictor import load, read_state
 from .sample import write_sample
+from .saving import AverageWeights, Resume, SaveWeights
 
 __all__ = ['train', 'find_lr', 'predict', 'evaluate', 'sample', 'demo']  # the commands
 

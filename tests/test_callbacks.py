@@ -12,18 +12,10 @@ from conftest import write_unlabelled_validation
 from fastai.callback.core import Callback
 
 from landmark_fastai import landmark_dls
-from landmark_fastai.callbacks import (
-    AverageWeights,
-    CheckLoss,
-    Console,
-    ErosionSchedule,
-    History,
-    Pictures,
-    SaveWeights,
-    safe_name,
-)
+from landmark_fastai.callbacks import CheckLoss, Console, ErosionSchedule, History, Pictures, safe_name
 from landmark_fastai.geometry import auto_radius
 from landmark_fastai.metrics import LandmarkError
+from landmark_fastai.saving import AverageWeights, SaveWeights
 
 STAIRS = dict(dilation_iters=65, erosion_freq=50, erosion_iters=10)  # of the original
 

@@ -11,7 +11,14 @@ from fastai.callback.fp16 import MixedPrecision
 from torch import nn
 
 from landmark_fastai import UsageError, precision
-from landmark_fastai.precision import Autocast, FloatHead, LossScale, autocast, choose_precision, precision_callbacks
+from landmark_fastai.precision import (
+    FloatHead,
+    LossScale,
+    RunInPrecision,
+    autocast,
+    choose_precision,
+    precision_callbacks,
+)
 
 CPU, GPU, MPS = torch.device('cpu'), torch.device('cuda', 0), torch.device('mps')
 
@@ -150,7 +157,7 @@ def test_a_gpu_without_bf16_refuses_it(monkeypatch):
 
 def test_fp16_scales_the_loss_and_leaves_autocast_to_our_callback():
     autocasting, scaling = precision_callbacks('fp16')
-    assert isinstance(autocasting, Autocast) and isinstance(scaling, MixedPrecision)
+    assert isinstance(autocasting, RunInPrecision) and isinstance(scaling, MixedPrecision)
     for event in ('before_batch', 'after_pred', 'after_loss'): scaling(event)  # does nothing, least of all enter
     assert not hasattr(scaling, 'autocast')
     assert LossScale.before_backward is MixedPrecision.before_backward

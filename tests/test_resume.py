@@ -7,9 +7,14 @@ import pandas as pd
 import pytest
 import torch
 from conftest import write_dots
+from fastai.callback import fp16
 from fastai.callback.core import Callback
+from torch.amp import GradScaler
 
 import cli
+import landmark_fastai.learner
+import landmark_fastai.predictor
+import landmark_fastai.run
 from landmark_fastai import UsageError
 from landmark_fastai.callbacks import Console
 from landmark_fastai.run import train
@@ -107,8 +112,28 @@ def test_more_epochs_of_a_constant_rate_are_what_was_asked_for_at_once(run):
 
 @pytest.mark.slow
 def test_early_stop_counts_the_epochs_before(run):
-    whole = run('whole', early_stop=1, lr=1e-9, epochs=9)
-    assert len(pd.read_csv(whole / 'train_results' / 'training_log.csv')) < 9
+    flags = dict(early_stop=2, lr=0.3, schedule='constant', epochs=12)
+    whole = run('whole', **flags)
+    n = len(pd.read_csv(whole / 'train_results' / 'training_log.csv'))
+    assert n < 12
+    run('stopped', n - 1, **flags)
+    run('stopped', resume=True, epochs=None)
+    assert log(whole) == log(whole.parent / 'stopped')
+
+
+@pytest.mark.slow
+def test_fp16_goes_on_with_its_scale_of_the_loss(run, monkeypatch):
+    "On a CPU, where nobody would want it; a GPU has only another kind of numbers."
+    for module in (landmark_fastai.run, landmark_fastai.learner, landmark_fastai.predictor):
+        monkeypatch.setattr(module, 'choose_precision', lambda name, device: 'fp16')
+    monkeypatch.setattr(fp16, 'GradScaler', lambda _, **kwargs: GradScaler('cpu', growth_interval=3, **kwargs))
+    whole = run('whole')
+    run('stopped', 2)
+    scale = weights(whole.parent / 'stopped')['loss_scale']
+    run('stopped', resume=True)
+    assert log(whole.parent / 'stopped') == log(whole)
+    assert weights(whole)['loss_scale'] == weights(whole.parent / 'stopped')['loss_scale']
+    assert scale['scale'] != GradScaler('cpu').get_scale()  # what one that begins again would have
 
 
 def test_flags_that_matter_are_those_of_the_run(run, tmp_path, capsys):
