@@ -16,7 +16,7 @@ from .augment import mirror_order
 from .config import dls_arguments, learner_arguments, make_config, normalization, parse_pairs, read_config
 from .data import SquareReader, image_frame, landmark_dls, upload, usable_device
 from .errors import UsageError
-from .geometry import NEAR, confidence, decode, is_present, scatter, spread, to_original
+from .geometry import confidence, decode, is_present, scatter, spread, to_network, to_original
 from .images import to_square
 from .learner import check_decoder, create_model, landmark_learner, load_weights
 from .precision import autocast, choose_precision
@@ -130,7 +130,7 @@ class Predictor:
         self.stats = [torch.tensor(config[key], device=self.device)[:, None, None] for key in ('mean', 'std')]
         self.can_be_absent = torch.tensor([name in config['presence'] for name in self.names])
         # the factor from the scatter of the softmax to the error that is to be expected, (N,); see `calibrate`
-        self.calibration = torch.tensor(config['calibration'] or [1.] * len(self.names), device=self.device)
+        self.calibration = torch.tensor(config['calibration'] or [1.] * len(self.names))
         pairs = parse_pairs(config['flip_pairs'])
         self.mirrored = mirror_order(pairs, self.names) if pairs else None
 
@@ -197,8 +197,11 @@ class Predictor:
         return image, None, pixels, torch.from_numpy(square).permute(2, 0, 1), frame
 
     @torch.inference_mode()
-    def predict_squares(self, squares, frames, tta=False):
-        "Points (B, N, 2) in original px, state, confidence and spread (B, N) of `squares` (B, C, S, S), as arrays."
+    def look(self, squares, frames, tta=False):
+        """What the network sees on `squares` (B, C, S, S): points (B, N, 2), scatter and spread (B, N), network px.
+
+        And where it calls a landmark absent (B, N); its point and scatter mean nothing then. See `geometry`.
+        """
         squares, frames = upload((squares, frames), self.device)
         images = squares.float() / 255
         total, each = 0, []
@@ -208,13 +211,18 @@ class Predictor:
             total = total + logits
         logits = total / len(self.models)
         points = decode(logits, frames, self.config['decode']) if len(self.models) > 1 else each[0]
-        absent = self.can_be_absent & ~is_present(logits, frames).cpu()
-        expected_error = scatter(logits, points, frames) * self.calibration
-        sure = confidence(expected_error, logits.shape[-1]).cpu().masked_fill(absent, torch.nan)
-        apart = (spread(torch.stack(each)) / frames[:, 4:5]).cpu().masked_fill(absent, torch.nan)
-        original = to_original(points, frames[:, None]).masked_fill(absent[..., None].to(self.device), torch.nan)
-        last = frames[:, None, :2].cpu().numpy() - 1  # rounding may leave the image
-        return (original.cpu().numpy().astype(float).round(DECIMALS).clip(0, last),
+        seen = points, scatter(logits, points, frames), spread(torch.stack(each)), ~is_present(logits, frames)
+        points, scattered, apart, missing = (values.cpu() for values in seen)
+        return points, scattered, apart, self.can_be_absent & missing
+
+    def predict_squares(self, squares, frames, tta=False):
+        "Points (B, N, 2) in original px, state, confidence and spread (B, N) of `squares` (B, C, S, S), as arrays."
+        points, scattered, apart, absent = self.look(squares, frames, tta)
+        original = to_original(points, frames[:, None]).masked_fill(absent[..., None], torch.nan)
+        sure = confidence(scattered * self.calibration, squares.shape[-1]).masked_fill(absent, torch.nan)
+        apart = (apart / frames[:, 4:5]).masked_fill(absent, torch.nan)
+        last = frames[:, None, :2].numpy() - 1  # rounding may leave the image
+        return (original.numpy().astype(float).round(DECIMALS).clip(0, last),
                 np.where(absent, ABSENT, VISIBLE).astype(np.uint8), sure.numpy().astype(float),
                 apart.numpy().astype(float))
 
@@ -262,15 +270,15 @@ def look_at(predictor, dataset):
 
     The error is NaN for a landmark that is not visible, the scatter (see `geometry`) for one that was called absent.
     """
-    predictor.calibration.fill_(1)
-    size, errors, scatters = predictor.config['image_resize'], [], []
+    errors, scatters = [], []
     for chunk in chunked(range(min(len(dataset), LOOKED_AT)), predictor.batch_size):
         films = [dataset.items[i] for i in chunk]
-        squares, frames = torch.stack([dataset[i][0] for i in chunk]), np.stack([film.frame for film in films])
-        points, _, sure, _ = predictor.predict_squares(squares, torch.from_numpy(frames))
-        errors.append(np.linalg.norm(points - np.stack([film.points for film in films]), axis=-1) * frames[:, 4:5])
-        scatters.append(NEAR * size * (1 / sure - 1))
-    return np.concatenate(errors), np.concatenate(scatters)
+        frames = torch.from_numpy(np.stack([film.frame for film in films]))
+        points, scattered, _, absent = predictor.look(torch.stack([dataset[i][0] for i in chunk]), frames)
+        true = to_network(torch.from_numpy(np.stack([film.points for film in films])), frames[:, None])
+        errors.append(torch.linalg.vector_norm(points - true, dim=-1))
+        scatters.append(scattered.masked_fill(absent, torch.nan))
+    return torch.cat(errors).numpy(), torch.cat(scatters).numpy()
 
 
 def batch_size(image_resize, device):
