@@ -12,6 +12,7 @@ import sys
 import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean, median
 
 import numpy as np
 import pandas as pd
@@ -118,12 +119,12 @@ def run(training, runs=RUNS):
 
 
 def measure(run_folder, images, csv_file, side):
-    "Errors in original px of the best weights on the images of `side`."
+    "Errors in original px of the best weights on the images of `side`, and how confidence ranks them (Spearman)."
     out = run_folder / side
     evaluate(images, csv_file, out, model=run_folder, split=side, no_overlays=True, overwrite=True)
     overall = json.loads((out / 'summary.json').read_text(encoding='utf-8'))['overall']
     return {name: overall['px'][name] for name in ('n', 'mean', 'median', 'sd', 'ci_low', 'ci_high')} | {
-        'success_rate': overall['success_rate']}
+        'success_rate': overall['success_rate'], 'confidence_rank': overall['confidence_rank']}
 
 
 def results(folder=RESULTS):
@@ -156,18 +157,30 @@ def write_tables(readme=ROOT / 'README.md', folder=RESULTS):
 
 
 def comparison(found):
-    "Both recipes on each data set and seed."
-    header = 'data', 'seed', 'side', 'original', 'default', 'ratio'
-    rows = [[one.data, one.seed, side, *both(found, one, other, side)] for one, other in pairs('compare', found)
-            for side in ('val', 'test')]
+    "Both recipes on each data set and seed, and their means over the seeds; the rank correlation is of the default."
+    header = 'data', 'seed', 'side', 'original', 'default', 'ratio', 'confidence ranks its errors'
+    there, rows = pairs('compare', found), []
+    for data in (CT, MOUSE):
+        here = [pair for pair in there if pair[0].data == data]
+        for side in ('val', 'test'):
+            each = [(found[one.key][side], found[other.key][side]) for one, other in here]
+            rows += [[data, one.seed, side, *cells(*results)] for (one, _), results in zip(here, each, strict=True)]
+            if len(each) < 2: continue
+            originals, defaults = zip(*each, strict=True)
+            rows.append([data, f'mean of {len(each)}', side, *cells(averaged(originals), averaged(defaults))])
     return grid(header, rows) if rows else ''
+
+
+def averaged(results):
+    "The mean of the errors of `results`, and the median of their rank correlations."
+    return dict(mean=fmean(r['mean'] for r in results), confidence_rank=median(r['confidence_rank'] for r in results))
 
 
 def fewer(found):
     "Both recipes with fewer training images."
-    header = 'training images', 'side', 'original', 'default', 'ratio'
+    header = 'training images', 'side', 'original', 'default', 'ratio', 'confidence ranks its errors'
     everything = [pair for pair in pairs('compare', found) if (pair[0].data, pair[0].seed) == (CT, 0)]
-    rows = [[one.n_train or 'all 32', side, *both(found, one, other, side)]
+    rows = [[one.n_train or 'all 32', side, *cells(found[one.key][side], found[other.key][side])]
             for one, other in pairs('sizes', found) + everything for side in ('val', 'test')]
     return grid(header, rows) if rows else ''
 
@@ -203,10 +216,10 @@ def pairs(plan, found):
     return [(one, other) for one, other in both if one.key in found and other.key in found]
 
 
-def both(found, original, default, side):
-    "Cells with the mean errors of two trainings on the images of `side`, and their ratio."
-    theirs, ours = (found[training.key][side]['mean'] for training in (original, default))
-    return px(theirs), f'**{px(ours)}**', f'{ours / theirs:.2f}'
+def cells(original, default):
+    "The mean errors of two results, their ratio, and the rank correlation of the second, as cells."
+    return (px(original['mean']), f"**{px(default['mean'])}**", f"{default['mean'] / original['mean']:.2f}",
+            f"{default['confidence_rank']:.2f}")
 
 
 def px(value):

@@ -137,15 +137,18 @@ class FrozenNorm(Callback):
 
 
 def train_twice(data, output_dir):
-    """A mistake, an ordinary training, and one with `FrozenNorm`.
+    """A mistake, an ordinary training, one that is resumed and its like that is not, and one with `FrozenNorm`.
 
-    Each process notes hashes of its last and of its best weights.
+    Of the last each process notes hashes of its last and of its best weights.
     """
     arguments = [*flags(data / 'labels' / 'train_annotation.csv', data / 'train_images', output_dir), '--augment',
                  'none', '--val_fraction', '0.4', '--precision', 'fp32']
     for mistake in (['--flip_pairs', 'a:b'], ['--epochs', '0']):
         assert cli.main(['train', *arguments, *mistake]) == 2
     assert cli.main(['train', *arguments, '--experiment_name', 'ordinary', '--epochs', '2', '--lr', '1e-3']) == 0
+    steady = [*arguments, '--schedule', 'constant', '--erosion_schedule', 'fixed', '--lr', '1e-3']
+    for more in (['whole', '--epochs', '2'], ['resumed', '--epochs', '1'], ['resumed', '--epochs', '2', '--resume']):
+        assert cli.main(['train', *steady, '--experiment_name', *more]) == 0
     make, witness = run.make_callbacks, Witness()
     def make_frozen(*args):
         history, cbs = make(*args)
@@ -190,7 +193,7 @@ def test_two_processes_train_what_one_trains(tmp_path):
     train_twice(data, one)
 
     assert stderr.count('error: flip_pairs') == stderr.count('error: epochs') == 1
-    assert stdout.count('epoch 2/2') == 2 and stdout.count('report: ') == 2  # one process speaks
+    assert stdout.count('epoch 2/2') == 4 and stdout.count('report: ') == 5  # one process speaks
     for word in ('destroy_process_group', 'Traceback', 'warning:', 'reducer'): assert word not in stderr
     assert files_of(two) == files_of(one)  # and one writes
     hashes = [(two / 'processes' / rank).read_text() for rank in '01']
@@ -207,6 +210,10 @@ def test_two_processes_train_what_one_trains(tmp_path):
     np.testing.assert_allclose(*(log[dice] for log in logs['frozen']), rtol=2e-3)
     np.testing.assert_allclose(*(log[LOSSES] for log in logs['ordinary']), rtol=0.05)
     np.testing.assert_allclose(*(log.mean_dist for log in logs['ordinary']), atol=2)  # of 64 px
+    for runs in (one, two):
+        whole, resumed = (pd.read_csv(runs / name / 'train_results' / 'training_log.csv')
+                          for name in ('whole', 'resumed'))
+        np.testing.assert_allclose(whole, resumed, rtol=1e-6)  # what several processes draw anew is augmentation alone
 
 
 def files_of(runs):
