@@ -6,7 +6,7 @@ import pytest
 from conftest import write_dots
 
 from benchmarks import accuracy
-from benchmarks.accuracy import PLANS, Training, parts, results, run_all, write_split
+from benchmarks.accuracy import PLANS, Training, comparison, parts, results, run_all, write_split
 
 
 def test_a_fifth_tests_and_a_fifth_validates():
@@ -33,6 +33,22 @@ def test_fewer_training_images_are_the_first_and_nothing_else_changes(data):
 def test_no_two_trainings_have_one_key():
     keys = [training.key for plan in PLANS.values() for training in plan]
     assert len(set(keys)) == len(keys)
+
+
+def test_the_table_has_the_means_over_the_seeds():
+    def result(error, rank): return {'val': dict(mean=error, confidence_rank=rank)} | {
+        'test': dict(mean=2 * error, confidence_rank=rank)}
+    found = {}
+    for (original, default), errors in zip(pairs_of(PLANS['compare'])[:3], ((20, 5), (30, 6), (40, 7)), strict=True):
+        found |= {original.key: result(errors[0], 0.), default.key: result(errors[1], -errors[1] / 10)}
+    lines = comparison(found).splitlines()
+    assert '| ct_thorax_20 | 1 | val | 30.00 px | **6.00 px** | 0.20 | -0.60 |' in lines
+    assert '| ct_thorax_20 | mean of 3 | test | 60.00 px | **12.00 px** | 0.20 | -0.60 |' in lines
+    del found[PLANS['compare'][4].key]  # half a pair says nothing
+    assert '| ct_thorax_20 | mean of 2 | val | 25.00 px | **5.50 px** | 0.22 | -0.55 |' in comparison(found)
+
+
+def pairs_of(plan): return list(zip(plan[::2], plan[1::2], strict=True))
 
 
 @pytest.mark.slow
