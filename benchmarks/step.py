@@ -10,6 +10,7 @@ from landmark_fastai import landmark_dls, landmark_learner
 from landmark_fastai import run as runs
 from landmark_fastai.config import make_config
 from landmark_fastai.learner import LITE0
+from landmark_fastai.memory import KeepMemory
 
 from . import reference
 from .fixtures import write_csv, write_small
@@ -56,10 +57,11 @@ def train_epoch(learn, train_dl):
     return watch.seconds
 
 
-def make_side(csv_file, image_dir, image_resize, n_steps, **kwargs):
+def make_side(csv_file, image_dir, image_resize, n_steps, keep_memory=True, **kwargs):
     "A side of `alternate` that takes `n_steps` of our learner, and the batch that it takes them on."
     dls = landmark_dls(csv_file, image_dir, image_resize=image_resize, batch_size=8)
     learn = make_learner(dls, **kwargs)
+    if not keep_memory: learn.remove_cb(KeepMemory)
     repeated = Repeated(dls.train, n_steps)
     return lambda: train_epoch(learn, repeated) / n_steps, repeated.batch
 
@@ -84,7 +86,7 @@ def run(folder, repetitions=5, image_resize=256, n_steps=2, n_compiled=160, n_fi
     what = f'training step, {ENCODER}, {image_resize} px, batch 8, 2 landmarks'
     rows = [faster(f'{what}, default loss', seconds[0], seconds[2], **target),
             faster(f'{what}, BCE as the reference', seconds[1], seconds[2], **target)]
-    rows.append(recipes(folder, image_resize, repetitions, n_films))
+    rows += [recipes(folder, image_resize, repetitions, n_films), kept(data, image_resize, repetitions, 4 * n_steps)]
     return rows + ([compiled(ours, data, image_resize, n_steps, repetitions, n_compiled)] if n_compiled else [])
 
 
@@ -104,6 +106,15 @@ def recipes(folder, image_resize, repetitions, n_films, n_landmarks=20):
     ours, theirs = alternate(epochs('default'), epochs('original'), repetitions=repetitions)
     return longer(f'epoch of the default recipe, {LITE0}, {image_resize} px, {n_films} + {n_val} images, {n_landmarks} '
                   'landmarks, fp32; against the original recipe', ours, theirs, 1.25)
+
+
+def kept(data, image_resize, repetitions, n):
+    "A row of fits of `n` steps that keep the memory of a step for the next, against those that do not."
+    say(f'fits of {n} steps, {repetitions} times')
+    sides = [make_side(*data, image_resize, n, keep, encoder_name=LITE0)[0] for keep in (True, False)]
+    seconds = alternate(*sides, repetitions=repetitions)
+    return faster(f'{n} training steps, {LITE0}, {image_resize} px, batch 8, memory kept; against without', *seconds,
+                  unit='steps/s')
 
 
 def compiled(eager, data, image_resize, n_steps, repetitions, n):

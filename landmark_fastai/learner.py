@@ -35,6 +35,7 @@ from .data import NormalizeOnce, image_frame
 from .errors import UsageError
 from .geometry import DECODERS, decode, to_original
 from .losses import LandmarkLoss
+from .memory import KeepMemory
 from .metrics import landmark_metrics
 from .precision import FloatHead, choose_precision, compile_network, precision_callbacks
 
@@ -221,8 +222,9 @@ def landmark_learner(
     if loss_func.needs_prior: set_prior(model.segmentation_head)
     if compile: compile_network(model.to(dls.device))
     _set_normalize(dls, *(normalize or encoder_stats(encoder_name)))
+    own = [erosion, KeepMemory(), *precision_callbacks(precision)]
     learn = LandmarkLearner(dls, model, loss_func=loss_func, metrics=metrics, opt_func=opt_func, lr=lr, wd=wd,
-                            splitter=splitter, cbs=[erosion, *precision_callbacks(precision), *L(cbs)], **kwargs)
+                            splitter=splitter, cbs=[*own, *L(cbs)], **kwargs)
     learn.precision = precision
     return learn
 
