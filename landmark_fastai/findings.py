@@ -78,7 +78,7 @@ def find(annotations, image_dir, invisible_landmarks=False):
     findings = errors + broken
     upright = _together(annotations, good, checked)
     findings += unusual_images(upright, facts) + duplicates(upright, facts)
-    findings += unusual_points(upright) + at_the_border(upright) + few_labels(upright)
+    findings += unusual_points(upright) + on_one_place(upright) + at_the_border(upright) + few_labels(upright)
     findings += in_the_corner(annotations, invisible_landmarks)
     path_of = dict(zip(good, paths, strict=True))
     return sorted(findings, key=lambda finding: (finding.level, -finding.score)), path_of, upright
@@ -156,6 +156,20 @@ def unusual_points(annotations):
     return findings
 
 
+def on_one_place(annotations):
+    "Landmarks of an image that lie on the same point, as after a cell was copied."
+    findings = []
+    for i, points in enumerate(annotations.points):
+        places = defaultdict(list)
+        for k in np.flatnonzero(annotations.state[i] == VISIBLE): places[tuple(points[k])].append(int(k))
+        for (x, y), together in places.items():
+            if len(together) < 2: continue
+            names = ' and '.join(annotations.names[k] for k in together)
+            findings.append(Finding(LOOK, f'{annotations.where(i)}: {names} lie on one point, {x:g}, {y:g}', i,
+                                    tuple(together), FAR))
+    return findings
+
+
 def at_the_border(annotations):
     "Points within 1 % of the border of their image."
     near = BORDER * annotations.sizes[:, None]
@@ -167,8 +181,8 @@ def at_the_border(annotations):
 def few_labels(annotations):
     "Landmarks that hardly any image has."
     counts = (annotations.state == VISIBLE).sum(0)
-    return [Finding(LOOK if n else SERIOUS, f'{annotations.path.name}: {name} is visible on {n} images, expected at '
-                    f'least {FEW_LABELS}', landmarks=(k,), score=-float(n))
+    return [Finding(LOOK if n else SERIOUS, f'{annotations.path.name}: {name} is visible on {n or "no"} '
+                    f'image{"s" * (n > 1)}, expected at least {FEW_LABELS}', landmarks=(k,), score=-float(n))
             for k, (name, n) in enumerate(zip(annotations.names, counts, strict=True)) if n < FEW_LABELS]
 
 

@@ -10,6 +10,8 @@ from itertools import combinations
 import numpy as np
 
 FEW = 4       # points of an image that say more about its shape than the four numbers of a similarity take
+SAMPLE = 5    # images that say what is usual for a landmark
+LEAST = 0.002  # of a shape's size, or of an image's side: nobody clicks with less deviation than that
 ROUNDS = 10   # of the mean shape, and of the weights of a fit: neither changes much after
 SUSPECT = 5   # robust standard deviations that a swap must explain
 CLEAR = 0.8   # share of the images in which a pair of few landmarks points the same way
@@ -24,7 +26,7 @@ def outliers(points, sizes):
     images: median and 1.4826 times the median deviation, at least that of the median landmark, so that a landmark that
     is always clicked alike has no outliers of a pixel. With fewer than `FEW` landmarks the residual is the distance
     from the landmark's median place on images of `sizes` (n, 2), as a share of the longer side. NaN where nothing is
-    known.
+    known, and for landmarks on fewer than `SAMPLE` images.
     """
     values = residuals(points, mean_shape(points)) if points.shape[1] >= FEW else _places(points, sizes)
     usual, spread = _usual(values)
@@ -33,10 +35,9 @@ def outliers(points, sizes):
 
 def _usual(values):
     "Median and robust standard deviation (N,) of `values` (n, N) over the images, as `outliers` has them."
-    median = column_median(values)
+    median = np.where(np.isfinite(values).sum(0) < SAMPLE, np.nan, column_median(values))
     spread = 1.4826 * column_median(abs(values - median))
-    least = np.median(spread[spread > 0]) if (spread > 0).any() else np.nan
-    return median, np.fmax(spread, least)
+    return median, np.fmax(spread, max(LEAST, np.median(spread[spread > 0]) if (spread > 0).any() else 0))
 
 
 def column_median(values):
@@ -57,8 +58,8 @@ def _places(points, sizes):
 
 def mean_shape(points):
     "The robust mean shape (N, 2) of `points`, centred and of unit size; NaN for a landmark that no image has."
-    usable = points[np.isfinite(points).all(-1).sum(1) >= FEW]
-    if not len(usable): return np.full(points.shape[1:], np.nan)
+    usable = [shape for shape in points if _n_points(shape) >= FEW and np.nanstd(shape, axis=0).any()]
+    if not usable: return np.full(points.shape[1:], np.nan)
     mean = _unit(max(usable, key=lambda shape: np.isfinite(shape).all(-1).sum()))
     for _ in range(ROUNDS):
         mean = _unit(column_median(np.stack([apply(fit(shape, mean), shape) for shape in usable])))

@@ -77,6 +77,9 @@ def swap(table, images):
     table.loc[3, ['a_x', 'a_y', 'b_x', 'b_y']] = table.loc[3, ['b_x', 'b_y', 'a_x', 'a_y']].to_numpy()
 
 
+def copied_everywhere(table, images): table[['a_x', 'a_y', 'b_x', 'b_y']] = 77.5, 60, 77.5, 60
+
+
 def corner(table, images): table[['a_x', 'a_y']] = 48, 49
 
 
@@ -92,6 +95,7 @@ def few(table, images): table.loc[:8, ['c_x', 'c_y']] = np.nan
     (patients, ['probably wrong: ', 'the same pixels as dot_3.png, across patients (p3, p5)']),
     (outlier, ['probably wrong: annotation.csv, row 5 (dot_3.png): e at ', 'does not fit the others']),
     (swap, ['probably wrong: annotation.csv, row 5 (dot_3.png): a and b seem to have changed places']),
+    (copied_everywhere, ['look at it: annotation.csv, row 2 (dot_0.png): a and b lie on one point, 77.5, 60']),
     (corner, ['note: annotation.csv, row 2 (dot_0.png): a would be taken for absent by --invisible_landmarks']),
     (few, ['look at it: annotation.csv: c is visible on 3 images, expected at least 5'])])
 def test_each_slip_is_named_first(data, capsys, change, words):

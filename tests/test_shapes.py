@@ -64,6 +64,22 @@ def test_a_landmark_without_any_label_is_no_trouble(points):
     assert shapes.swaps(points) == []
 
 
+def test_four_images_do_not_say_what_is_usual(points):
+    points[2, 2] += [25, 20]
+    assert np.isnan(shapes.outliers(points[:4], SIZES[:4])).all() and shapes.swaps(points[:4]) == []
+    assert np.isfinite(shapes.outliers(points[:5], SIZES[:5])).all()
+
+
+@pytest.mark.filterwarnings('error')
+def test_points_that_are_all_alike_are_no_trouble():
+    points = np.tile(SHAPE, (12, 1, 1))
+    points[4, 2] += [25, 20]  # of points without any deviation only the wrong one is far off
+    assert np.argwhere(shapes.outliers(points, SIZES[:12]) > 6).tolist() == [[4, 2]]
+    points[7] = 70.  # all on one place: no shape
+    assert np.isnan(shapes.outliers(points, SIZES[:12])[7]).all()
+    assert np.isnan(shapes.outliers(np.full((12, 6, 2), 70.), SIZES[:12])).all()
+
+
 @pytest.mark.parametrize('j, k', [(0, 1), (1, 2), (4, 5)])
 def test_two_that_changed_places_are_found_and_nothing_else(points, j, k):
     points[11, [j, k]] = points[11, [k, j]]
