@@ -182,7 +182,7 @@ def few_labels(annotations):
     "Landmarks that hardly any image has."
     counts = (annotations.state == VISIBLE).sum(0)
     return [Finding(LOOK if n else SERIOUS, f'{annotations.path.name}: {name} is visible on {n or "no"} '
-                    f'image{"s" * (n > 1)}, expected at least {FEW_LABELS}', landmarks=(k,), score=-float(n))
+                    f'image{"s" if n > 1 else ""}, expected at least {FEW_LABELS}', landmarks=(k,), score=-float(n))
             for k, (name, n) in enumerate(zip(annotations.names, counts, strict=True)) if n < FEW_LABELS]
 
 
