@@ -126,10 +126,13 @@ class History(RunCallback):
         return pd.DataFrame(self.rows)
 
     @property
-    def best(self):
-        "The row with the smallest mean error in original px; None where no epoch has one."
-        scored = [row for row in self.rows if math.isfinite(row['mean_error_px'])]
-        return min(scored, key=lambda row: row['mean_error_px'], default=None)
+    def best(self): return best_row(self.rows)
+
+
+def best_row(rows):
+    "The row of the log with the smallest mean error in original px; None where no epoch has one."
+    scored = [row for row in rows if math.isfinite(row['mean_error_px'])]
+    return min(scored, key=lambda row: row['mean_error_px'], default=None)
 
 
 class CheckLoss(RunCallback):
@@ -148,16 +151,25 @@ class CheckLoss(RunCallback):
 
 
 class EarlyStop(RunCallback):
-    "Stop after `patience` epochs without a smaller mean error in original px."
+    "Stop after `patience` epochs without a smaller mean error in original px; at once where a run resumes after that."
     order = History.order + 20  # after everything that is written after an epoch
 
     def __init__(self, patience): self.patience = patience
 
+    def before_fit(self):
+        super().before_fit()
+        if self.run and self.learn.first_epoch and is_stale(self.history.rows, self.patience): raise CancelFitException
+
     def after_epoch(self):
-        best = self.history.best
-        if len(self.history.rows) - (best['epoch'] if best else 0) < self.patience: return
+        if not is_stale(self.history.rows, self.patience): return
         print(f'stopped early: no smaller mean error in {self.patience} epochs')
         raise CancelFitException
+
+
+def is_stale(rows, patience):
+    "Whether the last `patience` of the epochs of a log had no smaller mean error."
+    best = best_row(rows)
+    return len(rows) - (best['epoch'] if best else 0) >= patience
 
 
 class Pictures(RunCallback):

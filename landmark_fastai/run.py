@@ -13,7 +13,7 @@ from fastcore.meta import use_kwargs_dict
 from . import checkpoint, distributed
 from .annotations import VISIBLE, fingerprint, read_annotations, split_folds
 from .cache import clear_cache
-from .callbacks import CheckLoss, Console, EarlyStop, History, Pictures, in_words
+from .callbacks import CheckLoss, Console, EarlyStop, History, Pictures, in_words, is_stale
 from .check import check_images
 from .config import (
     ARGUMENTS,
@@ -65,7 +65,7 @@ def train_once(config, split=None):
     first, folder = not rank_distrib(), run_folder(config)
     device = distributed.join(config['batch_size'], config['device'])
     with distributed.in_turn():
-        state = read_state_of(folder, n_epochs(config)) if config['resume'] else None
+        state = read_state_of(folder, config) if config['resume'] else None
         if not config['resume']: check_folder(folder, config['overwrite'], config['from_run'])
         learn = make_learner(config | {'device': device} | ({'encoder_weights': 'none'} if state else {}), split)
         data = fingerprint(learn.dls.annotations, learn.dls.split)
@@ -251,16 +251,19 @@ def check_loss(folder, cbs):
                    f'{" and ".join(kept) or "No weights"} of earlier epochs are kept')
 
 
-def read_state_of(folder, total):
-    """What last.ckpt of the run in `folder` holds, which is to be resumed; None where it has not finished an epoch.
+def read_state_of(folder, config):
+    """What last.ckpt of the run of `config` in `folder` holds, to be resumed; None where it has not finished an epoch.
 
-    Raises UsageError where the run has finished all its `total` epochs and its report, and where the file is damaged.
+    Raises UsageError where the run has finished its training and its report, and where the file is damaged.
     """
     if not (folder / 'weight' / 'last.ckpt').is_file(): return None
     state = read_state(folder / 'weight' / 'last.ckpt')
     if 'random' not in state: raise UsageError(f'{folder} is of an earlier version, which cannot be resumed')
-    if state['epoch'] >= total and (folder / 'report.html').is_file():
-        raise UsageError(f"{folder} is finished, all {state['epoch']} epochs of it; train on with --from_run {folder}")
+    epoch, total = state['epoch'], n_epochs(config)
+    stopped = config['early_stop'] and is_stale(state['history'], config['early_stop'])
+    if (epoch >= total or stopped) and (folder / 'report.html').is_file():
+        how = f'stopped early after {epoch} of {total} epochs' if epoch < total else f'all {epoch} epochs of it'
+        raise UsageError(f'{folder} is finished, {how}; train on with --from_run {folder}')
     return state
 
 

@@ -117,8 +117,13 @@ def test_early_stop_counts_the_epochs_before(run):
     n = len(pd.read_csv(whole / 'train_results' / 'training_log.csv'))
     assert n < 12
     run('stopped', n - 1, **flags)
+    stopped = run('stopped', resume=True, epochs=None)
+    assert log(whole) == log(stopped)
+    with pytest.raises(UsageError, match=f'finished, stopped early after {n} of 12 epochs'):
+        run('stopped', resume=True, epochs=None)
+    (stopped / 'report.html').unlink()  # as if it had been killed while it wrote that
     run('stopped', resume=True, epochs=None)
-    assert log(whole) == log(whole.parent / 'stopped')
+    assert log(whole) == log(stopped) and (stopped / 'report.html').is_file()
 
 
 @pytest.mark.slow
