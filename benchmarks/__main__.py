@@ -20,7 +20,7 @@ from landmark_fastai.precision import choose_precision
 from .fixtures import SEED
 from .timing import RESULTS, ROOT, facts, insert, load, machine, markdown, save, say
 
-GROUPS = 'data', 'step', 'predict', 'growth', 'start', 'precision'
+GROUPS = 'data', 'step', 'epoch', 'predict', 'growth', 'start', 'precision'
 
 
 def run_group(name, quick=False):

@@ -1,4 +1,4 @@
-"A training step: resnet18, 256 px, 8 images in memory, ours in `Learner.fit` against the original's; and recipes."
+"A training step: resnet18, 256 px, 8 images in memory, ours in `Learner.fit` against the original's."
 
 import time
 
@@ -7,16 +7,12 @@ from fastai.callback.core import Callback
 from fastcore.basics import GetAttr
 
 from landmark_fastai import landmark_dls, landmark_learner
-from landmark_fastai import run as runs
-from landmark_fastai.config import make_config
-from landmark_fastai.learner import LITE0
-from landmark_fastai.memory import KeepMemory
 
 from . import reference
 from .fixtures import write_csv, write_small
 from .timing import alternate, faster, has_amx, longer, say, timed
 
-QUICK = dict(repetitions=1, image_resize=64, n_steps=1, n_compiled=0, n_films=8)
+QUICK = dict(repetitions=1, image_resize=64, n_steps=1, n_compiled=0)
 ENCODER = 'resnet18'
 TARGET, TARGET_AMX = 1, 2.3  # times the reference
 COMPILED = 'Reckoned from the time of the first steps, which compile, and the time of a later step.'
@@ -57,20 +53,16 @@ def train_epoch(learn, train_dl):
     return watch.seconds
 
 
-def make_side(csv_file, image_dir, image_resize, n_steps, keep_memory=True, **kwargs):
+def make_side(csv_file, image_dir, image_resize, n_steps, **kwargs):
     "A side of `alternate` that takes `n_steps` of our learner, and the batch that it takes them on."
     dls = landmark_dls(csv_file, image_dir, image_resize=image_resize, batch_size=8)
     learn = make_learner(dls, **kwargs)
-    if not keep_memory: learn.remove_cb(KeepMemory)
     repeated = Repeated(dls.train, n_steps)
     return lambda: train_epoch(learn, repeated) / n_steps, repeated.batch
 
 
-def run(folder, repetitions=5, image_resize=256, n_steps=2, n_compiled=160, n_films=32):
-    """Rows of the training step, and of the recipes' epochs of `n_films` images.
-
-    One says what torch.compile brings in `n_compiled` steps, 20 epochs of 64 images.
-    """
+def run(folder, repetitions=5, image_resize=256, n_steps=2, n_compiled=160):
+    "Rows of the training step; one says what torch.compile brings in `n_compiled` steps, 20 epochs of 64 images."
     paths, points = write_small(folder / 'images', 9)
     data = write_csv(folder / 'small.csv', paths, points, (96, 80)), folder / 'images'
     say(f'{n_steps} steps of {ENCODER} at {image_resize} px, {repetitions} times')
@@ -86,35 +78,7 @@ def run(folder, repetitions=5, image_resize=256, n_steps=2, n_compiled=160, n_fi
     what = f'training step, {ENCODER}, {image_resize} px, batch 8, 2 landmarks'
     rows = [faster(f'{what}, default loss', seconds[0], seconds[2], **target),
             faster(f'{what}, BCE as the reference', seconds[1], seconds[2], **target)]
-    rows += [recipes(folder, image_resize, repetitions, n_films), kept(data, image_resize, repetitions, 4 * n_steps)]
     return rows + ([compiled(ours, data, image_resize, n_steps, repetitions, n_compiled)] if n_compiled else [])
-
-
-def recipes(folder, image_resize, repetitions, n_films, n_landmarks=20):
-    "A row of whole epochs, validation included, of the default recipe against the original recipe, both in fp32."
-    n_val = n_films // 4
-    paths, points = write_small(folder / 'films', n_films + n_val, n_landmarks)
-    csv_file = write_csv(folder / 'films.csv', paths, points, (96, 80), n_val)
-    say(f'epochs of both recipes, {repetitions} times')
-    def epochs(recipe):
-        learn = runs.make_learner(make_config(dict(
-            train_image_dir=paths[0].parent, label_dir=folder, train_csv_file=csv_file.name, recipe=recipe,
-            encoder_name=LITE0, image_resize=image_resize, precision='fp32')))
-        def epoch():
-            with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-4)
-        return timed(epoch)
-    ours, theirs = alternate(epochs('default'), epochs('original'), repetitions=repetitions)
-    return longer(f'epoch of the default recipe, {LITE0}, {image_resize} px, {n_films} + {n_val} images, {n_landmarks} '
-                  'landmarks, fp32; against the original recipe', ours, theirs, 1.25)
-
-
-def kept(data, image_resize, repetitions, n):
-    "A row of fits of `n` steps that keep the memory of a step for the next, against those that do not."
-    say(f'fits of {n} steps, {repetitions} times')
-    sides = [make_side(*data, image_resize, n, keep, encoder_name=LITE0)[0] for keep in (True, False)]
-    seconds = alternate(*sides, repetitions=repetitions)
-    return faster(f'{n} training steps, {LITE0}, {image_resize} px, batch 8, memory kept; against without', *seconds,
-                  unit='steps/s')
 
 
 def compiled(eager, data, image_resize, n_steps, repetitions, n):
