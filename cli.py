@@ -6,6 +6,7 @@ once Fire has consumed every argument.
 
 import inspect
 import os
+import re
 import sys
 import warnings
 from importlib import import_module
@@ -214,6 +215,12 @@ def keep_text(argv):
     return kept
 
 
+def check_dashes(argv):
+    "Complain of a flag with a single dash, which Fire would take, and what looks for given flags would miss."
+    for token in argv:
+        if re.match('-[A-Za-z_]', token): raise UsageError(f'{token} begins with one dash; expected --{token[1:]}')
+
+
 def check_types(name, arguments):
     "Complain of a flag whose value is not of its type, such as a bare --epochs or --gif 0."
     wanted = {int: 'a whole number', float: 'a number', str: 'a text', bool: 'no value, or --no... to deny it'}
@@ -256,8 +263,9 @@ def main(argv=None):
     command = [name for name in argv[:1] if name in COMMANDS]
     if not argv or '-h' in argv or '--help' in argv: argv = [*command, '--', '--help']
     elif command: argv = keep_text(argv)
-    job = fire.Fire(COMMANDS, command=argv, name='cli.py', serialize=lambda result: None)
     try:
+        check_dashes(argv)
+        job = fire.Fire(COMMANDS, command=argv, name='cli.py', serialize=lambda result: None)
         if isinstance(job, Job): run(job, argv)
     except UsageError as e:
         if not is_follower(): print(f'error: {e}', file=sys.stderr)

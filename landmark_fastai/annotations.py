@@ -18,6 +18,7 @@ from .files import atomic
 VISIBLE, ABSENT, UNLABELLED = 0, 1, 2
 
 _REQUIRED = ('image_name', 'image_width', 'image_height')
+_OF_IMAGE = ('image_name', 'image_width', 'image_height', 'image_spacing_source')
 _RESERVED = ('n_landmarks', 'pixel_spacing', 'pixel_spacing_x', 'pixel_spacing_y', 'patient_id', 'split')
 _PER_IMAGE = ('image_names', 'rows', 'sizes', 'points', 'state', 'spacing', 'spacing_source', 'patient_id', 'split')
 _ESTIMATES = ('confidence', 'spread')  # columns of predictions, ignored on reading
@@ -113,9 +114,9 @@ def in_corner(annotations):
 
 
 def fingerprint(annotations, split):
-    "A hash of what a run trains on: landmarks, images, points and the side (n,) of each image."
+    "A hash of what a run trains on: landmarks, images, points, spacing and the side or fold (n,) of each image."
     parts = (annotations.names, annotations.image_names, annotations.sizes.tolist(), annotations.state.tolist(),
-             annotations.points.tolist(), list(map(str, split)))
+             annotations.points.tolist(), annotations.spacing.tolist(), list(map(str, split)))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -283,7 +284,7 @@ def _check_count(path, names, n_landmarks):
 
 def _warn_ignored(path, header, names):
     known = {f'{name}_{end}' for name in names for end in ('x', 'y', *_ESTIMATES)}
-    ignored = [repr(c) for c in header if c not in known and not _is_reserved(c)]
+    ignored = [repr(c) for c in header if c not in known and c not in _RESERVED + _OF_IMAGE]
     if ignored: warnings.warn(f'{path.name}: ignored, no known column: {", ".join(ignored)}', stacklevel=3)
 
 

@@ -151,25 +151,31 @@ class CheckLoss(RunCallback):
 
 
 class EarlyStop(RunCallback):
-    "Stop after `patience` epochs without a smaller mean error in original px; at once where a run resumes after that."
+    """Stop after `patience` epochs without a smaller mean error in original px; at once where a run resumes after that.
+
+    The first `n_frozen` epochs, of a frozen encoder, do not count.
+    """
     order = History.order + 20  # after everything that is written after an epoch
 
-    def __init__(self, patience): self.patience = patience
+    def __init__(self, patience, n_frozen=0): self.patience, self.n_frozen = patience, n_frozen
+
+    @property
+    def is_over(self): return is_stale(self.history.rows, self.patience, self.n_frozen)
 
     def before_fit(self):
         super().before_fit()
-        if self.run and self.learn.first_epoch and is_stale(self.history.rows, self.patience): raise CancelFitException
+        if self.run and self.learn.first_epoch and self.is_over: raise CancelFitException
 
     def after_epoch(self):
-        if not is_stale(self.history.rows, self.patience): return
+        if not self.is_over: return
         print(f'stopped early: no smaller mean error in {self.patience} epochs')
         raise CancelFitException
 
 
-def is_stale(rows, patience):
-    "Whether the last `patience` of the epochs of a log had no smaller mean error."
+def is_stale(rows, patience, n_frozen):
+    "Whether the last `patience` of the epochs of a log, without its first `n_frozen`, had no smaller mean error."
     best = best_row(rows)
-    return len(rows) - (best['epoch'] if best else 0) >= patience
+    return len(rows) - max(best['epoch'] if best else 0, n_frozen) >= patience
 
 
 class Pictures(RunCallback):
@@ -235,12 +241,13 @@ class Pictures(RunCallback):
 
     def _gifs(self):
         for frames in (self.folder / 'train_results' / 'frames').iterdir():
-            write_gif(self.folder / 'train_results' / f'{frames.name}.gif', sorted(frames.glob('*.png')), seconds=0.2)
+            pictures = sorted(frames.glob('[0-9]*.png'))  # and no half a picture of a killed process
+            write_gif(self.folder / 'train_results' / f'{frames.name}.gif', pictures, seconds=0.2)
 
 
 def safe_name(name):
-    "The end of an image name as a part of a file name: letters, digits, dot, dash and underscore stay."
-    return ''.join(c if c.isalnum() or c in '._-' else '_' for c in name)[-100:]
+    "The end of an image name, 100 bytes, as a part of a file name: letters, digits, dot, dash and underscore stay."
+    return ''.join(c if c.isalnum() or c in '._-' else '_' for c in name).encode()[-100:].decode(errors='ignore')
 
 
 def in_words(row):

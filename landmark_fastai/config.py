@@ -49,6 +49,12 @@ def make_config(flags):
     if unknown: raise UsageError(f'unknown argument {", ".join(sorted(unknown))}; expected those of train')
     if flags.get('from_run'): flags = _from_run(flags)
     config = fill(flags.get('recipe', 'default'), TRAIN_DEFAULTS | flags)
+    check_values(config)
+    return config
+
+
+def check_values(config):
+    "Raise UsageError for a value of `config` that makes no sense."
     for least, names in LEAST.items():
         for name in names.split():
             if config[name] < least: raise UsageError(f'{name} is {config[name]}; expected at least {least}')
@@ -59,7 +65,6 @@ def make_config(flags):
     name = config['experiment_name']
     if name in ('', '.', '..') or Path(name).name != name:
         raise UsageError(f'experiment_name is {name!r}; expected the name of a folder, no path')
-    return config
 
 
 def resumed_config(flags):
@@ -77,16 +82,22 @@ def resumed_config(flags):
             raise UsageError(f'{folder} was started with {name} {saved.get(name)!r}, not {value!r}; leave it out, or '
                              'start another run with --experiment_name')
     _check_more_epochs(saved, given, folder)
-    kept = {name: saved[name] for name in ARGUMENTS | RECIPES['default']}
-    return kept | {name: value for name, value in given.items() if name in FREE} | {'resume': True}
+    missing = [name for name in ARGUMENTS if name not in saved]
+    if missing: raise UsageError(f'{folder / "config.json"} lacks {", ".join(missing)}, and cannot be resumed')
+    config = {name: saved[name] for name in ARGUMENTS}
+    config |= {name: value for name, value in given.items() if name in FREE} | {'resume': True}
+    check_values(config)
+    return config
 
 
 def _check_more_epochs(saved, given, folder):
     epochs = given.get('epochs', saved['epochs'])
     if epochs == saved['epochs']: return
-    if epochs < saved['epochs'] or (saved['schedule'], saved['erosion_schedule']) != ('constant', 'fixed'):
+    steady = (saved['schedule'], saved['erosion_schedule'], saved['folds']) == ('constant', 'fixed', 0)
+    if epochs < saved['epochs'] or not steady:
         raise UsageError(f"{folder} was started with epochs {saved['epochs']}, not {epochs}, and its schedules are "
-                         'made for them: more can only be given to a constant rate with fixed erosion; see --from_run')
+                         'made for them: more can only be given to a constant rate with fixed erosion, without folds; '
+                         'see --from_run')
 
 
 def _from_run(flags):
@@ -149,8 +160,8 @@ def _pick(config, names):
 
 # --- the file
 
-def write_config(folder, config, learn):
-    "Write `config.json` and `split.csv` of a run; returns what config.json holds."
+def write_config(folder, config, learn, data):
+    "Write `config.json` and `split.csv` of a run on `data`, a fingerprint; returns what config.json holds."
     annotations = learn.dls.annotations
     known = {name: str(value) if isinstance(value, Path) else value for name, value in config.items()}
     mean, std = normalization(config)
@@ -158,7 +169,7 @@ def write_config(folder, config, learn):
     known |= {'landmarks': annotations.names, 'presence': _presence(learn), 'calibration': None, 'flat': [],
               'mean': mean, 'std': std, 'device_used': str(learn.dls.device), 'precision_used': learn.precision,
               'median_pixel_spacing': np.median(spacing, 0).tolist() if len(spacing) else None,
-              'versions': versions(), 'git_commit': git_commit()}
+              'data': data, 'versions': versions(), 'git_commit': git_commit()}
     write_known(folder, known)
     split = pd.DataFrame({'image_name': annotations.image_names, 'split': learn.dls.split})
     write_text(folder / 'split.csv', split.to_csv(index=False))

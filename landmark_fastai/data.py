@@ -218,6 +218,7 @@ def landmark_dls(
     if pixel_spacing is not None: annotations = fill_spacing(annotations, pixel_spacing, '--pixel_spacing')
     if split is None: split = split_rows(annotations, val_fraction, seed)
     _check_batch(batch_size, int((split == 'train').sum()))
+    _warn_unlabelled(annotations, split)
     used = np.flatnonzero(split != 'test')
     reader.load([paths[i] for i in used], [annotations.where(i) for i in used])
     if flip_pairs: tfms = [FlipPairs(flip_pairs, annotations.names), *tfms]
@@ -237,6 +238,15 @@ def usable_device(name):
     except (RuntimeError, AssertionError, ValueError) as e:
         raise UsageError(f'device {name!r} cannot be used here ({str(e).splitlines()[0]}); '
                          f'choose auto, cpu, cuda, cuda:1 or mps') from e
+
+
+def _warn_unlabelled(annotations, split):
+    "Warn of landmarks that no image to train on has a label of."
+    blank = (annotations.state[split == 'train'] == UNLABELLED).all(0)
+    names = ', '.join(name for name, without in zip(annotations.names, blank, strict=True) if without)
+    if names:
+        warnings.warn(f'{annotations.path.name}: no training image has a label of {names}, which cannot be learned and '
+                      'whose errors mean nothing; leave it out, or label it', stacklevel=3)
 
 
 def _check_batch(batch_size, n_train):

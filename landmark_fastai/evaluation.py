@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from fastcore.meta import use_kwargs_dict
 from . import distributed
 from .annotations import ABSENT, UNLABELLED, VISIBLE, Annotations, fill_spacing, read_annotations
 from .check import check_images
-from .config import write_known
+from .config import device_name, write_known
 from .draw import contact_sheet, draw_landmarks, draw_markers, write_png
 from .errors import UsageError
 from .evaluation_plots import plot_boxes, plot_confidence, plot_cumulative, plot_vectors
@@ -94,9 +95,10 @@ def evaluate_validation(folder, config, learn):
     return evaluation
 
 
-def evaluate_again(run, annotations, image_dir):
-    "The `Evaluation` of the finished `run` on the images of `annotations`, its validation images."
-    return find(load(run), annotations, image_dir, run / 'validation', OPTIONS | {'no_overlays': True})
+def evaluate_again(run, annotations, config):
+    "The `Evaluation` of the finished `run`, of `config`, on the images of `annotations`, its validation images."
+    predictor = load(run, device=device_name(config['device']), precision=config['precision'])
+    return find(predictor, annotations, config['train_image_dir'], run / 'validation', OPTIONS | {'no_overlays': True})
 
 
 def evaluate_folds(folder, config, annotations, fold_of, evaluations):
@@ -106,12 +108,18 @@ def evaluate_folds(folder, config, annotations, fold_of, evaluations):
     `evaluations` are those of the folds' validation images.
     """
     out, first = folder / 'cross_validation', evaluations[0]
-    found = Found(first.predictor.names, annotations.image_names)
+    configs = [evaluation.predictor.config for evaluation in evaluations]
+    for name in ('presence', 'flat'):  # what any of the models calls absent, or sees no place for
+        config[name] = [landmark for landmark in annotations.names if any(landmark in c[name] for c in configs)]
+    write_known(folder, config)
+    predictor = copy(first.predictor)
+    predictor.config = predictor.config | {name: config[name] for name in ('presence', 'flat')}
+    found = Found(predictor.names, annotations.image_names)
     for evaluation in evaluations:
         found.rows |= evaluation.found.rows
         found.failed |= evaluation.found.failed
     found.write(out)
-    evaluation = judge(first.predictor, annotations, first.image_dir, found, out)
+    evaluation = judge(predictor, annotations, first.image_dir, found, out)
     notes = ['Each image was predicted by the model that was not trained on it. It did choose the best epoch of that '
              'model, so errors are a little optimistic']
     notes += result_notes(evaluation, annotations)

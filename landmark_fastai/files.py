@@ -31,6 +31,16 @@ def write_text(path, text):
     with atomic(path) as temporary: temporary.write_text(text, encoding='utf-8')
 
 
+def remove_leftovers(folder):
+    "Remove the temporary files below `folder` that a killed process has left."
+    for path in folder.rglob('.*.tmp*'): path.unlink()
+
+
+def lies_in(path, folder):
+    "Whether `path` is `folder` or below it, links followed."
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def check_writable(folder):
     "Raise UsageError unless `folder`, or the nearest folder above it that exists, can be written to."
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())

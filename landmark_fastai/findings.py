@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from .annotations import VISIBLE, in_corner, read_annotations
+from .annotations import VISIBLE, in_corner, read_annotations, split_rows
 from .check import check_images
 from .draw import draw_markers
 from .errors import UsageError
@@ -46,7 +46,9 @@ def check(train_image_dir='./data/train_images', label_dir='./data/labels', trai
 
     Returns the `Finding`s. Raises UsageError at the end where `train` would refuse the data.
     """
-    if html: check_writable(Path(html).parent)
+    if html:
+        if Path(html).is_dir(): raise UsageError(f'html is {str(html)!r}, a folder; expected the name of a file')
+        check_writable(Path(html).parent)
     csv_file = Path(label_dir, train_csv_file)
     annotations = read_annotations(csv_file, n_landmarks)
     findings, paths, checked = find(annotations, train_image_dir, invisible_landmarks)
@@ -74,6 +76,8 @@ def find(annotations, image_dir, invisible_landmarks=False):
         except UsageError as e:
             if not os.path.isdir(image_dir): raise
             errors.append(Finding(ERROR, str(e), i))
+    try: split_rows(annotations)
+    except UsageError as e: errors.append(Finding(ERROR, str(e)))
     facts, broken = _facts(annotations, good, paths)
     findings = errors + broken
     upright = _together(annotations, good, checked)
@@ -179,11 +183,17 @@ def at_the_border(annotations):
 
 
 def few_labels(annotations):
-    "Landmarks that hardly any image has."
-    counts = (annotations.state == VISIBLE).sum(0)
-    return [Finding(LOOK if n else SERIOUS, f'{annotations.path.name}: {name} is visible on {n or "no"} '
-                    f'image{"s" if n > 1 else ""}, expected at least {FEW_LABELS}', landmarks=(k,), score=-float(n))
-            for k, (name, n) in enumerate(zip(annotations.names, counts, strict=True)) if n < FEW_LABELS]
+    "Landmarks that hardly any image has, of those to train on where the CSV tells."
+    to_train, where = slice(None), ''
+    if annotations.split is not None: to_train, where = np.array(annotations.split) == 'train', ' to train on'
+    counts = (annotations.state[to_train] == VISIBLE).sum(0)
+    findings = []
+    for k, (name, n) in enumerate(zip(annotations.names, counts, strict=True)):
+        if n >= FEW_LABELS: continue
+        images = f'{n} images' if n > 1 else '1 image' if n else 'no image'
+        what = f'{annotations.path.name}: {name} is visible on {images}{where}, expected at least {FEW_LABELS}'
+        findings.append(Finding(LOOK if n else SERIOUS, what, landmarks=(k,), score=-float(n)))
+    return findings
 
 
 def in_the_corner(annotations, invisible_landmarks):

@@ -1,7 +1,6 @@
 "`predict`: a trained model on a folder of images; what it has in common with `evaluate`."
 
 import errno
-import os
 import sys
 import time
 import warnings
@@ -21,7 +20,7 @@ from .annotations import ABSENT, UNLABELLED, Annotations, check_spacing, write_a
 from .config import device_name, is_run
 from .draw import draw_landmarks, write_png
 from .errors import Incomplete, UsageError
-from .files import check_writable, write_text
+from .files import check_writable, lies_in, write_text
 from .images import find_images, image_spacing
 from .predictor import Prediction, load, load_original
 from .report import FIGURES
@@ -119,11 +118,6 @@ def make_output(output_dir, image_dir, options, *inputs):
     for path in there: path.unlink()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def lies_in(path, folder):
-    "Whether `path` is `folder` or below it, links followed."
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 # --- images to predictions

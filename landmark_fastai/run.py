@@ -21,6 +21,7 @@ from .config import (
     is_run,
     learner_arguments,
     make_config,
+    read_config,
     resumed_config,
     run_folder,
     write_config,
@@ -29,7 +30,7 @@ from .data import landmark_dls, make_films, usable_device
 from .draw import contact_sheet, draw_landmarks, write_png
 from .errors import Diverged, UsageError
 from .evaluation import evaluate, evaluate_again, evaluate_folds, evaluate_validation
-from .files import check_writable, write_text
+from .files import check_writable, lies_in, remove_leftovers, write_text
 from .geometry import to_network, to_original
 from .images import read_image
 from .inference import predict
@@ -66,15 +67,15 @@ def train_once(config, split=None):
     device = distributed.join(config['batch_size'], config['device'])
     with distributed.in_turn():
         state = read_state_of(folder, config) if config['resume'] else None
-        if not config['resume']: check_folder(folder, config['overwrite'], config['from_run'])
-        learn = make_learner(config | {'device': device} | ({'encoder_weights': 'none'} if state else {}), split)
+        if state is None: check_folder(folder, config)
+        of_state = {'encoder_weights': 'none', 'from_run': None} if state else {}  # it has all weights
+        learn = make_learner(config | {'device': device} | of_state, split)
         data = fingerprint(learn.dls.annotations, learn.dls.split)
-        if state and state['data'] != data:
-            raise UsageError(f'{folder} was started with other annotations or another split; restore them, or '
-                             'start another run with --experiment_name')
+        if state: check_data(folder, state['data'], data)
     if first:
-        if state is None: make_folder(folder)
-        known = write_config(folder, config, learn)
+        if state: remove_leftovers(folder)
+        else: make_folder(folder)
+        known = write_config(folder, config, learn, data)
         announce(config, learn)
     history, cbs = make_callbacks(folder, config, learn, data, state)
     fit(learn, config, cbs)
@@ -95,14 +96,17 @@ def cross_validate(config):
     """
     distributed.refuse('train --folds')
     folder, n_folds = run_folder(config), config['folds']
-    if not config['resume']: check_folder(folder, config['overwrite'], config['from_run'])
+    resumed = config['resume'] and (folder / 'config.json').is_file()
+    if not resumed: check_folder(folder, config)
     elif (folder / 'report.html').is_file(): raise UsageError(f'{folder} is finished, all {n_folds} folds of it')
     csv_file = Path(config['label_dir'], config['train_csv_file'])
     fold_of = split_folds(read_annotations(csv_file, config['n_landmarks']), n_folds, config['seed'])
     learn = make_learner(config, fold_split(fold_of, 1))  # every mistake shows before anything is written
-    if not config['resume']: make_folder(folder)
-    annotations, learn.dls.split = learn.dls.annotations, fold_split(fold_of, 0)
-    known = write_config(folder, config, learn)
+    annotations, data = learn.dls.annotations, fingerprint(learn.dls.annotations, fold_of)
+    if resumed: check_data(folder, read_config(folder).get('data'), data)
+    else: make_folder(folder)
+    learn.dls.split = fold_split(fold_of, 0)
+    known = write_config(folder, config, learn, data)
     split = pd.DataFrame({'image_name': annotations.image_names, 'split': learn.dls.split, 'fold': fold_of})
     write_text(folder / 'split.csv', split.to_csv(index=False))
     evaluations = []
@@ -111,7 +115,7 @@ def cross_validate(config):
         of_fold = config | {'folds': 0, 'output_dir': str(folder), 'experiment_name': f'fold_{k}'}
         if (run_folder(of_fold) / 'report.html').is_file():
             of_it = annotations.subset(np.flatnonzero(fold_of == k))
-            evaluations.append(evaluate_again(run_folder(of_fold), of_it, config['train_image_dir']))
+            evaluations.append(evaluate_again(run_folder(of_fold), of_it, config))
         else: evaluations.append(train_once(of_fold, fold_split(fold_of, k)).evaluation)
     rows = np.flatnonzero(fold_of)
     return evaluate_folds(folder, known, annotations.subset(rows), fold_of[rows], evaluations)
@@ -214,19 +218,30 @@ def make_learner(config, split=None):
     return landmark_learner(dls, **fixed)
 
 
-def check_folder(folder, overwrite, from_run):
-    """Raise UsageError unless `folder` can be made.
+def check_folder(folder, config):
+    """Raise UsageError unless `folder` can be made for the run of `config`.
 
-    An earlier run there may be overwritten, but nothing else, and not the run to start from.
+    An earlier run there may be overwritten, or resumed from its start, but nothing else, and nothing that is read.
     """
     check_writable(folder)
     if not folder.exists(): return
-    if from_run and folder.samefile(from_run):
-        raise UsageError(f'{folder} is the run to start from; pass another --experiment_name')
-    if not overwrite:
+    if not (config['overwrite'] or config['resume']):
         raise UsageError(f'{folder} exists; pass --overwrite to replace it, or another --experiment_name')
     if any(folder.iterdir()) and not is_run(folder):
         raise UsageError(f'{folder} is no run folder (no config.json of landmark_fastai): remove it yourself')
+    read = {name: config[name] for name in ('train_image_dir', 'label_dir', 'from_run')}
+    if config['encoder_weights'] not in ('imagenet', 'none'): read['encoder_weights'] = config['encoder_weights']
+    for name, path in read.items():
+        if path and lies_in(path, folder):
+            raise UsageError(f'{name} {path} lies in {folder}, which would be replaced; pass another '
+                             '--experiment_name, or move it away')
+
+
+def check_data(folder, before, now):
+    "Raise UsageError unless the run in `folder` was started on the data whose fingerprint is `now`."
+    if before == now: return
+    raise UsageError(f'{folder} was started with other annotations or another split; restore them, or start another '
+                     'run with --experiment_name')
 
 
 def make_folder(folder):
@@ -238,7 +253,12 @@ def make_folder(folder):
 
 def n_epochs(config):
     "Number of epochs of a run, frozen ones included."
-    return config['epochs'] + (config['freeze_epochs'] if config['schedule'] == 'fine_tune' else 0)
+    return config['epochs'] + n_frozen(config)
+
+
+def n_frozen(config):
+    "Number of epochs with a frozen encoder, at the start of a run."
+    return config['freeze_epochs'] if config['schedule'] == 'fine_tune' else 0
 
 
 def check_loss(folder, cbs):
@@ -256,11 +276,14 @@ def read_state_of(folder, config):
 
     Raises UsageError where the run has finished its training and its report, and where the file is damaged.
     """
-    if not (folder / 'weight' / 'last.ckpt').is_file(): return None
+    if not (folder / 'weight' / 'last.ckpt').is_file():
+        if (folder / 'report.html').is_file():
+            raise UsageError(f'{folder} has no weight/last.ckpt to go on with; train on with --from_run {folder}')
+        return None
     state = read_state(folder / 'weight' / 'last.ckpt')
     if 'random' not in state: raise UsageError(f'{folder} is of an earlier version, which cannot be resumed')
     epoch, total = state['epoch'], n_epochs(config)
-    stopped = config['early_stop'] and is_stale(state['history'], config['early_stop'])
+    stopped = config['early_stop'] and is_stale(state['history'], config['early_stop'], n_frozen(config))
     if (epoch >= total or stopped) and (folder / 'report.html').is_file():
         how = f'stopped early after {epoch} of {total} epochs' if epoch < total else f'all {epoch} epochs of it'
         raise UsageError(f'{folder} is finished, {how}; train on with --from_run {folder}')
@@ -274,7 +297,7 @@ def make_callbacks(folder, config, learn, data, state):
     if state: history.rows = state['history']
     cbs = [history, Pictures(folder, names, total, config['visualize_every'], config['gif'])]
     if config['ema']: cbs.append(AverageWeights(config['ema']))
-    if config['early_stop']: cbs.append(EarlyStop(config['early_stop']))
+    if config['early_stop']: cbs.append(EarlyStop(config['early_stop'], n_frozen(config)))
     if state: cbs.append(Resume(state))
     if not rank_distrib(): cbs += [SaveWeights(folder / 'weight', data), Console(total, config['encoder_name'])]
     cbs.append(distributed.ShareTrainer() if num_distrib() > 1 else CheckLoss())

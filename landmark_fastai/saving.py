@@ -103,7 +103,9 @@ class Resume(RunCallback):
         if not self.run or self.state is None: return
         first = self.state['epoch'] - self.before
         self.before += self.n_epoch
-        if first >= self.n_epoch: raise CancelFitException
+        if first >= self.n_epoch:
+            get_model(self.model).load_state_dict(self.state['model'])  # of the last fit nothing else is left to do
+            raise CancelFitException
         self.learn.first_epoch = first
         self._restore(first)
 
@@ -114,7 +116,8 @@ class Resume(RunCallback):
         erosion.finished, erosion.masks.radius = state['erosion_finished'], state['radius']
         erosion.offset = erosion.finished - (0 if self.opt.frozen_idx else first)
         if 'averaged_steps' in state: self.average_weights.start(state['model'], state['averaged_steps'])
-        if 'loss_scale' in state: self.loss_scale.scaler.load_state_dict(state['loss_scale'])
+        if 'loss_scale' in state and hasattr(self.learn, 'loss_scale'):  # not on another device, in another precision
+            self.loss_scale.scaler.load_state_dict(state['loss_scale'])
 
     def before_epoch(self):  # not earlier: what begins a fit may draw random numbers
         if self.state is None: return

@@ -24,11 +24,17 @@ def outliers(points, sizes):
 
     Residuals of the fit to the mean shape, as shares of its size, are compared with those of the landmark on other
     images: median and 1.4826 times the median deviation, at least that of the median landmark, so that a landmark that
-    is always clicked alike has no outliers of a pixel. With fewer than `FEW` landmarks the residual is the distance
-    from the landmark's median place on images of `sizes` (n, 2), as a share of the longer side. NaN where nothing is
-    known, and for landmarks on fewer than `SAMPLE` images.
+    is always clicked alike has no outliers of a pixel. On images with fewer than `FEW` points the residual is the
+    distance from the landmark's median place on images of `sizes` (n, 2), as a share of the longer side. NaN where
+    nothing is known, and for landmarks on fewer than `SAMPLE` images.
     """
-    values = residuals(points, mean_shape(points)) if points.shape[1] >= FEW else _places(points, sizes)
+    shape, place = (_deviations(values) for values in (residuals(points, mean_shape(points)), _places(points, sizes)))
+    few = np.array([_n_points(image) < FEW for image in points])
+    return np.where(few[:, None], place, shape)
+
+
+def _deviations(values):
+    "`values` (n, N) in robust standard deviations from what is usual."
     usual, spread = _usual(values)
     return (values - usual) / spread
 
@@ -139,7 +145,7 @@ def swaps(points):
     mean = mean_shape(points)
     values, found = residuals(points, mean), []
     usual, spread = _usual(values)
-    z = (values - usual) / spread
+    z = _deviations(values)
     for i, shape in enumerate(points):
         suspects = np.flatnonzero(z[i] > SUSPECT / 2)
         if not (z[i] > SUSPECT).any(): continue

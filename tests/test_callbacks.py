@@ -221,7 +221,7 @@ def test_console_says_loss_error_and_time(make_learner, make_dls, tmp_path, caps
 
 
 @pytest.mark.parametrize('name, safe', [('a.png', 'a.png'), ('sub/b c.png', 'sub_b_c.png'), ('../x', '.._x'),
-                                        ('Hüfte<1>.png', 'Hüfte_1_.png')])
+                                        ('Hüfte<1>.png', 'Hüfte_1_.png'), (200 * '膝', 33 * '膝')])
 def test_safe_name(name, safe): assert safe_name(name) == safe
 
 

@@ -144,6 +144,7 @@ BAD = {
     'unknown cache': (None, ['--cache', 'tape'], ["cache 'tape' is unknown", 'auto, ram, disk, none']),
     'unknown precision': (None, ['--precision', 'int8'], ["precision 'int8' is unknown", 'auto, fp32, bf16, fp16']),
     'fp16 without a GPU': (None, ['--precision', 'fp16', '--device', 'cpu'], ["'fp16' cannot be had on cpu", 'bf16']),
+    'one dash': (None, ['-epochs', '9'], ['-epochs begins with one dash', 'expected --epochs']),
     'odd size': (None, ['--image_resize', '100'], ['image_resize is 100', 'multiple of 32']),
     'no epochs': (None, ['--epochs', '0'], ['epochs is 0', 'at least 1']),
     'no rate': (None, ['--lr', '0'], ['lr is 0', 'positive']),

@@ -47,7 +47,7 @@ def test_training_goes_on_from_another_run(finished, dots, tmp_path):
 
 def test_the_run_to_start_from_is_not_overwritten(finished, dots, capsys):
     assert train(*dots, finished.parent, '--from_run', finished, '--batch_size', 4, '--epochs', 1, '--overwrite') == 2
-    assert 'is the run to start from; pass another --experiment_name' in capsys.readouterr().err
+    assert 'which would be replaced; pass another --experiment_name' in capsys.readouterr().err
     assert (finished / 'weight' / 'best.pth').exists()
 
 

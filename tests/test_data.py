@@ -1,5 +1,6 @@
 "Blocks, transforms and DataLoaders: points and pixels stay together."
 
+import warnings
 from threading import current_thread, main_thread
 
 import cv2
@@ -225,6 +226,20 @@ def test_decoding_a_batch_gives_points_in_network_px(make_dls):
     image, points = dls.valid.decode(batch)
     assert isinstance(points, TensorLandmarks)
     torch.testing.assert_close(torch.Tensor(points), torch.Tensor(batch[2]))
+
+
+def test_a_landmark_that_nothing_to_train_on_has_is_told(tmp_path):
+    csv_file, images = write_dots(tmp_path, split=['train'] * 7 + ['val'] * 3)
+    table = pd.read_csv(csv_file)
+    table.loc[:6, ['knee_x', 'knee_y']] = np.nan
+    table.to_csv(csv_file, index=False)
+    with pytest.warns(UserWarning, match='no training image has a label of knee, which cannot be learned'):
+        landmark_dls(csv_file, images, image_resize=64, batch_size=4)
+    table.loc[2, ['knee_x', 'knee_y']] = -1  # absent is a label
+    table.to_csv(csv_file, index=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        landmark_dls(csv_file, images, image_resize=64, batch_size=4)
 
 
 # --- batches

@@ -52,6 +52,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(flags, 
     whole = in_child(lambda: train(**flags, experiment_name='whole'))
     whole.join()
     seconds, chance, folder = time.time() - start, random.Random(n_kills), tmp_path / 'killed'
+    finished = 0  # epochs, of which none is lost again
     for kill in range(n_kills):
         child = in_child(lambda: train(**flags | {'experiment_name': 'killed', 'resume': True}))
         child.join(chance.uniform(0, seconds / (2 if kill % 2 else 1.2)))
@@ -59,13 +60,16 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(flags, 
         os.kill(child.pid, random.Random(kill).choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
         child.join()
         check_whole(folder)
+        kept = folder / 'weight' / 'last.ckpt'
+        before, finished = finished, load_state(kept)['epoch'] if kept.is_file() else 0
+        assert finished >= before
     if not (folder / 'report.html').is_file():
         last = in_child(lambda: train(**flags | {'experiment_name': 'killed', 'resume': True}))
         last.join()
         assert last.exitcode == 0
     assert log(folder) == log(tmp_path / 'whole')
-    names = [sorted(path.relative_to(run).as_posix() for path in run.rglob('*') if path.is_file()
-                    and not path.name.startswith('.')) for run in (folder, tmp_path / 'whole')]
+    names = [sorted(path.relative_to(run).as_posix() for path in run.rglob('*') if path.is_file())
+             for run in (folder, tmp_path / 'whole')]
     assert names[0] == names[1]
 
 
@@ -74,6 +78,17 @@ def check_whole(folder):
     for path in folder.rglob('*.csv'): pd.read_csv(path)
     for path in (folder / 'weight').glob('*.[pc]*'): load_state(path)
     if (folder / 'weight' / 'best.pth').is_file(): assert load(folder).names == ['head', 'knee']
+
+
+def test_what_a_killed_process_has_left_half_written_is_no_trouble(flags, tmp_path):
+    train(**flags, experiment_name='run')
+    folder = tmp_path / 'run'
+    before = sorted(folder.rglob('*'))
+    (folder / 'report.html').unlink()
+    for place in ('weight', 'train_results/frames/masks'):
+        (folder / place / f'.{32 * "0"}.tmp.png').write_bytes(b'\x89PNG half')
+    train(resume=True, output_dir=tmp_path, experiment_name='run')
+    assert sorted(folder.rglob('*')) == before
 
 
 @forked

@@ -12,6 +12,7 @@ from conftest import write_dicom, write_dots
 from PIL import Image
 
 import cli
+from landmark_fastai import UsageError
 from landmark_fastai.findings import check
 
 ROOT = Path(cli.__file__).parent
@@ -128,9 +129,29 @@ def test_all_errors_are_told_at_once_and_end_with_two(data, capsys):
     assert 'e at ' in out and err.count('\n') == 1 and '3 errors' in err
 
 
+def one_side(table, images): table['split'] = 'train'
+
+
+def one_patient(table, images): table['patient_id'] = 'p'
+
+
+@pytest.mark.parametrize('change, words', [(one_side, 'no row has split val'), (one_patient, 'only one patient')])
+def test_a_split_that_cannot_be_is_an_error(data, capsys, change, words):
+    with pytest.raises(UsageError, match='1 errors'): check(**data(change))
+    assert lines(capsys)[0].startswith('error: annotation.csv: ' + words)
+
+
+def test_labels_count_where_they_are_learned(data, capsys):
+    def change(table, images):
+        table['split'] = ['train'] * 7 + ['val'] * 5
+        table.loc[:6, ['c_x', 'c_y']] = np.nan
+    check(**data(change))
+    assert 'probably wrong: annotation.csv: c is visible on no image to train on, expected' in lines(capsys)[0]
+
+
 @pytest.mark.parametrize('arguments, words', [
     ({'n_landmarks': 3}, 'expected 3'), ({'train_csv_file': 'no.csv'}, 'no.csv'),
-    ({'train_image_dir': 'nowhere'}, 'nowhere: no such folder')])
+    ({'train_image_dir': 'nowhere'}, 'nowhere: no such folder'), ({'html': '.'}, "html is '.', a folder")])
 def test_what_cannot_be_checked_is_one_line(data, capsys, arguments, words):
     argv = [text for name, value in (data() | arguments).items() for text in (f'--{name}', str(value))]
     assert cli.main(['check', *argv]) == 2

@@ -9,6 +9,8 @@ from conftest import TINY, write_dots
 
 import cli
 from landmark_fastai import UsageError, load, run
+from landmark_fastai.annotations import read_annotations
+from landmark_fastai.evaluation import evaluate_again, evaluate_folds
 from landmark_fastai.run import train
 
 
@@ -53,6 +55,29 @@ def test_each_image_is_judged_by_the_model_that_did_not_see_it(validated):
     distances = pd.concat(means)[['head_px', 'knee_px']].to_numpy()
     assert summary['n_images'] == 9
     assert summary['overall']['px']['mean'] == pytest.approx(np.nanmean(distances), abs=1e-3)
+
+
+def test_what_one_model_knows_of_a_landmark_is_said_of_all(validated, tmp_path):
+    "head is absent on one image, so one of the models has never seen it absent; knee is flat in another."
+    known = [json.loads((validated / f'fold_{k}' / 'config.json').read_text()) for k in (1, 2, 3)]
+    assert sorted(config['presence'] for config in known) == [[], ['head'], ['head']]
+    assert json.loads((validated / 'config.json').read_text())['presence'] == ['head']
+    annotations = read_annotations(validated.parents[1] / 'annotation.csv').subset(range(9))
+    evaluations = []
+    for k, config in enumerate(known, 1):
+        of_fold = pd.read_csv(validated / f'fold_{k}' / 'split.csv').split
+        rows = annotations.subset(np.flatnonzero(of_fold[:9] == 'val'))
+        evaluation = evaluate_again(validated / f'fold_{k}', rows, config)
+        evaluation.predictor.config['flat'] = ['knee'] if k == 2 else []
+        evaluations.append(evaluation)
+    config = json.loads((validated / 'config.json').read_text())
+    out = tmp_path / 'again'
+    folds = pd.read_csv(validated / 'split.csv').fold.to_numpy()[:9]
+    summary = evaluate_folds(out, config, annotations, folds, evaluations)
+    assert json.loads((out / 'config.json').read_text())['flat'] == ['knee']
+    assert any('The network sees no place for knee' in note for note in
+               json.loads((out / 'cross_validation' / 'summary.json').read_text())['notes'])
+    assert summary['overall']['n_absent'] == 1  # scored, by the model that cannot tell it, too
 
 
 def test_one_table_has_a_row_for_each_fold(validated, capsys, tmp_path):
@@ -109,6 +134,15 @@ def test_a_cross_validation_that_was_stopped_goes_on(dots, tmp_path, monkeypatch
         return once(config, split)
     monkeypatch.setattr(run, 'train_once', stop_at_second)
     with pytest.raises(KeyboardInterrupt): train(**arguments, experiment_name='stopped')
+    before = {path: path.read_bytes() for path in (tmp_path / 'stopped').rglob('*') if path.is_file()}
+    csv_text = dots[0].read_text()
+    dots[0].write_text(csv_text[:csv_text.rstrip().rindex('\n') + 1])  # without its last row
+    with pytest.raises(UsageError, match='other annotations or another split'):
+        train(resume=True, output_dir=tmp_path, experiment_name='stopped')
+    dots[0].write_text(csv_text)
+    with pytest.raises(UsageError, match='with epochs 2, not 3'):
+        train(resume=True, output_dir=tmp_path, experiment_name='stopped', epochs=3)
+    assert before == {path: path.read_bytes() for path in (tmp_path / 'stopped').rglob('*') if path.is_file()}
     again = train(resume=True, output_dir=tmp_path, experiment_name='stopped')
     assert trained == ['fold_1', 'fold_2', 'fold_2'] and again == whole
     with pytest.raises(UsageError, match='is finished, all 2 folds'):

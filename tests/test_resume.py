@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 import torch
-from conftest import write_dots
+from conftest import write_dots, write_unlabelled_validation
 from fastai.callback import fp16
 from fastai.callback.core import Callback
 from torch.amp import GradScaler
@@ -59,7 +59,16 @@ def run(dots, tmp_path, monkeypatch):
     return start
 
 
-def log(folder): return (folder / 'train_results' / 'training_log.csv').read_text()
+LOG = 'train_results/training_log.csv'
+
+
+def log(folder): return (folder / LOG).read_text()
+
+
+def epochs_told(capsys):
+    "The epochs that were trained since the output was last read."
+    return [int(line.split()[1].partition('/')[0]) for line in capsys.readouterr().out.splitlines()
+            if line.startswith('epoch ')]
 
 
 def weights(folder): return torch.load(folder / 'weight' / 'last.ckpt', weights_only=True)
@@ -70,11 +79,13 @@ def weights(folder): return torch.load(folder / 'weight' / 'last.ckpt', weights_
     *(pytest.param(schedule, stop, marks=pytest.mark.slow) for schedule, stop in (
         ('constant', 1), ('constant', 3), ('fine_tune', 1), ('fine_tune', 3), ('averaged', 2), ('pictured', 1),
         ('pictured', 3)))])
-def test_a_run_that_was_stopped_gives_the_log_of_one_that_never_was(run, schedule, stop):
+def test_a_run_that_was_stopped_gives_the_log_of_one_that_never_was(run, capsys, schedule, stop):
     flags = SCHEDULES[schedule]
     whole, stopped = run('whole', **flags), run('stopped', stop, **flags)
-    assert len(pd.read_csv(stopped / 'train_results' / 'training_log.csv')) == stop
+    assert len(pd.read_csv(stopped / LOG)) == stop
+    capsys.readouterr()
     run('stopped', resume=True, epochs=None)
+    assert epochs_told(capsys) == list(range(stop + 1, len(pd.read_csv(whole / LOG)) + 1))  # and none a second time
     assert log(stopped) == log(whole)
     one, other = weights(whole), weights(stopped)
     for state in ('model', 'trained'):
@@ -84,12 +95,13 @@ def test_a_run_that_was_stopped_gives_the_log_of_one_that_never_was(run, schedul
     assert files[0] == files[1]
 
 
-def test_a_run_stopped_twice_and_in_its_first_epoch_gives_that_log(run):
+def test_a_run_stopped_twice_and_in_its_first_epoch_gives_that_log(run, capsys):
     whole = run('whole')
     run('stopped', 0)
     assert not (whole.parent / 'stopped' / 'weight').exists()
     run('stopped', 1, resume=True)  # begins again
     run('stopped', 2, resume=True)
+    assert epochs_told(capsys) == [1, 2, 3, 4, 1, 2]
     assert log(run('stopped', resume=True)) == log(whole)
 
 
@@ -119,6 +131,7 @@ def test_early_stop_counts_the_epochs_before(run):
     run('stopped', n - 1, **flags)
     stopped = run('stopped', resume=True, epochs=None)
     assert log(whole) == log(stopped)
+    assert weights(whole)['epoch'] == n
     with pytest.raises(UsageError, match=f'finished, stopped early after {n} of 12 epochs'):
         run('stopped', resume=True, epochs=None)
     (stopped / 'report.html').unlink()  # as if it had been killed while it wrote that
@@ -146,7 +159,8 @@ def test_flags_that_matter_are_those_of_the_run(run, tmp_path, capsys):
     here = dict(output_dir=tmp_path, experiment_name='run')
     for flags, words in ((dict(lr=0.5), 'started with lr 0.003, not 0.5'), (dict(loss='bce'), "'dice_bce_spatial'"),
                          (dict(seed=1), 'with seed 42, not 1'), (dict(epochs=9), 'with epochs 4, not 9'),
-                         (dict(overwrite=True), 'resume beside overwrite')):
+                         (dict(overwrite=True), 'resume beside overwrite'),
+                         (dict(visualize_every=0), 'visualize_every is 0; expected at least 1')):
         with pytest.raises(UsageError, match=words): train(**flags, resume=True, **here)
     before, argv = log(folder), [text for name, value in here.items() for text in (f'--{name}', str(value))]
     assert cli.main(['train', '--resume', *argv, '--epochs', '7']) == 2
@@ -171,9 +185,13 @@ def test_other_annotations_are_refused(tmp_path):
           **SMALL | {'epochs': 1})
     (runs / 'baseline' / 'report.html').unlink()
     table = pd.read_csv(csv_file)
-    table.loc[3, 'head_x'] += 1
+    moved, spaced = table.copy(), table.assign(pixel_spacing=0.5)
+    moved.loc[3, 'head_x'] += 1
+    for changed in (moved, spaced):
+        changed.to_csv(csv_file, index=False)
+        with pytest.raises(UsageError, match='other annotations or another split'): train(resume=True, output_dir=runs)
     table.to_csv(csv_file, index=False)
-    with pytest.raises(UsageError, match='other annotations or another split'): train(resume=True, output_dir=runs)
+    train(resume=True, output_dir=runs)
 
 
 def test_there_must_be_something_to_go_on_with(dots, tmp_path, run):
@@ -184,10 +202,78 @@ def test_there_must_be_something_to_go_on_with(dots, tmp_path, run):
     with pytest.raises(UsageError, match='earlier version'): run('run', resume=True)
     (folder / 'weight' / 'last.ckpt').write_bytes(b'nothing')
     with pytest.raises(UsageError, match='cannot be read as weights'): run('run', resume=True)
+    config = json.loads((folder / 'config.json').read_text())
+    (folder / 'config.json').write_text(json.dumps({name: value for name, value in config.items() if name != 'loss'}))
+    with pytest.raises(UsageError, match='lacks loss, and cannot be resumed'): run('run', resume=True)
     (folder / 'config.json').unlink()
     with pytest.raises(UsageError, match='no config.json'): run('run', resume=True)
     shutil.rmtree(folder)
     assert log(run('run', resume=True)).count('\n') == 5  # a start like any other
+
+
+def test_a_finished_run_without_its_checkpoint_is_left_alone(run):
+    folder = run('run', epochs=1)
+    (folder / 'weight' / 'last.ckpt').unlink()
+    before = sorted(folder.rglob('*'))
+    with pytest.raises(UsageError, match=f'no weight/last.ckpt to go on with; train on with --from_run {folder}'):
+        run('run', resume=True, epochs=None)
+    assert sorted(folder.rglob('*')) == before
+
+
+def test_a_run_without_best_weights_is_reported_by_its_last(tmp_path):
+    csv_file, images = write_unlabelled_validation(tmp_path)
+    flags = SMALL | dict(train_image_dir=images, label_dir=csv_file.parent, train_csv_file=csv_file.name, epochs=1)
+    train(**flags, output_dir=tmp_path / 'runs')
+    folder = tmp_path / 'runs' / 'baseline'
+    found = folder / 'validation' / 'predictions.csv'
+    before = found.read_text()
+    (folder / 'report.html').unlink()
+    found.unlink()
+    train(resume=True, output_dir=tmp_path / 'runs')
+    assert found.read_text() == before and not (folder / 'weight' / 'best.pth').exists()
+
+
+@pytest.mark.slow
+def test_the_run_to_start_from_is_not_needed_again(run, tmp_path):
+    source, flags = run('source', epochs=1), dict(encoder_name=None, encoder_weights=None, image_resize=None)
+    whole = run('whole', from_run=source, **flags)
+    run('stopped', 2, from_run=source, **flags)
+    source.rename(tmp_path / 'moved')
+    assert log(run('stopped', resume=True, **flags)) == log(whole)
+
+
+@pytest.mark.slow
+def test_a_frozen_stage_is_never_stopped_early(run):
+    flags = dict(schedule='fine_tune', freeze_epochs=3, epochs=3, early_stop=1, lr=1e-9)  # the weights stay
+    whole = run('whole', **flags)
+    epochs = len(pd.read_csv(whole / LOG))
+    assert epochs > 3
+    run('stopped', 2, **flags)
+    assert log(run('stopped', resume=True, epochs=None)) == log(whole)
+
+
+def test_the_scale_of_fp16_is_left_where_nothing_needs_it(run):
+    folder = run('run', 2)
+    torch.save(weights(folder) | {'loss_scale': {'scale': 2.}}, folder / 'weight' / 'last.ckpt')
+    assert len(pd.read_csv(run('run', resume=True) / LOG)) == 4
+
+
+def test_what_is_read_is_not_replaced(dots, tmp_path):
+    folder = tmp_path / 'baseline'
+    train(train_image_dir=dots[1], label_dir=dots[0].parent, train_csv_file=dots[0].name, output_dir=tmp_path,
+          **SMALL | {'epochs': 1})
+    shutil.copy(dots[0], folder / 'validation' / 'corrected.csv')
+    shutil.copytree(dots[1], folder / 'films')
+    shutil.copy(folder / 'weight' / 'best.pth', folder / 'encoder.pth')
+    before, fine = sorted(folder.rglob('*')), dict(train_image_dir=dots[1], label_dir=dots[0].parent)
+    for name, flags in {'label_dir': dict(label_dir=folder / 'validation', train_csv_file='corrected.csv'),
+                        'train_image_dir': dict(train_image_dir=folder / 'films', train_csv_file=dots[0].name),
+                        'encoder_weights': dict(encoder_weights=folder / 'encoder.pth', train_csv_file=dots[0].name),
+                        'from_run': dict(from_run=folder, train_csv_file=dots[0].name)}.items():
+        for folds in (0, 2):
+            with pytest.raises(UsageError, match=f'{name} .* lies in {folder}, which would be replaced'):
+                train(**fine | flags, output_dir=tmp_path, overwrite=True, folds=folds)
+    assert sorted(folder.rglob('*')) == before
 
 
 def test_the_checkpoint_holds_nothing_but_plain_values(run):

@@ -50,10 +50,13 @@ def test_a_wrong_point_is_the_only_outlier(points):
 def test_missing_points_are_no_outliers_and_hide_none(points):
     points[::3, 1] = np.nan
     points[5] = np.nan
-    points[4, :3] = np.nan  # three are left: too few
+    points[4, :3] = np.nan  # three are left: too few for a shape, so their places count
+    points[8, :3], points[8, 4] = np.nan, (599, 5)
     points[7, 2] += [25, 20]
     z = shapes.outliers(points, SIZES)
-    assert np.isnan(z[::3, 1]).all() and np.isnan(z[5]).all() and np.isnan(z[4]).all()
+    assert np.isnan(z[::3, 1]).all() and np.isnan(z[5]).all() and np.isnan(z[4, :3]).all() and (z[4, 3:] < 6).all()
+    assert np.nan_to_num(z[8]).argmax() == 4 and z[8, 4] > 3  # of places that lie anywhere within 300 px
+    z[8] = np.nan
     assert np.unravel_index(np.nan_to_num(z).argmax(), z.shape) == (7, 2)
 
 
