@@ -90,12 +90,18 @@ def test_a_landmark_may_end_in_x_and_pairs_may_be_apart(csv_file):
 
 
 def test_reserved_columns_are_no_landmarks_and_draw_no_warning(csv_file):
-    path = csv_file(f'{FIXED},pixel_spacing_x,pixel_spacing_y,image_x,image_y,hip_x,hip_y,hip_confidence',
-                    'a.png,100,200,1,.1,.2,5,6,1,2,0.9')
+    path = csv_file(f'{FIXED},pixel_spacing_x,pixel_spacing_y,image_spacing_source,hip_x,hip_y,hip_confidence',
+                    'a.png,100,200,1,.1,.2,film,1,2,0.9')
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         got = read_annotations(path)
     assert got.names == ['hip'] and got.spacing.tolist() == [[.1, .2]]
+
+
+def test_what_begins_with_image_is_no_landmark_and_is_told(csv_file):
+    with pytest.warns(UserWarning, match="ignored, no known column: 'image_notch_x', 'image_notch_y'"):
+        got = read_annotations(csv_file(f'{FIXED},image_notch_x,image_notch_y,hip_x,hip_y', 'a.png,100,200,1,5,6,1,2'))
+    assert got.names == ['hip']
 
 
 def test_unknown_columns_draw_a_warning_with_their_names(csv_file):
