@@ -24,7 +24,7 @@ class KeepMemory(Callback):
     """While a fit runs on a CPU under glibc, keep freed memory in this process; give it back afterwards.
 
     Else the system takes and hands out large blocks in each step, page by page and filled with zeros: a fifth of the
-    step's time, for at most a sixth more memory.
+    time of all steps but the first, for a sixth more memory.
     """
     def before_fit(self): self._tell(KEEP)
 
