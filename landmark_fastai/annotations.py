@@ -18,7 +18,7 @@ from .files import atomic
 VISIBLE, ABSENT, UNLABELLED = 0, 1, 2
 
 _REQUIRED = ('image_name', 'image_width', 'image_height')
-_OF_IMAGE = ('image_name', 'image_width', 'image_height', 'image_spacing_source')
+_OF_IMAGE = (*_REQUIRED, 'image_spacing_source')
 _RESERVED = ('n_landmarks', 'pixel_spacing', 'pixel_spacing_x', 'pixel_spacing_y', 'patient_id', 'split')
 _PER_IMAGE = ('image_names', 'rows', 'sizes', 'points', 'state', 'spacing', 'spacing_source', 'patient_id', 'split')
 _ESTIMATES = ('confidence', 'spread')  # columns of predictions, ignored on reading

@@ -8,6 +8,7 @@ import numpy as np
 
 from .annotations import fill_spacing
 from .errors import UsageError
+from .files import lies_in
 from .images import image_size, image_spacing
 
 
@@ -23,7 +24,7 @@ def check_images(annotations, image_dir):
     folder = Path(image_dir)
     if not isdir(folder): raise UsageError(f'{folder}: no such folder, expected the images of {annotations.path.name}')
     paths = [folder / name for name in annotations.image_names]
-    _check_inside(annotations, paths, Path(realpath(folder)))
+    _check_inside(annotations, paths, folder)
     _check_there(annotations, paths)
     annotations = _upright(annotations, [_turn(annotations, i, path) for i, path in enumerate(paths)])
     spacing, source = zip(*(image_spacing(path) for path in paths), strict=True)
@@ -32,9 +33,9 @@ def check_images(annotations, image_dir):
 
 def _check_inside(annotations, paths, folder):
     for i, path in enumerate(paths):
-        if not Path(realpath(path)).is_relative_to(folder):
-            raise UsageError(f'{annotations.where(i)}: {realpath(path)} is outside the image folder {folder}, '
-                             'expected a path below it')
+        if not lies_in(path, folder):
+            raise UsageError(f'{annotations.where(i)}: {realpath(path)} is outside the image folder '
+                             f'{realpath(folder)}, expected a path below it')
 
 
 def _check_there(annotations, paths):

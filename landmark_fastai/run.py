@@ -230,6 +230,7 @@ def check_folder(folder, config):
     if any(folder.iterdir()) and not is_run(folder):
         raise UsageError(f'{folder} is no run folder (no config.json of landmark_fastai): remove it yourself')
     read = {name: config[name] for name in ('train_image_dir', 'label_dir', 'from_run')}
+    read['train_csv_file'] = Path(config['label_dir'], config['train_csv_file'])  # which may be a path of its own
     if config['encoder_weights'] not in ('imagenet', 'none'): read['encoder_weights'] = config['encoder_weights']
     for name, path in read.items():
         if path and lies_in(path, folder):

@@ -145,7 +145,7 @@ def swaps(points):
     mean = mean_shape(points)
     values, found = residuals(points, mean), []
     usual, spread = _usual(values)
-    z = _deviations(values)
+    z = (values - usual) / spread
     for i, shape in enumerate(points):
         suspects = np.flatnonzero(z[i] > SUSPECT / 2)
         if not (z[i] > SUSPECT).any(): continue

@@ -126,7 +126,7 @@ def test_more_epochs_of_a_constant_rate_are_what_was_asked_for_at_once(run):
 def test_early_stop_counts_the_epochs_before(run):
     flags = dict(early_stop=2, lr=0.3, schedule='constant', epochs=12)
     whole = run('whole', **flags)
-    n = len(pd.read_csv(whole / 'train_results' / 'training_log.csv'))
+    n = len(pd.read_csv(whole / LOG))
     assert n < 12
     run('stopped', n - 1, **flags)
     stopped = run('stopped', resume=True, epochs=None)
@@ -267,6 +267,7 @@ def test_what_is_read_is_not_replaced(dots, tmp_path):
     shutil.copy(folder / 'weight' / 'best.pth', folder / 'encoder.pth')
     before, fine = sorted(folder.rglob('*')), dict(train_image_dir=dots[1], label_dir=dots[0].parent)
     for name, flags in {'label_dir': dict(label_dir=folder / 'validation', train_csv_file='corrected.csv'),
+                        'train_csv_file': dict(train_csv_file=(folder / 'validation' / 'corrected.csv').resolve()),
                         'train_image_dir': dict(train_image_dir=folder / 'films', train_csv_file=dots[0].name),
                         'encoder_weights': dict(encoder_weights=folder / 'encoder.pth', train_csv_file=dots[0].name),
                         'from_run': dict(from_run=folder, train_csv_file=dots[0].name)}.items():
