@@ -3,6 +3,7 @@
 import hashlib
 import struct
 import warnings
+from itertools import count
 from os.path import isdir  # unlike Path's, it never raises
 from pathlib import Path
 
@@ -17,6 +18,7 @@ _KINDS = ', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES + DICOM_SUFFIXES)
 LARGEST = 150 * 10**6  # pixels of an image: a film has 10 to 20 million, a decompression bomb billions
 _ORIENTATION, _WIDTH, _HEIGHT = 0x112, 0x100, 0x101  # tags of EXIF and TIFF
 _QUARTER_TURNS = (5, 6, 7, 8)
+_SUBFILE, _COPY = 0xfe, 0b101  # tag of a TIFF's page, and its bits: a smaller copy, or the mask, of another page
 # formats of which OpenCV may not tell that data are missing: on a broken LZW strip of a TIFF no version does
 _SILENT = ('TIFF',) if tuple(map(int, cv2.__version__.split('.')[:2])) >= (4, 13) else ('JPEG', 'MPO', 'TIFF')
 _said_colour = False
@@ -41,7 +43,7 @@ def read_image(path, color=False):
 def image_size(path):
     """Size of the image at `path` with EXIF rotation applied, size as stored, EXIF orientation (1 to 8).
 
-    Sizes are (width, height). Reads the header only. Raises `UsageError` if it cannot be read.
+    Sizes are (width, height). Reads the header only. Raises `UsageError` if it cannot be read, or tells several images.
     """
     if is_dicom(path):
         size, _, _ = dicom_header(path)
@@ -160,7 +162,21 @@ def check_pixels(size, path):
 def _sizes(file, path):
     stored, orientation = _stored_size(file), _orientation(file, path)
     check_pixels(stored, path)
+    _check_pages(file, path)
     return stored[::-1] if orientation in _QUARTER_TURNS else stored, stored, orientation
+
+
+def _check_pages(file, path):
+    "Raise UsageError if `file` is a TIFF with further pages that are more than smaller copies, or masks, of the first."
+    if file.format != 'TIFF': return
+    for page in count(1):
+        try: file.seek(page)
+        except EOFError: break
+        except (OSError, ValueError, SyntaxError): raise _broken(path) from None
+        if not file.tag_v2.get(_SUBFILE, 0) & _COPY:
+            raise UsageError(f'{path}: a TIFF with several pages, expected one image; save the page that you need as a '
+                             'file of its own')
+    file.seek(0)
 
 
 def _stored_size(file):

@@ -280,6 +280,23 @@ def test_a_broken_lzw_strip_is_told(tmp_path):
 
 
 @pytest.mark.parametrize('read', [read_image, image_size])
+def test_a_tiff_with_several_pages_is_told(tmp_path, read):
+    pages = [Image.new('L', (60, 40), grey) for grey in (10, 20, 30)]
+    pages[0].save(tmp_path / 'a.tif', save_all=True, append_images=pages[1:])
+    with pytest.raises(UsageError, match='a.tif: a TIFF with several pages, expected one image; save the page'):
+        read(tmp_path / 'a.tif')
+
+
+def test_thumbnails_and_masks_of_a_tiff_are_no_further_pages(tmp_path):
+    film, small, mask = Image.new('L', (60, 40), 10), Image.new('L', (6, 4), 20), Image.new('1', (60, 40), 1)
+    small.encoderinfo, mask.encoderinfo = {'tiffinfo': {254: 1}}, {'tiffinfo': {254: 4}}
+    film.save(tmp_path / 'a.tif', save_all=True, append_images=[small, mask])
+    with Image.open(tmp_path / 'a.tif') as file: assert file.n_frames == 3
+    assert image_size(tmp_path / 'a.tif') == ((60, 40), (60, 40), 1)
+    np.testing.assert_array_equal(read_image(tmp_path / 'a.tif'), np.full((40, 60), 10))
+
+
+@pytest.mark.parametrize('read', [read_image, image_size])
 @pytest.mark.parametrize('content', [b'', b'not an image', b'\x89PNG\r\n\x1a\n'])
 def test_what_is_no_image_is_told(tmp_path, read, content):
     (tmp_path / 'a.png').write_bytes(content)
