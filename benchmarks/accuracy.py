@@ -2,7 +2,7 @@
 
 A plan is a list of trainings. Each is trained, measured and saved before the next begins; what accuracy.json has is
 not trained again, so a plan that was stopped goes on where it was. Data: see `DATA`; a fifth of the images is the test
-fold, which no choice may look at, the next fifth chooses the epoch. `table` puts the results into the README.
+fold, which no choice may look at, the next fifth chooses the epoch. `table` then puts all results into the README.
 """
 
 import argparse
@@ -63,19 +63,22 @@ def pair(**kwargs):
     return [Training(recipe=recipe, **kwargs) for recipe in ('original', 'default')]
 
 
-def variants(*variants, **kwargs):
+def variants(*variants, seed=0):
     "The default recipe at 128 px, as it is and with each of `variants`, flags, in turn."
-    return [Training(image_resize=128, seed=0, variant=variant, tuning=True, **kwargs) for variant in ({}, *variants)]
+    return [Training(image_resize=128, seed=seed, variant=variant, tuning=True) for variant in ({}, *variants)]
 
+
+NEVER = dict(dilation_iters=5, erosion_iters=0)  # small diamonds that are not eroded
 
 PLANS = {
     'ablation': variants(
         dict(loss='bce'), dict(loss='dice_bce'), dict(loss='spatial_ce'), dict(bce_weight=1.),
         dict(augment='none'), dict(augment='light'), dict(augment='strong'), dict(elastic=0.01),
         dict(schedule='constant'), dict(lr=1e-3), dict(ema=0.99), dict(schedule='fine_tune'),
-        dict(dilation_iters=65, erosion_freq=50), dict(dilation_iters=5, erosion_iters=0), dict(decode='argmax')),
+        dict(dilation_iters=65, erosion_freq=50), NEVER, dict(decode='argmax')),
     'compare': [training for seed in (0, 1, 2) for training in pair(seed=seed)] + pair(data=MOUSE, seed=0),
     'sizes': [training for n in (10, 20) for training in pair(n_train=n, seed=0)],
+    'erosion': [training for seed in (1, 2) for training in variants(NEVER, seed=seed)],
     'long': [Training(recipe='original', epochs=350, seed=0)],
 }
 
@@ -144,6 +147,13 @@ def run_all(trainings, folder=RESULTS, runs=RUNS):
         shutil.rmtree(runs / training.key / 'visualization', ignore_errors=True)  # measured again: gone already
 
 
+def run_plans(plans, folder):
+    "Run the trainings of `plans`, names. Raises UsageError where their data are missing."
+    if not DATA.is_dir(): raise UsageError(f'{DATA} is not here: nothing can be trained')
+    warnings.simplefilter('ignore')  # of libraries about each other
+    run_all([training for plan in plans for training in PLANS[plan]], folder)
+
+
 # --- tables and a figure
 
 def write_tables(readme=ROOT / 'README.md', folder=RESULTS):
@@ -193,7 +203,7 @@ def ablation(found):
 
 
 def tuning(folder):
-    "The same of the recipe of version 0.3, on the way to the default."
+    "The same of the recipe of version 0.3, on the way to the default, folded away."
     saved = load(TUNING, folder)
     tables = []
     for data in (CT, MOUSE):
@@ -201,7 +211,9 @@ def tuning(folder):
                 if row['training']['data'] == data]
         header = f'changed in the recipe of 0.3, 128 px, {data}', 'best epoch', 'last epoch'
         if rows: tables.append(grid(header, rows))
-    return '\n\n'.join(tables)
+    if not tables: return ''
+    summary = '<details><summary>The same of the recipe of version 0.3, on the way to the default</summary>'
+    return '\n\n'.join([summary, *tables, '</details>'])
 
 
 def change(row, unchanged):
@@ -251,17 +263,13 @@ def main(argv=None):
                         help=f'{", ".join(PLANS)}, or table: put the saved results into the README')
     parser.add_argument('--results', type=Path, default=RESULTS, help='folder of the results')
     args = parser.parse_args(argv)
-    if 'table' in args.plans:
-        try: write_tables(folder=args.results)
-        except UsageError as e:
-            say(f'error: {e}')
-            return 2
-        return 0
-    if not DATA.is_dir():
-        say(f'{DATA} is not here: nothing can be trained')
+    plans = [plan for plan in args.plans if plan != 'table']
+    try:
+        if plans: run_plans(plans, args.results)
+        if 'table' in args.plans: write_tables(folder=args.results)
+    except UsageError as e:
+        say(f'error: {e}')
         return 2
-    warnings.simplefilter('ignore')
-    run_all([training for plan in args.plans for training in PLANS[plan]], args.results)
     return 0
 
 

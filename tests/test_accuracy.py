@@ -51,6 +51,18 @@ def test_the_table_has_the_means_over_the_seeds():
 def pairs_of(plan): return list(zip(plan[::2], plan[1::2], strict=True))
 
 
+def test_plans_are_run_before_their_tables_are_written(tmp_path, monkeypatch, capsys):
+    done = []
+    monkeypatch.setattr(accuracy, 'run_all', lambda trainings, folder: done.append([each.key for each in trainings]))
+    monkeypatch.setattr(accuracy, 'write_tables', lambda folder: done.append(folder))
+    monkeypatch.setattr(accuracy, 'DATA', tmp_path)
+    assert accuracy.main(['table', 'long', '--results', str(tmp_path)]) == 0
+    assert done == [[PLANS['long'][0].key], tmp_path]
+    monkeypatch.setattr(accuracy, 'DATA', tmp_path / 'nowhere')
+    assert accuracy.main(['long', 'table']) == 2 and len(done) == 2
+    assert 'nowhere is not here: nothing can be trained' in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_training_is_measured_on_both_sides_and_a_plan_goes_on_where_it_was(data, monkeypatch):
     small = dict(encoder_name='resnet18', encoder_weights='none', batch_size=4)
