@@ -78,7 +78,8 @@ PLANS = {
         dict(dilation_iters=65, erosion_freq=50), NEVER, dict(decode='argmax')),
     'compare': [training for seed in (0, 1, 2) for training in pair(seed=seed)] + pair(data=MOUSE, seed=0),
     'sizes': [training for n in (10, 20) for training in pair(n_train=n, seed=0)],
-    'erosion': [training for seed in (1, 2) for training in variants(NEVER, seed=seed)],
+    'erosion': [training for seed in (1, 2) for training in variants(NEVER, seed=seed)] +
+               [Training(seed=seed, variant=NEVER, tuning=True) for seed in (0, 1, 2)],
     'long': [Training(recipe='original', epochs=350, seed=0)],
 }
 
