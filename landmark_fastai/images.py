@@ -3,13 +3,13 @@
 import hashlib
 import struct
 import warnings
-from itertools import count
+from itertools import islice
 from os.path import isdir  # unlike Path's, it never raises
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from .dicom import DICOM_SUFFIXES, IMAGE_SUFFIXES, dicom_header, is_dicom, read_dicom
 from .errors import UsageError
@@ -32,7 +32,7 @@ def read_image(path, color=False):
 
     A DICOM file is shown as it says. Deeper than 8 bits without a window: the 0.5 to 99.5 percentile of the image
     becomes 0 to 255. A colour picture met without `color` is converted, with one warning a process. Raises `UsageError`
-    if the file is missing, broken or cut off.
+    if the file is missing, broken, cut off or holds several images.
     """
     image = _decode_dicom(path) if is_dicom(path) else _decode(path)
     if image.dtype != np.uint8: image = image.astype(np.float32)  # int16 and int32 cannot become grey in OpenCV
@@ -43,7 +43,7 @@ def read_image(path, color=False):
 def image_size(path):
     """Size of the image at `path` with EXIF rotation applied, size as stored, EXIF orientation (1 to 8).
 
-    Sizes are (width, height). Reads the header only. Raises `UsageError` if it cannot be read, or tells several images.
+    Sizes are (width, height). Reads the header only. Raises `UsageError` if it cannot be read, or holds several images.
     """
     if is_dicom(path):
         size, _, _ = dicom_header(path)
@@ -142,7 +142,7 @@ def _check_complete(file, path):
     # this doubles the time of reading, by 2 to 6 ms a megapixel
     if file.format not in _SILENT: return
     try: file.load()
-    except (OSError, ValueError, SyntaxError): raise _broken(path) from None
+    except Exception: raise _broken(path) from None  # damaged tags lead Pillow to errors of any kind
 
 
 def _broken(path):
@@ -169,13 +169,12 @@ def _sizes(file, path):
 def _check_pages(file, path):
     "Raise UsageError if `file` is a TIFF with further pages that are more than smaller copies, or masks, of the first."
     if file.format != 'TIFF': return
-    for page in count(1):
-        try: file.seek(page)
-        except EOFError: break
-        except (OSError, ValueError, SyntaxError): raise _broken(path) from None
-        if not file.tag_v2.get(_SUBFILE, 0) & _COPY:
-            raise UsageError(f'{path}: a TIFF with several pages, expected one image; save the page that you need as a '
-                             'file of its own')
+    further = islice(ImageSequence.Iterator(file), 1, None)
+    try: several = any(not page.tag_v2.get(_SUBFILE, 0) & _COPY for page in further)
+    except Exception: raise _broken(path) from None  # as in `_check_complete`
+    if several:
+        raise UsageError(f'{path}: a TIFF with several pages, expected one image; save the page that you need as a '
+                         'file of its own')
     file.seek(0)
 
 

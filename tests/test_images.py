@@ -296,6 +296,21 @@ def test_thumbnails_and_masks_of_a_tiff_are_no_further_pages(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / 'a.tif'), np.full((40, 60), 10))
 
 
+@pytest.mark.parametrize('reads, find, tag', [
+    ((read_image,), bytes.index, 0x111),  # where the pixels of the first page begin, which its header is read without
+    ((read_image, image_size), bytes.rindex, 0x116)])  # rows of a strip of the last page
+def test_a_number_that_is_text_in_any_page_of_a_tiff_is_told(tmp_path, reads, find, tag):
+    film, small = Image.new('L', (60, 40), 10), Image.new('L', (6, 4), 20)
+    small.encoderinfo = {'tiffinfo': {254: 1}}
+    film.save(tmp_path / 'a.tif', save_all=True, append_images=[small])
+    content = (tmp_path / 'a.tif').read_bytes()
+    number, text = (struct.pack('<HHI', tag, kind, 1) for kind in (4, 2))
+    place = find(content, number)
+    (tmp_path / 'a.tif').write_bytes(content[:place] + text + content[place + len(text):])
+    for read in reads:
+        with pytest.raises(UsageError, match='a.tif: cannot be read as an image'): read(tmp_path / 'a.tif')
+
+
 @pytest.mark.parametrize('read', [read_image, image_size])
 @pytest.mark.parametrize('content', [b'', b'not an image', b'\x89PNG\r\n\x1a\n'])
 def test_what_is_no_image_is_told(tmp_path, read, content):
