@@ -116,10 +116,15 @@ def run_folder(config):
     return Path(config['output_dir'], config['experiment_name'])
 
 
+def annotation_csv(config):
+    "The CSV that a run of `config` is trained on."
+    return Path(config['label_dir'], config['train_csv_file'])
+
+
 def dls_arguments(config):
     "The arguments of `landmark_dls` for `config`."
     return dict(
-        csv_file=Path(config['label_dir'], config['train_csv_file']), image_dir=config['train_image_dir'],
+        csv_file=annotation_csv(config), image_dir=config['train_image_dir'],
         device=device_name(config['device']), flip_pairs=parse_pairs(config['flip_pairs']),
         **_pick(config, 'n_landmarks image_resize batch_size val_fraction seed augment elastic '
                         'pixel_spacing invisible_landmarks color drop_last cache num_workers'))

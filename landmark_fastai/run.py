@@ -17,6 +17,7 @@ from .callbacks import CheckLoss, Console, EarlyStop, History, Pictures, in_word
 from .check import check_images
 from .config import (
     ARGUMENTS,
+    annotation_csv,
     dls_arguments,
     is_run,
     learner_arguments,
@@ -99,8 +100,7 @@ def cross_validate(config):
     resumed = config['resume'] and (folder / 'config.json').is_file()
     if not resumed: check_folder(folder, config)
     elif (folder / 'report.html').is_file(): raise UsageError(f'{folder} is finished, all {n_folds} folds of it')
-    csv_file = Path(config['label_dir'], config['train_csv_file'])
-    fold_of = split_folds(read_annotations(csv_file, config['n_landmarks']), n_folds, config['seed'])
+    fold_of = split_folds(read_annotations(annotation_csv(config), config['n_landmarks']), n_folds, config['seed'])
     learn = make_learner(config, fold_split(fold_of, 1))  # every mistake shows before anything is written
     annotations, data = learn.dls.annotations, fingerprint(learn.dls.annotations, fold_of)
     if resumed: check_data(folder, read_config(folder).get('data'), data)
@@ -230,7 +230,7 @@ def check_folder(folder, config):
     if any(folder.iterdir()) and not is_run(folder):
         raise UsageError(f'{folder} is no run folder (no config.json of landmark_fastai): remove it yourself')
     read = {name: config[name] for name in ('train_image_dir', 'label_dir', 'from_run')}
-    read['train_csv_file'] = Path(config['label_dir'], config['train_csv_file'])  # which may be a path of its own
+    read['train_csv_file'] = annotation_csv(config)  # which may be a path of its own
     if config['encoder_weights'] not in ('imagenet', 'none'): read['encoder_weights'] = config['encoder_weights']
     for name, path in read.items():
         if path and lies_in(path, folder):
