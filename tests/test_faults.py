@@ -75,8 +75,8 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(flags, 
 
 def check_whole(folder):
     "Every file of the run that has its name is whole, and there are weights where the log has a row."
-    for path in folder.rglob('*.csv'): pd.read_csv(path)
-    for path in (folder / 'weight').glob('*.[pc]*'): load_state(path)
+    for path in folder.rglob('[!.]*.csv'): pd.read_csv(path)  # temporary files begin with a dot
+    for path in (folder / 'weight').glob('[!.]*.[pc]*'): load_state(path)
     if (folder / 'weight' / 'best.pth').is_file(): assert load(folder).names == ['head', 'knee']
 
 
