@@ -248,7 +248,7 @@ def run(job, argv):
     for stream in (sys.stdout, sys.stderr):  # a name in another script is no reason to fail, see PYTHONIOENCODING
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
     # what trains nothing need not wait for torch
-    module = import_module('landmark_fastai.findings' if job._name == 'check' else 'landmark_fastai.run')
+    module = import_module('landmark_fastai.quality.check' if job._name == 'check' else 'landmark_fastai.all')
     getattr(module, job._name)(**job._arguments)
 
 

@@ -15,7 +15,7 @@ from fastai.torch_core import defaults
 
 from landmark_fastai.errors import UsageError
 from landmark_fastai.files import write_text
-from landmark_fastai.precision import choose_precision
+from landmark_fastai.model.precision import choose_precision
 
 from .fixtures import SEED
 from .timing import RESULTS, ROOT, facts, insert, load, machine, markdown, save, say

@@ -3,7 +3,7 @@
 import time
 
 from landmark_fastai import landmark_dls
-from landmark_fastai.learner import LITE0
+from landmark_fastai.model.weights import LITE0
 
 from . import reference
 from .fixtures import FILM, more_points, write_csv, write_films

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from landmark_fastai.sample import draw_radiograph
+from landmark_fastai.data.radiograph import draw_radiograph
 
 from .timing import ROOT
 

@@ -8,8 +8,8 @@ from io import StringIO
 import numpy as np
 
 from landmark_fastai import landmark_dls
-from landmark_fastai.inference import predict
-from landmark_fastai.sample import write_sample
+from landmark_fastai.data.sample import write_sample
+from landmark_fastai.inference.predict import predict
 
 from .data import go_through, prepare
 from .fixtures import SEED, in_child, memory, write_csv, write_small

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from landmark_fastai import landmark_dls, landmark_learner
-from landmark_fastai.callbacks import History
-from landmark_fastai.learner import LITE0
-from landmark_fastai.precision import has_fast_bf16
+from landmark_fastai.callbacks.history import History
+from landmark_fastai.model.precision import has_fast_bf16
+from landmark_fastai.model.weights import LITE0
 
 from .timing import ROOT, row, say
 
@@ -41,7 +41,7 @@ def run(folder, repetitions=2, epochs=20, image_resize=128):
         say(f'{DATA} is not here: left out')
         return []
     fast = has_fast_bf16()
-    with nullcontext() if fast else patch('landmark_fastai.precision.autocast', lambda *_: Rounded()):
+    with nullcontext() if fast else patch('landmark_fastai.model.precision.autocast', lambda *_: Rounded()):
         half, full = ([best_error(folder, precision, seed, epochs, image_resize) for seed in range(repetitions)]
                       for precision in ('bf16', 'fp32'))
     spread = max(max(errors) - min(errors) for errors in (half, full))

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import torch
 
-from landmark_fastai.checkpoint import load as load_state
-from landmark_fastai.data import make_frame
-from landmark_fastai.geometry import to_network
-from landmark_fastai.images import read_image, to_square
-from landmark_fastai.learner import LITE0
-from landmark_fastai.predictor import load
-from landmark_fastai.run import train
+from landmark_fastai.data.items import make_frame
+from landmark_fastai.formats.images import read_image, to_square
+from landmark_fastai.geometry.frame import to_network
+from landmark_fastai.inference.loading import load
+from landmark_fastai.model.state import load as load_state
+from landmark_fastai.model.weights import LITE0
+from landmark_fastai.training.train import train
 
 from . import reference
 from .fixtures import FILM, write_csv, write_films

@@ -1,21 +1,29 @@
 "Everything for a notebook: `from landmark_fastai.all import *`, beside fastai's own `fastai.vision.all`."
 
-from .annotations import Annotations, read_annotations, write_annotations
-from .callbacks import ErosionSchedule
-from .core import TensorLandmarks, TensorRadiograph
-from .data import LandmarkBlock, SquareReader, landmark_dls
+from .callbacks.erosion import ErosionSchedule
+from .data.loaders import LandmarkBlock, landmark_dls
+from .data.sample import write_sample
+from .data.tensors import TensorLandmarks, TensorRadiograph
+from .data.transforms import SquareReader
 from .errors import Incomplete, UsageError
+from .evaluation.evaluate import evaluate
+from .formats.annotations import Annotations, read_annotations, write_annotations
+from .inference.loading import load, load_original
+from .inference.predict import predict
+from .inference.predictor import Prediction, Predictor
 from .learner import LandmarkLearner, landmark_learner
-from .losses import LandmarkLoss
-from .metrics import DiceScore, LandmarkError, PresenceAccuracy, landmark_metrics
-from .predictor import Prediction, Predictor, load, load_original
-from .run import demo, evaluate, find_lr, predict, train
-from .sample import write_sample
+from .model.losses import LandmarkLoss
+from .model.metrics import DiceScore, LandmarkError, PresenceAccuracy, landmark_metrics
+from .training.demo import demo, sample
+from .training.lr_finder import find_lr
+from .training.train import train
 
 __all__ = [
     'Annotations', 'read_annotations', 'write_annotations', 'ErosionSchedule', 'TensorLandmarks',
     'TensorRadiograph', 'LandmarkBlock', 'SquareReader', 'landmark_dls', 'UsageError', 'LandmarkLearner',
     'landmark_learner', 'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics',
-    'Incomplete', 'Prediction', 'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'predict',
-    'train', 'write_sample',
+    'Incomplete', 'sample',
+    'Prediction', 'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'predict',
+    'train',
+    'write_sample',
 ]

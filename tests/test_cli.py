@@ -6,10 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import write_dots
+from helpers import write_dots
 
 import cli
-from landmark_fastai import config, findings, run
+from landmark_fastai import all as everything
+from landmark_fastai.quality import check
+from landmark_fastai.training import config, demo, train
 
 ROOT = Path(cli.__file__).parent
 
@@ -19,7 +21,7 @@ def jobs(monkeypatch):
     "The calls that the command line makes, instead of making them."
     calls = []
     for name in cli.COMMANDS:
-        monkeypatch.setattr(findings if name == 'check' else run, name,
+        monkeypatch.setattr(check if name == 'check' else everything, name,
                             lambda _name=name, **kwargs: calls.append((_name, kwargs)))
     return calls
 
@@ -212,7 +214,7 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(case, tmp_path, capsys):
 
 def test_ctrl_c_is_one_line(monkeypatch, capsys):
     def stop(**_): raise KeyboardInterrupt
-    monkeypatch.setattr(run, 'demo', stop)
+    monkeypatch.setattr(demo, 'demo', stop)
     assert cli.main(['demo']) == 1
     assert capsys.readouterr().err.startswith('stopped')
 
@@ -227,5 +229,5 @@ def test_modules_without_torch_stay_without(module):
 def test_the_package_offers_the_names_of_a_notebook():
     import landmark_fastai
     from landmark_fastai import all as everything
-    assert landmark_fastai.landmark_dls is everything.landmark_dls and landmark_fastai.train is run.train
+    assert landmark_fastai.landmark_dls is everything.landmark_dls and landmark_fastai.train is train.train
     assert not hasattr(landmark_fastai, 'landmarks_dls')

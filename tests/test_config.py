@@ -6,11 +6,13 @@ import shutil
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY, write_dots
+from helpers import TINY, write_dots
 
 import cli
-from landmark_fastai import UsageError, config, run
-from landmark_fastai.predictor import load
+import landmark_fastai
+from landmark_fastai import UsageError
+from landmark_fastai.inference.loading import load
+from landmark_fastai.training import build, config
 
 
 def train(csv_file, images, output_dir, *argv):
@@ -26,7 +28,7 @@ def test_a_run_starts_from_the_network_of_another(finished, dots):
     assert made['batch_size'] == 8 and made['lr'] == 3e-3  # of the recipe, not of the run
     assert config.make_config({'from_run': str(finished), 'image_resize': 96})['image_resize'] == 96
     arguments = dict(label_dir=dots[0].parent, train_csv_file=dots[0].name, train_image_dir=dots[1], batch_size=4)
-    learn = run.make_learner(config.make_config({'from_run': str(finished)} | arguments))
+    learn = build.make_learner(config.make_config({'from_run': str(finished)} | arguments))
     best = torch.load(finished / 'weight' / 'best.pth', weights_only=True)
     assert all(torch.equal(value, best[key]) for key, value in learn.model.state_dict().items())
 
@@ -82,7 +84,7 @@ def test_absence_is_learned_where_it_was_seen_by_a_loss_that_sees_it(tmp_path):
 
 
 def test_unknown_arguments_are_refused_in_python_too():
-    with pytest.raises(UsageError, match='unknown argument epoch'): run.train(epoch=3)
+    with pytest.raises(UsageError, match='unknown argument epoch'): landmark_fastai.train(epoch=3)
 
 
 def test_a_machine_without_git_has_no_commit(monkeypatch):

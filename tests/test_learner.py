@@ -7,16 +7,20 @@ import pytest
 import requests
 import segmentation_models_pytorch as smp
 import torch
-from conftest import write_dots
 from fastai.data.transforms import Normalize
 from fastai.optimizer import Adam
+from helpers import write_dots
 from safetensors.torch import save_file
 
-from landmark_fastai import UsageError, landmark_dls, learner
-from landmark_fastai.core import TensorLandmarks
-from landmark_fastai.geometry import decode, radial_errors
-from landmark_fastai.learner import LITE0, OPTIMIZERS, create_model, encoder_stats, unet_split
-from landmark_fastai.losses import LandmarkLoss
+from landmark_fastai import UsageError, landmark_dls
+from landmark_fastai.data.tensors import TensorLandmarks
+from landmark_fastai.geometry.decoding import decode
+from landmark_fastai.geometry.distances import radial_errors
+from landmark_fastai.learner import OPTIMIZERS
+from landmark_fastai.model import weights
+from landmark_fastai.model.losses import LandmarkLoss
+from landmark_fastai.model.network import create_model, unet_split
+from landmark_fastai.model.weights import LITE0, encoder_stats
 
 
 def no_network(monkeypatch):
@@ -96,7 +100,7 @@ def test_no_network_is_one_clear_error_in_time(monkeypatch):
 def test_a_server_that_hangs_does_not_hang_us(monkeypatch):
     monkeypatch.setattr(requests, 'head', lambda *_, **__: time.sleep(5))
     started = time.time()
-    assert not learner._reachable('https://example.org', seconds=0.5)
+    assert not weights._reachable('https://example.org', seconds=0.5)
     assert time.time() - started < 2
 
 

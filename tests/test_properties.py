@@ -13,10 +13,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landmark_fastai.annotations import ABSENT, VISIBLE, Annotations, _states, read_annotations, write_annotations
-from landmark_fastai.data import make_frame
+from landmark_fastai.data.items import make_frame
 from landmark_fastai.errors import UsageError
-from landmark_fastai.geometry import from_unit, to_network, to_original, to_unit
+from landmark_fastai.formats.annotations import (
+    ABSENT,
+    VISIBLE,
+    Annotations,
+    _states,
+    read_annotations,
+    write_annotations,
+)
+from landmark_fastai.geometry.frame import from_unit, to_network, to_original, to_unit
 
 # by chance at home, where a finding is welcome; always the same where a landing hangs on it
 settings.register_profile('quick', max_examples=50, deadline=None, derandomize='CI' in os.environ)

@@ -1,0 +1,1 @@
+"fastai callbacks of a training: erosion, log, pictures, checkpoints, stopping."

@@ -1,0 +1,69 @@
+"""Callbacks: the erosion schedule, what a run writes and says, and when it stops; `saving` has those of its weights.
+
+`landmark_learner` attaches `ErosionSchedule`; the others are made by `run.train` and passed to `fit`, so that
+`validate`, `get_preds` and `lr_find` never touch a file. Each counts epochs over all fits that it is passed to.
+"""
+
+import sys
+import time
+
+from tqdm.auto import tqdm
+
+from .core import RunCallback
+from .history import History, in_words
+
+CPU_ENCODERS = ('resnet34', 'resnet18', 'timm-tf_efficientnet_lite0')  # each faster on a CPU than the one before
+
+
+class Console(RunCallback):
+    """A progress bar on a terminal, and one plain line an epoch; the time an epoch takes on a CPU, early on.
+
+    Bar and lines tell the loss, the mean error, the radius and the time left of `total` epochs.
+    """
+    order = History.order + 13  # after `saving.SaveWeights`: a line tells of what is kept
+    n_warm, n_timed = 1, 3  # batches: the first also sets up memory and threads
+
+    def __init__(self, total, encoder_name):
+        self.total, self.encoder_name, self.bar = total, encoder_name, None
+
+    def before_train(self):
+        if self.bar is not None: return
+        self.started, self.earlier = time.time(), len(self.history.rows)  # of a run that is resumed
+        n = len(self.dls.train)
+        self.bar = tqdm(total=self.total * n, initial=self.earlier * n, unit='batch', disable=not sys.stderr.isatty())
+
+    def before_batch(self):
+        if self.training and self._first_epoch and self.iter == self.n_warm: self.clock = time.time()
+
+    def after_batch(self):
+        if not self.training: return
+        if not self.bar.disable: self.bar.set_postfix(self._postfix(), refresh=False)  # the loss waits for a GPU
+        self.bar.update()
+        if self._first_epoch and self.iter + 1 == self.n_warm + self.n_timed: self._estimate()
+
+    def after_epoch(self):
+        row = self.history.rows[-1]
+        left = (time.time() - self.started) / (row['epoch'] - self.earlier) * (self.total - row['epoch'])
+        self._say(f"epoch {row['epoch']}/{self.total}  train loss {row['train_loss']:.4f}  "
+                  f"val loss {row['val_loss']:.4f}  mean error {in_words(row)}  "
+                  f"dice {row['mean_dice']:.3f}  radius {row['radius']}  {tqdm.format_interval(left)} left")
+        if row['epoch'] == self.total: self.bar.close()
+
+    @property
+    def _first_epoch(self): return len(self.history.rows) == self.earlier
+
+    def _postfix(self):
+        postfix = {'loss': f'{self.loss.item():.3f}'}
+        if self.history.rows: postfix['error'] = f"{self.history.rows[-1]['mean_error_px']:.1f} px"
+        return postfix
+
+    def _estimate(self):
+        if self.xb[0].device.type != 'cpu': return
+        seconds = (time.time() - self.clock) / self.n_timed * len(self.dls.train)
+        known = self.encoder_name in CPU_ENCODERS
+        faster = CPU_ENCODERS[CPU_ENCODERS.index(self.encoder_name) + 1:] if known else CPU_ENCODERS
+        hint = f'--encoder_name {" or ".join(faster)} is faster' if faster else 'a smaller --image_resize is faster'
+        self._say(f'on this CPU an epoch takes about {tqdm.format_interval(seconds)} and all {self.total} about '
+                  f'{tqdm.format_interval(seconds * self.total)}; {hint}')
+
+    def _say(self, line): self.bar.write(line, file=sys.stdout)

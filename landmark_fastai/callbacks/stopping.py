@@ -1,0 +1,54 @@
+"""Callbacks: the erosion schedule, what a run writes and says, and when it stops; `saving` has those of its weights.
+
+`landmark_learner` attaches `ErosionSchedule`; the others are made by `run.train` and passed to `fit`, so that
+`validate`, `get_preds` and `lr_find` never touch a file. Each counts epochs over all fits that it is passed to.
+"""
+
+import torch
+from fastai.callback.core import CancelFitException
+
+from .core import RunCallback
+from .history import History, best_row
+
+
+class CheckLoss(RunCallback):
+    """Stop before a loss that is no number reaches the weights; `problem` then says where it was, else it is None.
+
+    For a single process: of several, one cannot stop alone.
+    """
+    problem = None
+
+    def after_loss(self):
+        if not self.training or torch.isfinite(self.loss): return
+        names = ', '.join(film.name for film in self.dls.train.films(self.iter))
+        self.problem = (f'epoch {len(self.history.rows) + 1}, batch {self.iter + 1}: the loss is {self.loss.item()} on '
+                        f'the images {names}')
+        raise CancelFitException
+
+
+class EarlyStop(RunCallback):
+    """Stop after `patience` epochs without a smaller mean error in original px; at once where a run resumes after that.
+
+    The first `n_frozen` epochs, of a frozen encoder, do not count.
+    """
+    order = History.order + 20  # after everything that is written after an epoch
+
+    def __init__(self, patience, n_frozen=0): self.patience, self.n_frozen = patience, n_frozen
+
+    @property
+    def is_over(self): return is_stale(self.history.rows, self.patience, self.n_frozen)
+
+    def before_fit(self):
+        super().before_fit()
+        if self.run and self.learn.first_epoch and self.is_over: raise CancelFitException
+
+    def after_epoch(self):
+        if not self.is_over: return
+        print(f'stopped early: no smaller mean error in {self.patience} epochs')
+        raise CancelFitException
+
+
+def is_stale(rows, patience, n_frozen):
+    "Whether the last `patience` of the epochs of a log, without its first `n_frozen`, had no smaller mean error."
+    best = best_row(rows)
+    return len(rows) - max(best['epoch'] if best else 0, n_frozen) >= patience

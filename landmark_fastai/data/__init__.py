@@ -1,0 +1,1 @@
+"From annotations to fastai DataLoaders; augmentation; synthetic sample films."

@@ -1,0 +1,163 @@
+"""Augmentation of a training batch, on its device: image and points move together, in one resampling of the image.
+
+Exposure and dirt (order 20) come before the move (fastai's `AffineCoordTfm`, order 30), while it is still known which
+pixels are the film's: padding stays black, as the network always sees it. fastai's brightness and contrast follow (40).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from fastai.vision.augment import AffineCoordTfm, Brightness, Contrast, PadMode, Rotate, Zoom, setup_aug_tfms
+from fasttransform import ItemTransform
+from torchvision.transforms import v2
+
+from ..errors import UsageError
+from ..geometry.masks import content
+
+# largest rotation and shear (degrees), zoom, shift (shares of the square's side), brightness and contrast, gamma (as
+# gamma or 1 / gamma), and the probabilities of noise, blur, occlusion and inversion
+STRENGTHS = {
+    'none': None,
+    'light': dict(rotate=5, shear=2, zoom=0.05, shift=0.02, lighting=0.1, gamma=1.15, noise=0.1, blur=0.1,
+                  occlusion=0., inversion=0.),
+    'normal': dict(rotate=15, shear=5, zoom=0.2, shift=0.05, lighting=0.3, gamma=1.5, noise=0.2, blur=0.1,
+                   occlusion=0.1, inversion=0.),
+    'strong': dict(rotate=30, shear=10, zoom=0.3, shift=0.1, lighting=0.5, gamma=2., noise=0.3, blur=0.2,
+                   occlusion=0.3, inversion=0.1),
+}
+P_AFFINE, P_LIGHTING = 0.9, 0.75  # of each kind of move, and of each change of the exposure
+NOISE, SIGMA, OCCLUDED = 0.05, (0.5, 1.5), (0.01, 0.05)  # SD of grey, 0 to 1; SD of the blur, px; share of the square
+MOST_ELASTIC, KNOTS, ROUNDS = 0.03, 4, 30  # see `Elastic`
+
+
+def augmentations(strength, elastic=0.):
+    """The batch transforms of training for `strength`, one of `STRENGTHS`: black outside the image, no flips.
+
+    `elastic` is the standard deviation of an elastic deformation, as a share of the square's side; 0 is none, and
+    `strength` none has none. Raises UsageError.
+    """
+    if strength not in STRENGTHS:
+        raise UsageError(f'augment {strength!r} is unknown; choose one of {", ".join(STRENGTHS)}')
+    if not 0 <= elastic <= MOST_ELASTIC:
+        raise UsageError(f'elastic is {elastic}; expected 0 to {MOST_ELASTIC}, a share of the side of the square')
+    if elastic and strength == 'none': raise UsageError("elastic beside augment 'none'; choose light, normal or strong")
+    if STRENGTHS[strength] is None: return []
+    s, move = STRENGTHS[strength], dict(pad_mode=PadMode.Zeros, align_corners=False)
+    lighting = dict(max_lighting=s['lighting'], p=P_LIGHTING)
+    moves = [Rotate(s['rotate'], p=P_AFFINE, **move),
+             Zoom(1 - s['zoom'], 1 + s['zoom'], p=P_AFFINE, **move),
+             AffineCoordTfm(ShearShift(s['shear'], s['shift']), coord_fs=[Elastic(elastic)] if elastic else [], **move)]
+    return [Exposure(s), *setup_aug_tfms([*moves, Brightness(**lighting), Contrast(**lighting)])]
+
+
+# --- what a film shows, and how
+
+class RandomGamma(v2.Transform):
+    "Raise an image, 0 to 1, to a power between 1 / `most` and `most`, both directions alike."
+    def __init__(self, most):
+        super().__init__()
+        self.most = most
+
+    def make_params(self, flat_inputs): return {'gamma': self.most ** (2 * torch.rand(()).item() - 1)}
+
+    def transform(self, inpt, params): return v2.functional.adjust_gamma(inpt, params['gamma'])
+
+
+class Exposure(ItemTransform):
+    "Gamma, inversion, blur, noise and occlusion, each with its probability, image by image; `s` is of `STRENGTHS`."
+    order, split_idx = 20, 0  # floats since 10, moved at 30; training only
+
+    def __init__(self, s):
+        self.tfms = v2.Compose([
+            v2.RandomApply([RandomGamma(s['gamma'])], P_LIGHTING),
+            v2.RandomInvert(s['inversion']),
+            v2.RandomApply([v2.GaussianBlur(2 * math.ceil(2 * SIGMA[1]) + 1, SIGMA)], s['blur']),
+            v2.RandomApply([v2.GaussianNoise(sigma=NOISE)], s['noise']),
+            v2.RandomErasing(s['occlusion'], OCCLUDED)])
+
+    def encodes(self, batch):
+        if len(batch) == 1: return tuple(batch)
+        image, points, state, frame = batch
+        changed = torch.stack([self.tfms(one) for one in image.as_subclass(torch.Tensor)])
+        film = content(frame, image.shape[-1])
+        return (changed * film).as_subclass(type(image)), points, state, frame
+
+
+# --- where it is
+
+class ShearShift:
+    "Matrices for `AffineCoordTfm`: shear along x or y up to `shear` degrees, shift up to `shift` of the side."
+    def __init__(self, shear, shift): self.most, self.shift = math.tan(math.radians(shear)), 2 * shift
+
+    def __call__(self, x):
+        along_x, along_y, right, down = (self._draw(x, most) for most in (self.most, self.most, self.shift, self.shift))
+        zero, one = torch.zeros_like(right), torch.ones_like(right)
+        rows = (one, along_x, right), (along_y, one, down), (zero, zero, one)
+        return torch.stack([torch.stack(row, 1) for row in rows], 1)
+
+    def _draw(self, x, most):
+        "A number between -`most` and `most` for each image of the batch `x`; 0 with probability 1 - `P_AFFINE`."
+        drawn = torch.empty(len(x), device=x.device).uniform_(-most, most)
+        return drawn * (torch.rand(len(x), device=x.device) < P_AFFINE)
+
+
+class Elastic:
+    """Coordinates for `AffineCoordTfm`: a smooth random displacement, normal at `KNOTS`^2 knots and bicubic in between.
+
+    `elastic` is its standard deviation, a share of the square's side; up to `MOST_ELASTIC` nothing folds, and the
+    inverse, which moves the points, is a fixed point that `ROUNDS` repetitions find.
+    """
+    def __init__(self, elastic): self.scale = 2 * elastic  # the square is [-1, 1]
+
+    def before_call(self, x):
+        normal = torch.randn(len(x), 2, KNOTS, KNOTS, device=x.device).clamp(-2, 2)
+        self.knots = self.scale * normal
+
+    def __call__(self, x, invert=False):
+        if not invert: return x + self._displacement(x)
+        found = x
+        for _ in range(ROUNDS): found = x - self._displacement(found)
+        return found
+
+    def _displacement(self, x):
+        "Of the places `x` (B, ..., 2) in [-1, 1]; NaN stays somewhere, and its sum with `x` is NaN."
+        places = x.as_subclass(torch.Tensor).nan_to_num().view(len(x), -1, 1, 2)
+        moved = F.grid_sample(self.knots, places, mode='bicubic', padding_mode='border', align_corners=True)
+        return moved[..., 0].transpose(1, 2).view(x.shape)
+
+
+# --- left and right
+
+def mirror_order(pairs, names):
+    """The landmark that each of `names` becomes in a mirror image, where `pairs` of names change places.
+
+    Returns their indices. Raises UsageError for a name that is no landmark or occurs twice.
+    """
+    flat = [name for pair in pairs for name in pair]
+    for name in flat:
+        if name not in names or flat.count(name) > 1:
+            raise UsageError(f'flip_pairs: {name!r} {"is no landmark" if name not in names else "occurs twice"}; '
+                             f'the landmarks are {", ".join(names)}')
+    partner = {a: b for pair in pairs for a, b in (pair, pair[::-1])}
+    return [names.index(partner.get(name, name)) for name in names]
+
+
+class FlipPairs(ItemTransform):
+    """Mirror half of the training images, left and right landmarks changing places.
+
+    `pairs` are names; a landmark in no pair lies on the midline and keeps its identity. Raises as `mirror_order` does.
+    """
+    order, split_idx = 29, 0  # just before the affine transforms (30)
+
+    def __init__(self, pairs, names):
+        self.order_after = mirror_order(pairs, names)
+
+    def encodes(self, batch):
+        if len(batch) == 1: return tuple(batch)
+        image, points, state, frame = batch
+        flip = torch.rand(len(image), device=image.device) < 0.5
+        mirrored = points[:, self.order_after] * torch.tensor([-1., 1.], device=points.device)
+        return (torch.where(flip[:, None, None, None], image.flip(-1), image),
+                torch.where(flip[:, None, None], mirrored, points),
+                torch.where(flip[:, None], state[:, self.order_after], state), frame)

@@ -1,0 +1,132 @@
+"""From annotations to fastai DataLoaders: points travel through the transforms, masks are drawn last.
+
+A batch is (image B x C x S x S, mask B x N x S x S, points B x N x 2 in network px, state B x N, frame B x 7,
+radius B); `learn.yb` is all of it but the image. Batch transforms run where the batch is, on the device:
+to float 10, augmentation 20 to 40 (see `augment`), masks 50, normalise 99.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+from fastai.data.block import DataBlock, TransformBlock
+from fastai.data.core import TfmdDL
+from fastai.torch_core import apply, default_device, to_device
+from fastai.vision.data import ImageBlock
+from fastcore.basics import chunked
+
+from ..errors import UsageError
+from ..formats.annotations import UNLABELLED, fill_spacing, read_annotations
+from ..formats.cache import check_mode
+from ..formats.dataset import check_images
+from ..formats.splits import split_rows
+from ..threads import in_threads
+from .augmentation import FlipPairs, augmentations
+from .items import make_films
+from .transforms import DrawMasks, ReadLandmarks, SquareReader, TakeAlong
+
+
+class AheadDL(TfmdDL):
+    """A `TfmdDL` that makes batches in threads and has them on a GPU while that is still busy with earlier ones.
+
+    The loop waits for a GPU after each step (fastai reads the loss), so whatever is done between steps is time lost.
+    """
+    def get_idxs(self):
+        self.order = super().get_idxs()
+        return self.order
+
+    def films(self, k):
+        "The `Film`s of batch `k` of the current epoch."
+        return [self.dataset.items[i] for i in self.order[k * self.bs:(k + 1) * self.bs]]
+
+    def create_batches(self, samps):
+        make = super().create_batches
+        for batches in in_threads(lambda chunk: list(make(chunk)), chunked(samps, self.bs)): yield from batches
+
+    def do_batch(self, b):
+        batch = super().do_batch(b)
+        # no GPU in worker processes; and PyTorch ends the process where two threads use MPS (pytorch#197805)
+        return batch if self.fake_l.num_workers or self.device.type != 'cuda' else upload(batch, self.device)
+
+
+def upload(batch, device):
+    "`batch` on its way to `device`; on CUDA the copy is queued, from pinned memory, and not waited for."
+    if device.type != 'cuda': return to_device(batch, device)
+    return apply(lambda t: t.pin_memory().to(device, non_blocking=True), batch)
+
+
+def LandmarkBlock(image_resize):
+    "A `TransformBlock` for the landmarks of `Film`s on squares of side `image_resize`."
+    return TransformBlock(ReadLandmarks(image_resize), item_tfms=TakeAlong, batch_tfms=DrawMasks(image_resize),
+                          dl_type=AheadDL)
+
+
+def landmark_dls(
+    csv_file,  # annotation CSV
+    image_dir,  # folder that its image names start from
+    n_landmarks=None,  # expected number of landmarks; the header tells when left out
+    image_resize=512,  # side of the square that the network sees, divisible by 32
+    batch_size=8,
+    val_fraction=0.2,  # share of the images to validate on, unless the CSV has a `split` column
+    seed=42,  # of the split
+    split=None,  # (n,) of train, val and test, the side of each image; drawn, or read from the CSV, when left out
+    augment='normal',  # one of `augment.STRENGTHS`
+    elastic=0.,  # standard deviation of an elastic deformation, a share of the side of the square; 0.01 is mild
+    flip_pairs=(),  # pairs of left and right landmarks; mirrors images in training, which never happens without
+    pixel_spacing=None,  # mm per px of images whose spacing neither the CSV nor a DICOM header tells
+    invisible_landmarks=False,  # a point in the top-left corner box means absent
+    color=False,  # keep colour; grey otherwise
+    drop_last=True,  # leave out the last, smaller training batch
+    cache='auto',  # where decoded squares are kept, one of `cache.MODES`
+    num_workers=0,  # worker processes; threads do as well, at no cost (see `AheadDL`)
+    device=None,  # fastai's default device when left out
+):
+    """`DataLoaders` of images, masks and landmarks from an annotation CSV; everything is checked and read first.
+
+    The result carries `annotations`, `split` (train, val or test per image) and `reader`. Raises UsageError for every
+    mistake in the CSV, the images or the arguments.
+    """
+    if image_resize <= 0 or image_resize % 32:
+        raise UsageError(f'image_resize is {image_resize}; expected a positive multiple of 32, such as 256 or 512')
+    check_mode(cache)
+    tfms, device = augmentations(augment, elastic), usable_device(device)
+    reader = SquareReader(image_resize, color, cache)
+    annotations, paths = check_images(read_annotations(csv_file, n_landmarks, invisible_landmarks), image_dir)
+    if pixel_spacing is not None: annotations = fill_spacing(annotations, pixel_spacing, '--pixel_spacing')
+    if split is None: split = split_rows(annotations, val_fraction, seed)
+    _check_batch(batch_size, int((split == 'train').sum()))
+    _warn_unlabelled(annotations, split)
+    used = np.flatnonzero(split != 'test')
+    reader.load([paths[i] for i in used], [annotations.where(i) for i in used])
+    if flip_pairs: tfms = [FlipPairs(flip_pairs, annotations.names), *tfms]
+    block = DataBlock((ImageBlock(reader), LandmarkBlock(image_resize)), batch_tfms=tfms,
+                      splitter=lambda films: [np.flatnonzero(split == part).tolist() for part in ('train', 'val')])
+    dls = block.dataloaders(make_films(annotations, paths, image_resize), bs=batch_size, num_workers=num_workers,
+                            device=device, drop_last=drop_last,
+                            pin_memory=device.type == 'cuda' and num_workers > 0)
+    dls.annotations, dls.split, dls.reader = annotations, split, reader
+    return dls
+
+
+def usable_device(name):
+    "The `torch.device` called `name`, fastai's default one for None. Raises UsageError if this machine lacks it."
+    if name is None: return default_device()
+    try: return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, ValueError) as e:
+        raise UsageError(f'device {name!r} cannot be used here ({str(e).splitlines()[0]}); '
+                         f'choose auto, cpu, cuda, cuda:1 or mps') from e
+
+
+def _warn_unlabelled(annotations, split):
+    "Warn of landmarks that no image to train on has a label of."
+    blank = (annotations.state[split == 'train'] == UNLABELLED).all(0)
+    names = ', '.join(name for name, without in zip(annotations.names, blank, strict=True) if without)
+    if names:
+        warnings.warn(f'{annotations.path.name}: no training image has a label of {names}, which cannot be learned and '
+                      'whose errors mean nothing; leave it out, or label it', stacklevel=3)
+
+
+def _check_batch(batch_size, n_train):
+    if not 1 <= batch_size <= n_train:
+        raise UsageError(f'batch_size is {batch_size}, but the training set has {n_train} images; '
+                         f'expected 1 to {n_train}')

@@ -1,0 +1,120 @@
+"""From annotations to fastai DataLoaders: points travel through the transforms, masks are drawn last.
+
+A batch is (image B x C x S x S, mask B x N x S x S, points B x N x 2 in network px, state B x N, frame B x 7,
+radius B); `learn.yb` is all of it but the image. Batch transforms run where the batch is, on the device:
+to float 10, augmentation 20 to 40 (see `augment`), masks 50, normalise 99.
+"""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from fastai.data.transforms import Normalize
+from fastai.torch_core import TensorImage
+from fasttransform import ItemTransform, Transform
+
+from ..errors import UsageError
+from ..formats.annotations import UNLABELLED, VISIBLE
+from ..formats.cache import SquareCache, cache_folder
+from ..formats.images import read_image, to_square
+from ..geometry.erosion import auto_radius
+from ..geometry.frame import from_unit, inside, to_network, to_unit
+from ..geometry.masks import draw_diamonds
+from .items import Film
+from .tensors import TensorLandmarks, TensorRadiograph
+
+
+class SquareReader(Transform):
+    """A uint8 `TensorRadiograph` (1, S, S), or (3, S, S) in colour, from a film, a path or an array.
+
+    Squares that were loaded are kept by `cache`, one of `cache.MODES`. Raises UsageError for an image that cannot be
+    read.
+    """
+    def __init__(self, image_resize, color=False, cache='auto'):
+        super().__init__()
+        self.image_resize, self.color, self.cache = image_resize, color, cache
+        shape = (image_resize, image_resize, 3) if color else (image_resize, image_resize)
+        self.squares = SquareCache(self._square, shape)
+        self.input_types = Film, str, Path, np.ndarray  # what fastai's `predict` and `test_dl` may hand in
+
+    @property
+    def create(self):
+        "What `ImageBlock` asks an image class for."
+        return self
+
+    def load(self, paths, places):
+        """Decode, pad and resize `paths` once, on all cores, and keep the squares.
+
+        Raises UsageError for the first file that is broken, with its entry of `places`, where the CSV names it.
+        """
+        n_bytes = self.squares.choose(self.cache, paths)
+        if self.squares.place != self.cache and self.squares.place == 'none':
+            warnings.warn(f'neither memory nor {cache_folder()} has room for {n_bytes / 1e9:.1f} GB of squares: every '
+                          'image is decoded in every epoch', stacklevel=2)
+        self.squares.fill(paths, places)
+
+    def encodes(self, item):
+        item = getattr(item, 'path', item)
+        square = self.squares[item] if isinstance(item, Path) else self._square(item)
+        return TensorRadiograph(torch.from_numpy(np.atleast_3d(square).copy()).permute(2, 0, 1))
+
+    def _square(self, item): return to_square(self.image(item), self.image_resize)
+
+    def image(self, item):
+        "The image (H, W), or (H, W, 3) in colour, uint8, at a path, or an array that is one."
+        if not isinstance(item, np.ndarray): return read_image(item, self.color)
+        if item.dtype == np.uint8 and item.ndim == (3 if self.color else 2): return item
+        raise UsageError(f'an array of {item.dtype} {item.shape} was given as an image; expected uint8 '
+                         f'{"(H, W, 3)" if self.color else "(H, W)"}, or the path of a file')
+
+
+class ReadLandmarks(Transform):
+    "`TensorLandmarks` in [-1, 1] from a `Film`, with its state and frame."
+
+    def __init__(self, image_resize): self.image_resize = image_resize
+
+    def encodes(self, film: Film):
+        frame = torch.from_numpy(film.frame)
+        points = to_network(torch.from_numpy(film.points).float(), frame)
+        state = torch.from_numpy(film.state).long()
+        return TensorLandmarks(to_unit(points, self.image_resize), state=state, frame=frame)
+
+
+class TakeAlong(ItemTransform):
+    "Give the state and the frame of the landmarks places of their own in the item: metadata does not survive a batch."
+    order, _retain = 0, False
+
+    def encodes(self, item):
+        if len(item) == 1: return tuple(item)  # an unlabelled item, of `predict` or `test_dl`
+        image, points = item
+        return image, TensorLandmarks(torch.Tensor(points)), points.state, points.frame
+
+
+class DrawMasks(ItemTransform):
+    """Draw the masks of a batch, on its device, as diamonds of the current `radius`; show points again on decoding.
+
+    One instance serves training and validation, so one number changes at an erosion. A landmark that augmentation has
+    moved out of the frame is not labelled in that batch.
+    """
+    order, _retain = 50, False  # after affine (30) and lighting (40), before normalise (99)
+
+    def __init__(self, image_resize): self.image_resize, self.radius = image_resize, auto_radius(0, 1, image_resize)
+
+    def encodes(self, batch):
+        if len(batch) == 1: return tuple(batch)
+        image, unit, state, frame = batch
+        points, size = from_unit(torch.Tensor(unit), self.image_resize), self.image_resize
+        state = torch.where((state == VISIBLE) & ~inside(points, size), UNLABELLED, state)
+        points = torch.where((state == VISIBLE)[..., None], points, torch.nan)
+        radius = torch.full(state.shape[:1], self.radius, device=state.device)
+        return image, draw_diamonds(points, self.radius, size), points, state, frame, radius
+
+    def decodes(self, batch):
+        if len(batch) == 6: batch = batch[0], TensorLandmarks(batch[2], radius=self.radius)
+        return tuple(batch)
+
+
+class NormalizeOnce(Normalize):
+    "fastai's `Normalize` in one pass over the pixels instead of two; one grey channel becomes three on the way."
+    def encodes(self, x: TensorImage): return torch.addcmul(-self.mean / self.std, x, 1 / self.std)

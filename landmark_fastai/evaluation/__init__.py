@@ -1,0 +1,1 @@
+"The `evaluate` command: predictions against the truth, as numbers, figures and a report."

@@ -1,0 +1,116 @@
+"`evaluate`: predictions against annotations, as a table, figures and a report; also for the validation set of a run."
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..files import write_text
+from ..formats.annotations import Annotations
+from ..formats.images import read_image
+from ..inference.folder import Found, apply, printable
+from ..inference.predictor import Predictor
+from ..viz.figures import plot_boxes, plot_confidence, plot_cumulative, plot_vectors
+from ..viz.overlays import contact_sheet, draw_landmarks, draw_markers, write_png
+from ..viz.report import FIGURES, figures_in
+from .notes import error_note
+from .scores import Scores, score
+from .summary import summarize, write_distances
+
+N_WORST = 12  # images on the sheet of the worst
+TILE = 590     # longer side of an image there, px: three fill the sheet
+
+
+@dataclass
+class Evaluation:
+    "A model's predictions of annotated images, in the same order."
+    predictor: Predictor
+    annotations: Annotations  # of the images that could be read
+    image_dir: Path
+    found: Found
+    scores: Scores
+
+
+def find(predictor, annotations, image_dir, folder, options):
+    "The `Evaluation` of `predictor` on the images of `annotations`; writes what `inference.apply` does."
+    index = {name: i for i, name in enumerate(annotations.image_names)}
+
+    def facts_of(name):
+        i, patients = index[name], annotations.patient_id
+        return annotations.spacing[i], annotations.spacing_source[i], patients and patients[i]
+
+    def overlay(name, image, prediction): return draw_errors(annotations, index[name], image, prediction)
+
+    found = apply(predictor, image_dir, annotations.image_names, folder, options, facts_of, overlay)
+    return judge(predictor, annotations, image_dir, found, folder)
+
+
+def judge(predictor, annotations, image_dir, found, folder):
+    "The `Evaluation` of what was `found` on the images of `annotations`, and is written to `folder`."
+    index = {name: i for i, name in enumerate(annotations.image_names)}
+    read, predicted = annotations.subset([index[name] for name, _ in found.done()]), found.annotations(folder)
+    estimates = [found.estimates(name, predicted) for name in ('confidence', 'spread')]
+    scores = score(read, predicted.points, predicted.state, predictor.config['presence'], *estimates)
+    return Evaluation(predictor, read, image_dir, found, scores)
+
+
+def draw_errors(annotations, i, image, prediction):
+    "Image `i` of `annotations` with true and predicted landmarks and, beside it, their distances."
+    offsets = prediction.points - annotations.points[i]
+    states = zip(annotations.state[i], prediction.state, strict=True)
+    notes = [error_note(*both, offset, annotations.spacing[i]) for both, offset in zip(states, offsets, strict=True)]
+    return draw_landmarks(image, annotations.points[i], prediction.points, annotations.names, 'errors in original px',
+                          notes)
+
+
+def write_evaluation(folder, evaluation, thresholds, settings, notes):
+    """Write distances.csv, summary.json and figures into `folder`.
+
+    Returns the summary and the figures, as (title, explanation, path).
+    """
+    summary, found = summarize(evaluation.scores, thresholds), evaluation.found
+    write_distances(folder / 'distances.csv', evaluation.scores)
+    settings = {name: printable(str(value)) if isinstance(value, (str, Path)) else value
+                for name, value in settings.items()}
+    sources = Counter(source or 'unknown' for source in evaluation.annotations.spacing_source)
+    known = {'settings': settings, 'notes': notes, 'n_failed': len(found.failed), 'spacing': dict(sources)}
+    write_text(folder / 'summary.json', json.dumps(summary | known, indent=2, ensure_ascii=False) + '\n')
+    return summary, write_figures(folder / 'figures', evaluation, summary)
+
+
+def write_figures(folder, evaluation, summary):
+    "Write the figures of `evaluation` into `folder`; returns (title, explanation, path) of each."
+    scores = evaluation.scores
+    unit, names, distances = scores.unit, scores.names, scores.distances(scores.unit, missed=np.inf)
+    plot_cumulative(distances, names, summary['thresholds'], unit, folder / 'cumulative.png')
+    plot_boxes(distances, names, unit, folder / 'boxes.png')
+    plot_vectors(scores.offsets[unit], names, unit, folder / 'vectors.png')
+    rank = summary['overall']['confidence_rank']
+    plot_confidence(scores.confidence, distances, rank, unit, folder / 'confidence.png')
+    write_worst(folder / 'worst.png', evaluation, distances)
+    return figures_in(folder, FIGURES)
+
+
+def write_worst(path, evaluation, distances):
+    "Write a sheet of the images with most missed landmarks, then the largest mean error, to `path`; none without any."
+    missed, means = np.isinf(distances).sum(1), mean_of_finite(distances)
+    worst = np.lexsort([-means, -missed])
+    worst = [i for i in worst if not np.isnan(distances[i]).all()][:N_WORST]
+    if not worst: return
+    rows, pictures, captions = evaluation.found.done(), [], []
+    for i in worst:
+        name, row = rows[i]
+        image = read_image(Path(evaluation.image_dir, name), evaluation.predictor.config['color'])
+        pictures.append(draw_markers(image, evaluation.annotations.points[i], row.prediction.points, largest=TILE))
+        facts = [f'{missed[i]} missed'] if missed[i] else []
+        if np.isfinite(distances[i]).any(): facts.append(f'{means[i]:.2f} {evaluation.scores.unit}')
+        captions.append(f'{", ".join(facts)}: {name}')
+    write_png(path, contact_sheet(pictures, captions, columns=3))
+
+
+def mean_of_finite(distances):
+    "The mean of the finite values in each row of `distances`, 0 where there is none."
+    finite = np.isfinite(distances)
+    return np.where(finite, distances, 0).sum(1) / finite.sum(1).clip(1)

@@ -1,0 +1,77 @@
+"Checks of a data set before training."
+
+from dataclasses import replace
+from os.path import isdir, isfile, realpath  # unlike Path's, they never raise
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UsageError
+from ..files import lies_in
+from .annotations import fill_spacing
+from .images import image_size, image_spacing
+
+
+def check_images(annotations, image_dir):
+    """Check that the images of `annotations` lie in `image_dir` and have the stated sizes; reads headers only.
+
+    Returns the annotations in the frame with EXIF rotation applied, which is how images are read, and the path of each
+    image. Where the CSV states the stored size of an image that EXIF turns by 90 degrees, points, size and spacing are
+    turned along; where the sizes cannot tell, the points are taken to be in that frame already. Spacings that the CSV
+    leaves unknown are those of DICOM headers, if any.
+    Raises `UsageError` for the first image that is missing, unreadable, outside the folder or of another size.
+    """
+    folder = Path(image_dir)
+    if not isdir(folder): raise UsageError(f'{folder}: no such folder, expected the images of {annotations.path.name}')
+    paths = [folder / name for name in annotations.image_names]
+    _check_inside(annotations, paths, folder)
+    _check_there(annotations, paths)
+    annotations = _upright(annotations, [_turn(annotations, i, path) for i, path in enumerate(paths)])
+    spacing, source = zip(*(image_spacing(path) for path in paths), strict=True)
+    return fill_spacing(annotations, spacing, source), paths
+
+
+def _check_inside(annotations, paths, folder):
+    for i, path in enumerate(paths):
+        if not lies_in(path, folder):
+            raise UsageError(f'{annotations.where(i)}: {realpath(path)} is outside the image folder '
+                             f'{realpath(folder)}, expected a path below it')
+
+
+def _check_there(annotations, paths):
+    missing = [i for i, path in enumerate(paths) if not isfile(path)]
+    if not missing: return
+    others = f' ({len(missing) - 1} other images are missing too)' if len(missing) > 1 else ''
+    raise UsageError(f'{annotations.where(missing[0])}: no such file {paths[missing[0]]}{others}; '
+                     'correct image_name or the image folder')
+
+
+def _turn(annotations, i, path):
+    "EXIF orientation that the points of image `i` still lack, 1 if none."
+    try: size, stored, orientation = image_size(path)
+    except UsageError as e: raise UsageError(f'{annotations.where(i)}: {e}') from None
+    stated = tuple(annotations.sizes[i].tolist())
+    if stated == size: return 1
+    if stated == stored: return orientation
+    raise UsageError(f'{annotations.where(i)}: the CSV says {_by(stated)}, the file is {_by(size)}; expected the size '
+                     'of the image in which the points were clicked')
+
+
+def _by(size): return f'{size[0]} x {size[1]}'
+
+
+def _upright(annotations, turns):
+    "`annotations` with the images of `turns` 5 to 8 turned as EXIF says."
+    points = np.stack([_turned(p, size, turn) for p, size, turn
+                       in zip(annotations.points, annotations.sizes, turns, strict=True)])
+    swap = np.array(turns)[:, None] != 1
+    return replace(annotations, points=points, sizes=np.where(swap, annotations.sizes[:, ::-1], annotations.sizes),
+                   spacing=np.where(swap, annotations.spacing[:, ::-1], annotations.spacing))
+
+
+def _turned(points, size, turn):
+    "`points` (N, 2) of an image stored as `size` (width, height) after EXIF orientation `turn`: 1, or 5 to 8."
+    if turn == 1: return points
+    x, y = points.T
+    from_right, from_bottom = size[0] - 1 - x, size[1] - 1 - y
+    return np.stack({5: (y, x), 6: (from_bottom, x), 7: (from_bottom, from_right), 8: (y, from_right)}[turn], -1)

@@ -1,0 +1,214 @@
+"DICOM files: pixels as they are to be looked at, size and pixel spacing. No other content of a file gets out."
+
+import logging
+import re
+import struct
+import sys
+import warnings
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+# GDCM, which pydicom imports, asks for `dl` of Python 2, and takes a folder of that name beside a notebook for it
+_dl, sys.modules['dl'] = sys.modules.get('dl'), None
+try: import_module('gdcm')
+finally: sys.modules.update(dl=_dl) if _dl else sys.modules.pop('dl')
+
+from pydicom import config, dcmread, uid  # noqa: E402
+from pydicom.encaps import get_frame  # noqa: E402
+from pydicom.pixels import apply_color_lut, pixel_array  # noqa: E402
+
+from ..errors import UsageError  # noqa: E402
+
+DICOM_SUFFIXES = ('.dcm', '.dicom')
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')  # of the other kinds, which `images` reads
+
+_SPACINGS = {'PixelSpacing': 'DICOM PixelSpacing', 'ImagerPixelSpacing': 'DICOM ImagerPixelSpacing (detector)'}
+_COLOURS = ('RGB', 'YBR_FULL', 'YBR_FULL_422', 'YBR_ICT', 'YBR_RCT')  # what pydicom turns to RGB
+# nothing else is taken from a file; PresentationLUTShape is left out since it only repeats what MONOCHROME1 says
+_TAGS = [
+    'SamplesPerPixel', 'PhotometricInterpretation', 'PlanarConfiguration', 'NumberOfFrames', 'Rows', 'Columns',
+    'BitsAllocated', 'BitsStored', 'PixelRepresentation', 'PixelPaddingValue', 'PixelPaddingRangeLimit',
+    'ModalityLUTSequence', 'RescaleSlope', 'RescaleIntercept', 'VOILUTSequence', 'VOILUTFunction', 'WindowCenter',
+    'WindowWidth', *_SPACINGS, 'PixelData', 'ExtendedOffsetTable', 'ExtendedOffsetTableLengths',
+    *(f'{kind}{colour}PaletteColorLookupTable{part}' for colour in ('Red', 'Green', 'Blue')
+      for kind, part in (('', 'Descriptor'), ('', 'Data'), ('Segmented', 'Data')))]
+_OF_PILLOW = uid.JPEGBaseline8Bit, uid.JPEG2000Lossless, uid.JPEG2000
+_OF_GDCM = uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless, uid.JPEGLSNearLossless
+_SEGMENTS = {*range(0xc0, 0xff)} - {*range(0xd0, 0xda)}  # markers of a JPEG that a length follows
+_FRAMES = {*range(0xc0, 0xd0), 0xf7} - {0xc4, 0xc8, 0xcc}  # those of them that tell size and depth
+
+# What pydicom finds odd it quotes, a patient's name perhaps, in warnings and in its log. Both are silenced for good and
+# in the whole process, since images are read in threads, which undo each other's `warnings.catch_warnings`.
+config.settings.reading_validation_mode = config.IGNORE
+logging.getLogger('pydicom').setLevel(logging.CRITICAL + 1)
+_SILENCE = 'ignore', None, Warning, re.compile('pydicom'), 0  # an entry of `warnings.filters`
+
+
+def is_dicom(path):
+    "Whether `path` is a DICOM file by its suffix or, unless that is of another kind of image, by its content."
+    path = Path(path)
+    if path.name.upper() == 'DICOMDIR' or path.suffix.lower() in IMAGE_SUFFIXES: return False
+    return path.suffix.lower() in DICOM_SUFFIXES or _has_magic(path)
+
+
+def read_dicom(path):
+    """Read the DICOM image at `path` as it is to be looked at, with black padding: MONOCHROME1 is inverted.
+
+    Colour is uint8 RGB (H, W, 3). Grey is uint8 (H, W) through the VOI LUT or window, or as stored where there is none
+    and 8 bits suffice; else it is float32 (H, W) without a window, NaN where it is padding.
+    Raises `UsageError` if the file is missing, broken or cut off, or holds no image or more than one.
+    """
+    ds = _elements(path)
+    try: return _looks(_pixels(ds), ds)
+    except Exception:  # pydicom raises about every kind there is, and quotes the file in it: never let the text out
+        name = uid.UID_dictionary.get(str(ds.file_meta.get('TransferSyntaxUID')), ('an unknown syntax',))[0]
+        raise _refused(path, f'pixels cut off, damaged or of an unsupported kind, stored as {name}',
+                       'copy it again, or export it uncompressed') from None
+
+
+def dicom_header(path):
+    """Size (width, height), spacing (mm per pixel in x, in y) and its source of the DICOM image at `path`.
+
+    The spacing is NaN and its source '' where the file does not tell. The pixels are not read. Raises `UsageError` as
+    `read_dicom` does, except for pixels that cannot be decoded.
+    """
+    ds = _elements(path, defer_size=1024)
+    size = [int(n) for keyword in ('Columns', 'Rows') for n in _numbers(ds, keyword)]
+    if len(size) != 2 or min(size) < 1: raise _refused(path, 'its size is missing')
+    return tuple(size), *_spacing(ds)
+
+
+# the file
+
+def _has_magic(path):
+    try:
+        with open(path, 'rb') as f: return f.read(132)[128:] == b'DICM'
+    except OSError: return False
+
+
+def _elements(path, defer_size=None):
+    "The pydicom dataset of those of `_TAGS` that `path` has; what is longer than `defer_size` bytes is not read yet."
+    # looked at first, since any change of the filters makes Python repeat warnings that it gives once
+    if warnings.filters[:1] != [_SILENCE]: warnings.filterwarnings('ignore', module='pydicom')
+    try: ds = dcmread(path, defer_size, force=True, specific_tags=_TAGS)  # force: old files have no preamble
+    except OSError as e:
+        if not e.strerror: raise _refused(path, 'cut off, damaged or no DICOM') from None
+        raise UsageError(f'{path}: {e.strerror.lower()}, expected an image') from None
+    except Exception: raise _refused(path, 'cut off, damaged or no DICOM') from None
+    if 'PixelData' not in ds: raise _refused(path, 'it has no pixels: a report, a directory, cut off or no DICOM')
+    n_frames = _numbers(ds, 'NumberOfFrames')
+    if n_frames and n_frames[0] > 1:
+        raise _refused(path, f'it has {n_frames[0]:.0f} frames', 'export the frame that you need as a file of its own')
+    return ds
+
+
+def _refused(path, found, remedy='copy or export it again'):
+    return UsageError(f'{path}: cannot be read as an image ({found}), expected a DICOM file of one image; {remedy}')
+
+
+def _numbers(ds, keyword):
+    "The numbers that element `keyword` of `ds` holds, [] where it is missing or blank, or one of them is no number."
+    try: numbers = [float(value) for value in np.atleast_1d(ds[keyword].value)]
+    except Exception: return []  # as in `read_dicom`
+    return numbers if np.isfinite(numbers).all() else []
+
+
+def _spacing(ds):
+    for keyword, source in _SPACINGS.items():
+        spacing = _numbers(ds, keyword)  # between rows, which is y, then between columns
+        if len(spacing) == 2 and min(spacing) > 0: return tuple(spacing[::-1]), source
+    return (np.nan, np.nan), ''
+
+
+# the pixels
+
+def _pixels(ds):
+    "The stored pixels, (H, W) or RGB (H, W, 3), at their native depth."
+    if not ds.file_meta.get('TransferSyntaxUID'):
+        implicit, little = ds.original_encoding
+        explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+        ds.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
+    syntax = ds.file_meta.TransferSyntaxUID
+    # pydicom tries GDCM first, which ends the whole process over some damaged frames
+    if syntax in _OF_PILLOW: return pixel_array(ds, index=0, decoding_plugin='pillow')
+    if syntax in _OF_GDCM: _check_frame(ds)
+    return pixel_array(ds, index=0)
+
+
+def _check_frame(ds):
+    "Raise if the JPEG or JPEG-LS frame is damaged in front or of another kind than `ds` says: GDCM relies on both."
+    frame, at, bits, shape = get_frame(ds.PixelData, 0, number_of_frames=1), 2, 0, []
+    while frame[at:at + 2] != b'\xff\xda':  # the scan, after segments that each state their length
+        if frame[at] != 0xff or frame[at + 1] not in _SEGMENTS: raise ValueError('damaged in front')
+        if frame[at + 1] in _FRAMES: bits, *shape = struct.unpack_from('>BHHB', frame, at + 4)
+        at += 2 + int.from_bytes(frame[at + 2:at + 4], 'big')
+    fits = bits <= ds.BitsAllocated <= 16 and min(bits, 8) <= ds.BitsStored
+    if shape != [ds.Rows, ds.Columns, ds.SamplesPerPixel] or not fits: raise ValueError('a frame of another kind')
+
+
+def _looks(pixels, ds):
+    "What the stored `pixels` are to look like; see `read_dicom`."
+    kind, bits = ds.PhotometricInterpretation, ds.BitsStored
+    if kind == 'PALETTE COLOR':
+        return _eight_bits(apply_color_lut(pixels, ds)[..., :3], ds.RedPaletteColorLookupTableDescriptor[2])
+    if kind in _COLOURS and pixels.ndim == 3: return _eight_bits(pixels, bits)
+    if kind not in ('MONOCHROME1', 'MONOCHROME2') or pixels.ndim != 2: raise ValueError('no known kind of colour')
+    padding, values = _padding(pixels, ds), _rescaled(pixels, ds)
+    shown, white = _shown(values, ds), 255
+    if shown is None and bits <= 8 and values is pixels and pixels.dtype.kind == 'u': shown, white = pixels, 2**bits - 1
+    if shown is None:
+        values = values.astype(np.float32)
+        return np.where(padding, np.float32(np.nan), -values if kind == 'MONOCHROME1' else values)
+    shown = np.rint(shown)
+    return np.where(padding, 0, white - shown if kind == 'MONOCHROME1' else shown).astype(np.uint8)
+
+
+def _eight_bits(values, bits):
+    return values.astype(np.uint8) if bits <= 8 else np.rint(values * (255 / (2**bits - 1))).astype(np.uint8)
+
+
+def _padding(pixels, ds):
+    "Where the stored `pixels` are padding, (H, W) bool."
+    value, limit = (_numbers(ds, f'PixelPadding{part}')[:1] for part in ('Value', 'RangeLimit'))
+    if not value: return np.zeros(pixels.shape, bool)
+    # to the type of the pixels, bit by bit: many files state a negative padding as an unsigned number
+    low, high = sorted(np.array([*value, *(limit or value)]).astype(np.int64).astype(pixels.dtype))
+    return (low <= pixels) & (pixels <= high)
+
+
+def _rescaled(pixels, ds):
+    "The values that the stored `pixels` stand for, by modality LUT or rescaling; `pixels` itself without either."
+    if ds.get('ModalityLUTSequence'): return _looked_up(pixels, ds.ModalityLUTSequence[0])
+    line = _numbers(ds, 'RescaleSlope')[:1] + _numbers(ds, 'RescaleIntercept')[:1]
+    return pixels * line[0] + line[1] if len(line) == 2 and line[0] != 0 and line != [1, 0] else pixels
+
+
+def _shown(values, ds):
+    "`values` as 0 (black) to 255 through the first VOI LUT, else the first window; None without a usable one."
+    table = (ds.get('VOILUTSequence') or [{}])[0]
+    if 'LUTDescriptor' in table and 'LUTData' in table:
+        return np.clip(_looked_up(values, table) * (255 / (2**table.LUTDescriptor[2] - 1)), 0, 255)
+    window = _numbers(ds, 'WindowCenter')[:1] + _numbers(ds, 'WindowWidth')[:1]
+    return _windowed(values, *window, ds.get('VOILUTFunction') or 'LINEAR') if len(window) == 2 else None
+
+
+def _looked_up(values, table):
+    "What `table`, an item of a LUT sequence, makes of `values`."
+    n, first = table.LUTDescriptor[:2]
+    n = n % 2**16 or 2**16  # 0 means 65536, and the number may have been read as a signed one
+    entries = table.LUTData
+    if isinstance(entries, bytes):
+        kind = np.uint8 if len(entries) < 2 * n else '<u2' if table.original_encoding[1] else '>u2'
+        entries = np.frombuffer(entries, kind)
+    return np.atleast_1d(entries)[:n][np.clip(np.rint(values).astype(int) - first, 0, n - 1)]
+
+
+def _windowed(values, center, width, function):
+    "`values` as 0 to 255 through a window (DICOM PS3.3 C.11.2.1.2 and 3), None if it is none."
+    if function == 'LINEAR': center, width = center - 0.5, width - 1
+    if function == 'LINEAR' and width == 0: return 255 * (values > center)
+    if width <= 0: return None
+    if function == 'SIGMOID': return 127.5 * (1 + np.tanh(2 * (values - center) / width))
+    return 255 * np.clip((values - center) / width + 0.5, 0, 1) if function in ('LINEAR', 'LINEAR_EXACT') else None

@@ -1,0 +1,67 @@
+"Which images train, validate and test: the `split` column, a drawn split, or folds; never a patient on two sides."
+
+import math
+from collections import Counter
+
+import numpy as np
+
+from ..errors import UsageError
+
+_SPLITS = ('train', 'val', 'test')
+
+
+def split_rows(annotations, val_fraction=0.2, seed=42):
+    """Side of each image, (n,) of 'train', 'val' or 'test'.
+
+    The `split` column where there is one. Else ceil(n * `val_fraction`) images are drawn for validation; where
+    `patient_id` is known, whole patients until there are at least so many. The training side is never empty.
+    Raises `UsageError` if one side would be.
+    """
+    if annotations.split is not None: return _given_split(annotations)
+    if not 0 < val_fraction < 1: raise UsageError(f'val_fraction is {val_fraction}, expected a number between 0 and 1')
+    groups = annotations.patient_id if annotations.patient_id is not None else annotations.image_names
+    size_of = Counter(groups)
+    unique = list(size_of)
+    if len(size_of) < 2: raise UsageError(_too_few(annotations))
+    n_val = math.ceil(len(annotations) * val_fraction - 1e-9)  # 100 * 0.07 is a little over 7
+    drawn, n_drawn = set(), 0
+    for i in np.random.default_rng(seed).permutation(len(unique))[:-1]:
+        if n_drawn >= n_val: break
+        drawn.add(unique[i]); n_drawn += size_of[unique[i]]
+    return np.array(['val' if group in drawn else 'train' for group in groups])
+
+
+def split_folds(annotations, n_folds, seed=42):
+    """The fold of each image, (n,) from 1 to `n_folds`, for cross-validation; 0 for `test` images, which are in none.
+
+    Folds are of equal size, as nearly as whole patients allow where `patient_id` is known. Raises `UsageError` for
+    fewer images or patients than folds.
+    """
+    kept = [i for i in range(len(annotations)) if annotations.split is None or annotations.split[i] != 'test']
+    groups = annotations.patient_id if annotations.patient_id is not None else annotations.image_names
+    size_of = Counter(groups[i] for i in kept)
+    if not 2 <= n_folds <= len(size_of):
+        what = 'images' if annotations.patient_id is None else 'patients'
+        raise UsageError(f'folds is {n_folds}; {annotations.path.name} has {len(size_of)} {what} to train on, expected '
+                         f'2 to {len(size_of)}, or 0 for no cross-validation')
+    unique, sizes, fold_of = list(size_of), [0] * n_folds, {}
+    shuffled = [unique[i] for i in np.random.default_rng(seed).permutation(len(unique))]
+    for group in sorted(shuffled, key=size_of.get, reverse=True):  # the largest first, each to the smallest fold
+        fold_of[group] = sizes.index(min(sizes)) + 1
+        sizes[fold_of[group] - 1] += size_of[group]
+    folds = np.zeros(len(annotations), int)
+    folds[kept] = [fold_of[groups[i]] for i in kept]
+    return folds
+
+
+def _given_split(annotations):
+    for side in ('train', 'val'):
+        if side not in annotations.split:
+            raise UsageError(f'{annotations.path.name}: no row has split {side}, expected train and val; '
+                             'mark some, or leave the column out')
+    return np.array(annotations.split)
+
+
+def _too_few(annotations):
+    what = 'image' if annotations.patient_id is None or len(annotations) < 2 else 'patient'
+    return f'{annotations.path.name}: only one {what}, expected at least 2 to train and validate; add {what}s'

@@ -1,0 +1,1 @@
+"The delicate maths in pure functions: pixel rule, masks, erosion, decoding, distances."

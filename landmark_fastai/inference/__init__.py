@@ -1,0 +1,1 @@
+"The `predict` command: a trained network on new images."

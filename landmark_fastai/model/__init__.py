@@ -1,0 +1,1 @@
+"The network: how it is built, its weights, losses, metrics and precision."

@@ -1,0 +1,1 @@
+"The `train`, `find_lr` and `demo` commands: a run, its folder, folds, several processes."

@@ -1,0 +1,82 @@
+"Runs: wire the parts, own the output folder. What the command line does, a notebook can call here."
+
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..data.items import make_films
+from ..data.sample import write_sample
+from ..formats.annotations import read_annotations
+from ..formats.dataset import check_images
+from ..formats.images import read_image
+from ..geometry.frame import to_network, to_original
+from ..inference.loading import load
+from ..model.weights import LITE0
+from ..training import distributed
+from ..viz.overlays import contact_sheet, draw_landmarks, write_png
+from .train import train
+
+DEMO = dict(image_resize=128, epochs=30, encoder_name=LITE0)
+
+
+def sample(output_dir='data', n_images=60, seed=42):
+    "Write synthetic radiographs where `train` looks for them by default; returns the path of the CSV."
+    distributed.refuse('sample')
+    csv_file = write_sample(output_dir, n_images, seed)
+    print(f'{n_images} synthetic radiographs and their landmarks: {csv_file}')
+    return csv_file
+
+
+def demo(output_dir='runs'):
+    """Sample data, a short training with a small encoder, and a sheet of held-out images, in the next free folder.
+
+    The held-out images are drawn apart and take no part in the training, nor in choosing the best epoch. Returns the
+    mean error on them and that of predicting the mean position, in original px.
+    """
+    distributed.refuse('demo')
+    folder = free_folder(Path(output_dir), 'demo')
+    csv_file = sample(folder / 'data')
+    learn = train(train_image_dir=folder / 'data' / 'train_images', label_dir=csv_file.parent,
+                  train_csv_file=csv_file.name, output_dir=folder, experiment_name='run', **DEMO)
+    films = read_films(write_sample(folder / 'held_out', n_images=12, seed=43), folder / 'held_out' / 'train_images')
+    points = load(folder / 'run').predict([film.path for film in films]).points
+    error, baseline = mean_error(points, films), mean_error(mean_positions(learn.dls.train_ds.items, films), films)
+    write_png(folder / 'held_out.png', sheet(films[:6], points[:6], learn.dls.annotations.names))
+    print(f'{len(films)} held-out images: mean error {error:.2f} px; predicting the mean position: {baseline:.1f} px, '
+          f"{baseline / error:.0f} times as far; pictures: {folder / 'held_out.png'}")
+    return error, baseline
+
+
+def free_folder(parent, name):
+    "The first of `name`, `name_2`, `name_3`... that is not in `parent`."
+    return next(path for k in count(1) if not (path := parent / (name if k == 1 else f'{name}_{k}')).exists())
+
+
+def read_films(csv_file, image_dir):
+    "The images that `csv_file` annotates, checked."
+    return make_films(*check_images(read_annotations(csv_file), image_dir), DEMO['image_resize'])
+
+
+def mean_error(points, films):
+    "Mean radial error of `points`, (N, 2) in original px for each of `films`."
+    return float(np.nanmean([np.linalg.norm(p - film.points, axis=1) for p, film in zip(points, films, strict=True)]))
+
+
+def mean_positions(train_films, films):
+    "The landmarks of each of `films` (original px) if they lay where they lie on average on the training squares."
+    mean = torch.stack([to_network(*as_tensors(film)) for film in train_films]).nanmean(0)
+    return [to_original(mean, as_tensors(film)[1]).numpy() for film in films]
+
+
+def as_tensors(film):
+    "The points (N, 2) and the frame (7,) of `film`."
+    return torch.from_numpy(film.points).float(), torch.from_numpy(film.frame)
+
+
+def sheet(films, points, names):
+    "A contact sheet of `films` with true and predicted landmarks, on the images as they are."
+    pictures = [draw_landmarks(read_image(film.path), film.points, p, names, 'errors in original px')
+                for film, p in zip(films, points, strict=True)]
+    return contact_sheet(pictures, [film.name for film in films], columns=2)

@@ -1,0 +1,1 @@
+"Pictures, curves, figures and HTML pages. No torch, no fastai."

@@ -1,0 +1,64 @@
+"The report of an evaluation: one HTML file that needs no other file, no network and no script."
+
+from base64 import b64encode
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from .. import __version__
+from ..evaluation.summary import DASH, RESAMPLES, in_words, table
+from ..files import write_text
+
+# file, title and explanation of what `evaluate` draws, and of the curves of a run that a report shows
+FIGURES = (
+    ('cumulative.png', 'Cumulative error', 'The share of the landmarks (vertical) that lie within a distance '
+     '(horizontal) of the annotated point: the further to the upper left, the better.'),
+    ('boxes.png', 'Error of each landmark', 'The line in a box is the median, the box holds the middle half of the '
+     'images, the whiskers reach to the last value within 1.5 times its length; dots lie beyond.'),
+    ('vectors.png', 'Direction of the errors', 'Each dot is an image: where the prediction lies as seen from the '
+     'annotated point in the centre. A cloud beside the centre is a bias, a long one an ill-defined direction.'),
+    ('confidence.png', 'Confidence', 'Each dot is a landmark of an image, the line the median error of each tenth '
+     'of them. Where it falls to the right, the confidence tells where to look; where it is flat, it does not.'),
+    ('worst.png', 'Worst images', 'The images with the largest mean error: blue rings are the truth, red dots the '
+     'prediction. Look here first for wrong annotations and for kinds of images that the training lacked.'))
+CURVES = (
+    ('loss_curve.png', 'Loss during the training', 'Faint vertical lines are erosions of the masks, at which the loss '
+     'jumps since the task becomes harder.'),
+    ('mean_landmark_error.png', 'Validation error during the training', 'The weights of the best epoch were kept.'))
+
+
+def write_report(path, title, subtitle, summary, figures, config, notes, tables=()):
+    """Write the report of `summary` (of `scores.summarize`) to `path`, pictures included.
+
+    `figures` are (title, explanation, path of a PNG), in the order in which they are shown, `config` is the dict of
+    settings, `notes` are sentences that a reader of the numbers has to know, and `tables` are more of them, as (title,
+    (header, rows)).
+    """
+    tables = [('Errors', table(summary)), *tables]
+    pictures = [(name, text, b64encode(Path(png).read_bytes()).decode()) for name, text, png in figures]
+    settings = {name: _plain(value) for name, value in config.items()}
+    html = render(
+        'report.html', title=title, subtitle=subtitle, verdict=in_words(summary), notes=notes, tables=tables,
+        figures=pictures, settings=settings, summary=summary, resamples=RESAMPLES)
+    write_text(path, html)
+
+
+def figures_in(folder, figures):
+    "Those of `figures`, `FIGURES` or `CURVES`, that are in `folder`, as `write_report` takes them."
+    return [(title, text, folder / file) for file, title, text in figures if (folder / file).exists()]
+
+
+def render(template, **values):
+    "The page of the file `template`, beside this one, with `values`, which are escaped."
+    loader = FileSystemLoader(Path(__file__).parent / 'templates')
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True,
+                              undefined=StrictUndefined)
+    return environment.get_template(template).render(version=__version__, **values)
+
+
+def _plain(value):
+    "Return a setting as people write it."
+    if value is None: return DASH
+    if isinstance(value, dict): return ', '.join(f'{name} {_plain(part)}' for name, part in value.items())
+    if isinstance(value, list | tuple): return ', '.join(map(_plain, value))
+    return str(value)

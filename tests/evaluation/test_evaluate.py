@@ -1,0 +1,303 @@
+"`evaluate`: the numbers are those of training, of a hand's calculation, and of predictions.csv."
+
+import json
+import shutil
+
+import cv2
+import imageio.v3 as iio
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import (
+    NAMED,
+    SENTINEL,
+    TINY,
+    disc_finder,
+    discs,
+    original_weights,
+    spoiled,
+    write_dicom,
+    write_discs,
+    write_dots,
+)
+
+import cli
+import landmark_fastai
+from landmark_fastai.inference import options
+
+FIGURES = {f'figures/{name}.png' for name in ('cumulative', 'boxes', 'vectors', 'confidence', 'worst')}
+
+
+def evaluate(image_dir, csv_file, output_dir, *argv):
+    "Run `evaluate`; returns the exit code."
+    return cli.main(['evaluate', '--image_dir', str(image_dir), '--csv', str(csv_file), '--output_dir', str(output_dir),
+                     *map(str, argv)])
+
+
+def summary(folder): return json.loads((folder / 'summary.json').read_text())
+
+
+@pytest.fixture
+def data(finished): return finished.parent.parent / 'images', finished.parent.parent / 'annotation.csv'
+
+
+@pytest.fixture
+def with_discs(monkeypatch):
+    "`evaluate` with a network that finds discs, see `test_predictor`."
+    monkeypatch.setattr('landmark_fastai.evaluation.evaluate.make_predictor', lambda options, names: finder)
+    finder = disc_finder(128)
+    return finder
+
+
+def write_csv(path, *rows, columns=()):
+    "Write an annotation CSV of landmarks grey and white: rows of name, width, height, x, y, x, y and `columns`."
+    header = ['image_name', 'image_width', 'image_height', 'grey_x', 'grey_y', 'white_x', 'white_y', *columns]
+    pd.DataFrame(rows, columns=header).to_csv(path, index=False)
+    return path
+
+
+def test_validation_images_have_the_error_that_training_reported(finished, data, tmp_path):
+    assert evaluate(*data, tmp_path / 'out', '--model', finished, '--split', 'val') == 0
+    log = pd.read_csv(finished / 'train_results' / 'training_log.csv')
+    best = log.loc[log.mean_error_px.idxmin()]
+    found = summary(tmp_path / 'out')
+    assert found['overall']['px']['mean'] == pytest.approx(best.mean_error_px, abs=1e-3)
+    assert found['overall']['mm']['mean'] == pytest.approx(best.mean_error_mm, abs=1e-3)
+    for name in ('head', 'knee'):
+        assert found['landmarks'][name]['px']['mean'] == pytest.approx(best[f'{name}_px'], abs=1e-3)
+    trained = summary(finished / 'validation')
+    assert trained['overall'] == found['overall'] and found['n_images'] == 2
+
+
+def test_everything_is_written_and_the_numbers_are_those_of_predictions_csv(finished, data, tmp_path, capsys):
+    out = tmp_path / 'out'
+    assert evaluate(*data, out, '--model', finished) == 0
+    written = {path.relative_to(out).as_posix() for path in out.rglob('*') if path.is_file()}
+    overlays = {f'overlays/dot_{k}.png.png' for k in range(10)}
+    assert written == overlays | FIGURES | {'predictions.csv', 'distances.csv', 'summary.json', 'report.html'}
+    for path in out.rglob('*.png'): assert iio.imread(path).std() > 5
+    true, pred = pd.read_csv(data[1]), pd.read_csv(out / 'predictions.csv')
+    assert list(true.image_name) == list(pred.image_name)
+    errors = {name: np.hypot(true[f'{name}_x'] - pred[f'{name}_x'], true[f'{name}_y'] - pred[f'{name}_y'])
+              for name in ('head', 'knee')}
+    distances = pd.read_csv(out / 'distances.csv')
+    for name, values in errors.items():
+        np.testing.assert_allclose(distances[f'{name}_px'], values, atol=1e-3)
+        np.testing.assert_allclose(distances[f'{name}_mm'], values / 2, atol=1e-3)
+    values = np.concatenate(list(errors.values()))
+    overall = summary(out)['overall']
+    assert overall['px']['mean'] == pytest.approx(values.mean()) and overall['px']['n'] == 20
+    assert overall['px']['sd'] == pytest.approx(values.std(ddof=1))
+    assert overall['px']['median'] == pytest.approx(np.median(values))
+    assert overall['success_rate']['4'] == pytest.approx((values / 2 <= 4).mean())
+    said = capsys.readouterr().out
+    assert f"{overall['mm']['mean']:.2f} ±" in said and '8 of 10 images have the names of images that' in said
+
+
+def test_millimetres_are_px_times_spacing_along_each_axis(with_discs, tmp_path):
+    folder, pixels = tmp_path / 'films', discs(400, 300, ((100, 80), (300, 200)))
+    folder.mkdir()
+    write_dicom(folder / 'a.dcm', pixels, PixelSpacing=[0.2, 0.1])
+    # the truth is 30 px to the left of the grey disc and 40 px above the white one
+    csv_file = write_csv(tmp_path / 'a.csv', ['a.dcm', 400, 300, 70, 80, 300, 160])
+    assert evaluate(folder, csv_file, tmp_path / 'out', '--thresholds', '3.5,9') == 0
+    found = summary(tmp_path / 'out')
+    assert found['landmarks']['grey']['px']['mean'] == pytest.approx(30, abs=0.5)
+    assert found['landmarks']['grey']['mm']['mean'] == pytest.approx(3, abs=0.05)
+    assert found['landmarks']['white']['mm']['mean'] == pytest.approx(8, abs=0.1)
+    assert found['overall']['success_rate'] == {'3.5': 0.5, '9': 1.}
+    assert found['spacing'] == {'DICOM PixelSpacing': 1}
+
+
+def test_without_spacing_there_are_no_millimetres_and_the_report_says_why(with_discs, tmp_path):
+    write_discs(tmp_path / 'films' / 'a.png')
+    csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 50, 60, 150, 100])
+    assert evaluate(tmp_path / 'films', csv_file, tmp_path / 'out') == 0
+    assert 'mm' not in summary(tmp_path / 'out')['overall']
+    assert '_mm' not in (tmp_path / 'out' / 'distances.csv').read_text()
+    report = (tmp_path / 'out' / 'report.html').read_text()
+    assert 'Pixel spacing of 1 images is unknown' in report and 'Errors are in pixels' in report
+    assert evaluate(tmp_path / 'films', csv_file, tmp_path / 'mm', '--pixel_spacing', '0.1') == 0
+    overall = summary(tmp_path / 'mm')['overall']
+    assert overall['mm']['mean'] == pytest.approx(overall['px']['mean'] / 10)
+
+
+def test_blank_landmarks_count_nowhere_and_absent_ones_only_for_presence(with_discs, tmp_path):
+    with_discs.config['presence'] = ['white']
+    with_discs.can_be_absent[1] = True
+    for name in 'abc': write_discs(tmp_path / 'films' / f'{name}.png')
+    for name in 'de': write_discs(tmp_path / 'films' / f'{name}.png', n=1)  # no white disc
+    csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 50, 60, 150, 100], ['b.png', 200, 160, 50, 60, '', ''],
+                         ['c.png', 200, 160, 50, 90, -1, -1], ['d.png', 200, 160, 50, 60, 150, 100],
+                         ['e.png', 200, 160, 50, 60, -1, -1])
+    assert evaluate(tmp_path / 'films', csv_file, tmp_path / 'out', '--thresholds', '5') == 0
+    found = summary(tmp_path / 'out')
+    assert found['landmarks']['grey']['success_rate']['5'] == pytest.approx(4 / 5)
+    white = found['landmarks']['white']  # a is found, d is missed; c and d are called wrongly, a and e rightly
+    assert (white['n_scored'], white['n_missed'], white['success_rate']['5']) == (1, 1, 0.5)
+    assert white['presence'] == {'n': 4, 'accuracy': 0.5} and 'presence' not in found['landmarks']['grey']
+    assert found['overall']['success_rate']['5'] == pytest.approx(5 / 7)
+    table = pd.read_csv(tmp_path / 'out' / 'predictions.csv').set_index('image_name')
+    assert (table.loc[['d.png', 'e.png'], ['white_x', 'white_y']] == -1).all(axis=None)
+
+
+def test_landmarks_in_another_order_are_matched_by_name(with_discs, tmp_path):
+    write_discs(tmp_path / 'films' / 'a.png')
+    table = pd.read_csv(write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 50, 60, 150, 100]))
+    table[['image_name', 'image_width', 'image_height', 'white_x', 'white_y', 'grey_x', 'grey_y']].to_csv(
+        tmp_path / 'a.csv', index=False)
+    assert evaluate(tmp_path / 'films', tmp_path / 'a.csv', tmp_path / 'out') == 0
+    assert summary(tmp_path / 'out')['overall']['px']['mean'] < 1
+
+
+def test_images_that_cannot_be_read_are_left_out_and_said(with_discs, tmp_path, capsys):
+    for name in 'ab': write_discs(tmp_path / 'films' / f'{name}.jpg')
+    (tmp_path / 'films' / 'b.jpg').write_bytes((tmp_path / 'films' / 'a.jpg').read_bytes()[:-300])
+    csv_file = write_csv(tmp_path / 'a.csv', *[[f'{name}.jpg', 200, 160, 50, 60, 150, 100] for name in 'ab'])
+    assert evaluate(tmp_path / 'films', csv_file, tmp_path / 'out') == 1
+    assert summary(tmp_path / 'out')['n_images'] == 1 == summary(tmp_path / 'out')['n_failed']
+    assert '1 images could not be read' in (tmp_path / 'out' / 'report.html').read_text()
+
+
+def test_names_are_escaped_in_the_report(with_discs, tmp_path):
+    evil = '<script>alert(1)<&"\''
+    with_discs.names[1] = evil
+    write_discs(tmp_path / evil / f'{evil}.png')
+    csv_file = write_csv(tmp_path / f'{evil}.csv', [f'{evil}.png', 200, 160, 50, 60, 150, 100])
+    header = '"{0}_x","{0}_y"'.format(evil.replace('"', '""'))
+    csv_file.write_text(csv_file.read_text().replace('white_x,white_y', header))
+    assert evaluate(tmp_path / evil, csv_file, tmp_path / 'out') == 0
+    report = (tmp_path / 'out' / 'report.html').read_text()
+    assert '<script' not in report and report.count('&lt;script&gt;alert(1)') >= 3  # folder, CSV, landmark
+
+
+def test_weights_of_the_original_system_are_measured_too(tmp_path):
+    _, weights = original_weights(tmp_path, n_landmarks=2)
+    write_discs(tmp_path / 'films' / 'a.png')
+    csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 40, 45, 150, 100])
+    argv = ['--weights', weights, '--encoder_name', 'resnet18', '--invisible_landmarks']
+    assert evaluate(tmp_path / 'films', csv_file, tmp_path / 'out', *argv) == 0
+    found = summary(tmp_path / 'out')
+    assert list(found['landmarks']) == ['grey', 'white'] and found['settings']['model'] == str(weights)
+    assert found['landmarks']['grey']['n_absent'] == 1
+    assert any(note.startswith('1 points in the top-left corner box') for note in found['notes'])
+
+
+def test_the_worst_images_have_missed_landmarks_then_large_errors(with_discs, tmp_path, monkeypatch):
+    with_discs.config['presence'], with_discs.can_be_absent[1] = ['white'], True
+    sheets = []
+    monkeypatch.setattr("landmark_fastai.evaluation.judge.contact_sheet",
+                        lambda pictures, captions, columns: sheets.append(captions) or
+                        pictures[0])
+    for name in ('good', 'bad'): write_discs(tmp_path / 'f' / f'{name}.png')
+    for name in ('missed', 'lost'): write_discs(tmp_path / 'f' / f'{name}.png', n=1)
+    at = 50, 60
+    csv_file = write_csv(tmp_path / 'a.csv', ['good.png', 200, 160, *at, 150, 100],
+                         ['bad.png', 200, 160, 80, 60, 150, 100],
+                         ['missed.png', 200, 160, *at, 150, 100], ['lost.png', 200, 160, '', '', 150, 100])
+    assert evaluate(tmp_path / 'f', csv_file, tmp_path / 'out') == 0
+    order = [caption.split(': ')[1] for caption in sheets[0]]
+    assert order == ['missed.png', 'lost.png', 'bad.png', 'good.png']
+    assert sheets[0][0].startswith('1 missed, 0.') and sheets[0][1] == '1 missed: lost.png'
+
+
+def test_patients_stay_known_in_what_is_to_be_corrected(with_discs, tmp_path):
+    for name in 'ab': write_discs(tmp_path / 'films' / f'{name}.png')
+    rows = [[f'{name}.png', 200, 160, 50, 60, 150, 100, f'p{name}'] for name in 'ab']
+    csv_file = write_csv(tmp_path / 'a.csv', *rows, columns=['patient_id'])
+    assert evaluate(tmp_path / 'films', csv_file, tmp_path / 'o') == 0
+    assert list(pd.read_csv(tmp_path / 'o' / 'predictions.csv').patient_id) == ['pa', 'pb']
+
+
+def test_thresholds_may_be_numbers_in_python(with_discs, tmp_path):
+    write_discs(tmp_path / 'films' / 'a.png')
+    csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 50, 60, 150, 100])
+    found = landmark_fastai.evaluate(tmp_path / 'films', csv_file, tmp_path / 'out', thresholds=[1, 3])
+    assert found['overall']['success_rate'].keys() == {'1', '3'}
+
+
+def test_what_is_read_is_never_overwritten(with_discs, tmp_path, capsys):
+    write_discs(tmp_path / 'films' / 'a.png')
+    assert cli.main(['predict', '--image_dir', str(tmp_path / 'films'), '--output_dir', str(tmp_path / 'out'),
+                     '--weights', str(original_weights(tmp_path)[1]), '--encoder_name', 'resnet18']) == 0
+    csv_file = tmp_path / 'out' / 'predictions.csv'
+    shutil.copy(write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 50, 60, 150, 100]), csv_file)
+    assert evaluate(tmp_path / 'films', csv_file, tmp_path / 'out', '--overwrite') == 2
+    assert 'predictions.csv is read, and --overwrite would remove it' in capsys.readouterr().err
+    assert 'grey' in csv_file.read_text()
+    rows = ['a.png.png', *iio.imread(tmp_path / 'out' / 'overlays' / 'a.png.png').shape[1::-1], 50, 60, 150, 100]
+    overlays = write_csv(tmp_path / 'b.csv', rows)
+    assert evaluate(tmp_path / 'out' / 'overlays', overlays, tmp_path / 'out', '--overwrite') == 2
+    assert (tmp_path / 'out' / 'overlays' / 'a.png.png').exists()
+
+
+def test_validation_without_labels_has_a_report_without_numbers(tmp_path):
+    from conftest import write_unlabelled_validation
+    csv_file, images = write_unlabelled_validation(tmp_path)
+    argv = ['--train_image_dir', images, '--label_dir', tmp_path, '--train_csv_file', csv_file.name, '--epochs', 1]
+    assert cli.main(['train', *map(str, argv), *TINY, '--output_dir', str(tmp_path / 'runs')]) == 0
+    run = tmp_path / 'runs' / 'baseline'
+    assert summary(run / 'validation')['overall']['px']['mean'] is None and (run / 'report.html').exists()
+
+
+def test_no_text_of_a_dicom_file_reaches_an_output(tmp_path, capfd):
+    csv_file, images = write_dots(tmp_path)
+    for path in sorted(images.iterdir()):
+        spoiled(path.with_suffix('.dcm'), NAMED, cv2.imread(str(path), 0), PixelSpacing=[0.5, 0.5])
+        assert SENTINEL.encode() in path.with_suffix('.dcm').read_bytes()
+        path.unlink()
+    csv_file.write_text(csv_file.read_text().replace('.png', '.dcm'))
+    (images / 'dot_10.dcm').write_bytes((images / 'dot_1.dcm').read_bytes()[:-100])
+    argv = ['--train_image_dir', images, '--label_dir', tmp_path, '--train_csv_file', csv_file.name, '--epochs', 1]
+    runs = tmp_path / 'runs'
+    assert cli.main(['train', *map(str, argv), *TINY, '--output_dir', str(runs)]) == 0
+    model = ['--model', runs / 'baseline']
+    assert evaluate(images, csv_file, tmp_path / 'evaluated', *model) == 0
+    assert cli.main(['predict', '--image_dir', str(images), '--output_dir', str(tmp_path / 'predicted'),
+                     *map(str, model)]) == 1  # the file that was cut off
+    outputs = [path for name in ('runs', 'evaluated', 'predicted') for path in (tmp_path / name).rglob('*')
+               if path.is_file()]
+    assert len(outputs) > 40 and SENTINEL not in ''.join(capfd.readouterr())
+    for path in outputs: assert SENTINEL.encode() not in path.read_bytes(), path
+    assert 'mean_error_mm' in (runs / 'baseline' / 'train_results' / 'training_log.csv').read_text()
+
+
+BAD = {
+    'thresholds': (['--thresholds', '2,x'], ["thresholds is '2,x'", '2,2.5,3,4']),
+    'negative thresholds': (['--thresholds', '-1'], ["thresholds is '-1'"]),
+    'split': (['--split', 'train'], ["split 'train' is unknown", 'all, val, test']),
+    'nothing on that side': (['--split', 'test'], ['no image is marked test']),
+    'no CSV': (['--csv', '/nowhere.csv'], ['/nowhere.csv', 'no such file']),
+    'other landmarks': (['--csv', 'OTHER'], ['3 landmarks (a, b, c)', '2 (head, knee)']),
+    'missing files': (['--image_dir', 'EMPTY'], ['row 2 (dot_0.png)', 'no such file', '9 other images']),
+    'no weights': (['--model', 'BARE'], ['BARE', 'no weight/best.pth']),
+}
+
+
+@pytest.mark.parametrize('case', BAD)
+def test_bad_input_is_one_clear_line_and_writes_nothing(case, finished, data, tmp_path, capsys):
+    argv, words = BAD[case]
+    (tmp_path / 'EMPTY').mkdir()
+    (tmp_path / 'BARE').mkdir()
+    shutil.copy(finished / 'config.json', tmp_path / 'BARE')
+    other, _ = write_dots(tmp_path / 'other', names=('a', 'b', 'c'), n=2)
+    places = {'EMPTY': tmp_path / 'EMPTY', 'BARE': tmp_path / 'BARE', 'OTHER': other}
+    assert evaluate(*data, tmp_path / 'out', '--model', finished, *[places.get(arg, arg) for arg in argv]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and all(word in lines[0] for word in words), lines
+    assert not (tmp_path / 'out').exists()
+
+
+def test_an_evaluation_is_not_overwritten(finished, data, tmp_path, capsys):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'predictions.csv').write_text('corrected by hand')
+    assert evaluate(*data, tmp_path / 'out', '--model', finished) == 2
+    assert (tmp_path / 'out' / 'predictions.csv').read_text() == 'corrected by hand'
+
+
+def test_python_and_the_command_line_have_the_same_defaults():
+    evaluation = {'split': 'all', 'thresholds': None, 'invisible_landmarks': None}
+    for name, own in (('predict', {}), ('evaluate', evaluation)):
+        flags = {flag: parameter.default for flag, parameter in cli.flags_of(name).items()
+                 if flag not in ('image_dir', 'output_dir', 'csv')}
+        assert flags == options.OPTIONS | own

@@ -1,0 +1,144 @@
+"Synthetic images, annotations and DICOM files, and networks that are right by construction, for all tests."
+
+import struct
+
+import cv2
+import numpy as np
+import pandas as pd
+import pydicom
+import segmentation_models_pytorch as smp
+import torch
+import torch.nn.functional as F
+from pydicom.datadict import tag_for_keyword
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from torch import nn
+
+from landmark_fastai.inference.predictor import Predictor
+
+TINY = ['--image_resize', '64', '--batch_size', '4', '--encoder_name', 'resnet18', '--encoder_weights', 'none']
+
+
+def dot_image(width, height, points, rng):
+    "A grey image with noise, a bright disc at the first of `points` and a darker one at the second."
+    image = rng.normal(30, 6, (height, width))
+    for (x, y), brightness in zip(points, (220, 140), strict=False):
+        image += brightness * np.exp(-((np.arange(width) - x) ** 2 + (np.arange(height)[:, None] - y) ** 2) / 18)
+    return image.clip(0, 255).astype(np.uint8)
+
+
+def write_dots(folder, n=10, names=('head', 'knee'), seed=0, sizes=((96, 80), (70, 100), (90, 90)), **columns):
+    "Write `n` dot images of varying size and their CSV; returns (csv file, image folder)."
+    rng, images = np.random.default_rng(seed), folder / 'images'
+    images.mkdir(parents=True)
+    rows = []
+    for k in range(n):
+        width, height = sizes[k % len(sizes)]
+        points = rng.uniform(12, [width - 13, height - 13], (len(names), 2)).round(1)
+        cv2.imwrite(str(images / f'dot_{k}.png'), dot_image(width, height, points, rng))
+        coordinates = {f'{name}_{axis}': value for name, point in zip(names, points, strict=True)
+                       for axis, value in zip('xy', point, strict=True)}
+        rows.append({'image_name': f'dot_{k}.png', 'image_width': width, 'image_height': height,
+                     'n_landmarks': len(names), **coordinates, **{key: value[k] for key, value in columns.items()}})
+    csv_file = folder / 'annotation.csv'
+    pd.DataFrame(rows).to_csv(csv_file, index=False)
+    return csv_file, images
+
+
+def write_unlabelled_validation(folder):
+    "Write dots whose two validation images have no label; returns (csv file, image folder)."
+    csv_file, images = write_dots(folder, split=['train'] * 8 + ['val'] * 2)
+    table = pd.read_csv(csv_file)
+    table.loc[table.split == 'val', ['head_x', 'head_y', 'knee_x', 'knee_y']] = np.nan
+    table.to_csv(csv_file, index=False)
+    return csv_file, images
+
+
+def write_dicom(path, pixels, **tags):
+    """Write `pixels`, uint8, uint16 or int16 (H, W) or uint8 or uint16 (H, W, 3), as a DICOM file; returns `path`.
+
+    `tags` are set as attributes of the data set, last; None leaves one out. Explicit VR Little Endian.
+    """
+    grey, bits = pixels.ndim == 2, 8 * pixels.itemsize
+    ds = pydicom.Dataset()
+    ds.file_meta = pydicom.dataset.FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    defaults = dict(
+        SOPClassUID=SecondaryCaptureImageStorage, SOPInstanceUID='1.2.3', Rows=pixels.shape[0],
+        Columns=pixels.shape[1], SamplesPerPixel=1 if grey else 3, PlanarConfiguration=None if grey else 0,
+        PhotometricInterpretation='MONOCHROME2' if grey else 'RGB', BitsAllocated=bits, BitsStored=bits,
+        HighBit=bits - 1, PixelRepresentation=int(pixels.dtype.kind == 'i'), PixelData=pixels.tobytes())
+    for keyword, value in (defaults | tags).items():
+        if value is not None: setattr(ds, keyword, value)
+    pydicom.dcmwrite(path, ds, enforce_file_format=True)
+    return path
+
+
+class DiscFinder(nn.Module):
+    "A network that is right: channel 0 finds the grey disc, channel 1 the white one."
+    def forward(self, x):
+        x = x[:, :1]
+        uneven = F.max_pool2d(x, 3, 1, 1) + F.max_pool2d(-x, 3, 1, 1)  # the rim of the white disc is grey as well
+        return -100 * ((x - torch.tensor([0.5, 1.]).view(1, 2, 1, 1)).abs() + uneven)
+
+
+def disc_finder(image_resize=512, **config):
+    "A `Predictor` with `DiscFinder`."
+    known = dict(landmarks=['grey', 'white'], presence=[], image_resize=image_resize, color=False, mean=[0.] * 3,
+                 std=[1.] * 3, decode='centroid', flip_pairs=None, invisible_landmarks=False, calibration=None,
+                 flat=[])
+    return Predictor([DiscFinder()], known | config, 'cpu')
+
+
+def discs(width, height, points, dtype=np.uint8):
+    "An image with a grey and a white disc of radius 5 % of the side at `points`, to a sixteenth of a pixel."
+    image, radius = np.zeros((height, width), np.uint8), round(0.05 * max(width, height) * 16)
+    for (x, y), level in zip(points, (128, 255, 128), strict=False):
+        cv2.circle(image, (round(x * 16), round(y * 16)), radius, level, -1, cv2.LINE_AA, 4)
+    return image if dtype == np.uint8 else (image.astype(dtype) * 100)
+
+
+def original_weights(folder, n_landmarks=3):
+    "Write the state dict of a U-Net as the original system saves it; returns the network and the file."
+    torch.manual_seed(0)
+    model = smp.Unet('resnet18', encoder_weights=None, in_channels=3, classes=n_landmarks).eval()
+    torch.save(model.state_dict(), folder / 'old.pth')
+    return model, folder / 'old.pth'
+
+
+def write_discs(path, width=200, height=160, points=((50, 60), (150, 100)), n=2):
+    "Write the first `n` of the grey and the white disc."
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), discs(width, height, points[:n]))
+
+
+SENTINEL = 'SENTINEL'
+
+
+def element(keyword, vr, value):
+    "An element as it lies in a file, whatever pydicom thinks of `value`."
+    tag, long = tag_for_keyword(keyword), vr in ('OB', 'OW', 'SQ', 'UC', 'UN', 'UR', 'UT')
+    return struct.pack('<HH2s' + ('xxI' if long else 'H'), tag >> 16, tag % 2**16, vr.encode(), len(value)) + value
+
+
+NAMED = [
+    ('SpecificCharacterSet', 'CS'), ('ImageType', 'CS'), ('SOPInstanceUID', 'UI'), ('StudyDate', 'DA'),
+    ('StudyTime', 'TM'), ('AcquisitionDateTime', 'DT'), ('AccessionNumber', 'SH'), ('Modality', 'CS'),
+    ('InstitutionName', 'LO'), ('InstitutionAddress', 'ST'), ('StudyDescription', 'LO'), ('PatientName', 'PN'),
+    ('PatientID', 'LO'), ('PatientAge', 'AS'), ('PatientComments', 'LT'), ('RetrieveURL', 'UR'),
+    ('LongCodeValue', 'UC'), ('TextValue', 'UT'), ('SeriesNumber', 'IS'), ('PatientWeight', 'DS')]
+
+
+def data_start(content): return 132 + 12 + struct.unpack('<I', content[140:144])[0]
+
+def noise(shape, dtype=np.uint8, top=None, seed=0):
+    info = np.iinfo(dtype)
+    return np.random.default_rng(seed).integers(info.min, (top or info.max) + 1, shape, dtype)
+
+
+def spoiled(path, elements, pixels=None, **tags):
+    "A file in which the text of `elements` (keyword, VR) is the sentinel."
+    left_out = {keyword: None for keyword, _ in elements if keyword != 'SOPInstanceUID'}
+    content = write_dicom(path, noise((30, 41)) if pixels is None else pixels, **tags, **left_out).read_bytes()
+    texts = b''.join(element(keyword, vr, SENTINEL.encode()) for keyword, vr in elements)
+    path.write_bytes(content[:data_start(content)] + texts + content[data_start(content):])
+    return path

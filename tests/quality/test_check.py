@@ -1,0 +1,189 @@
+"`check`: every kind of slip is named with its image and landmark, the worst first, without torch."
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import write_dicom, write_dots
+from PIL import Image
+
+import cli
+from landmark_fastai import UsageError
+from landmark_fastai.quality.check import check
+
+ROOT = Path(cli.__file__).parent
+DATA = ROOT.parent / 'shared' / 'data'
+NAMES = ('a', 'b', 'c', 'd', 'e')
+
+
+@pytest.fixture
+def data(tmp_path):
+    "A function that writes 12 films with five landmarks of one shape, changed; returns the arguments of `check`."
+    csv_file, images = write_dots(tmp_path, n=12, names=NAMES, sizes=((200, 200),))
+    shape = np.array([[60, 60], [150, 60], [150, 150], [60, 150], [100, 110.]])
+    table, rng = pd.read_csv(csv_file), np.random.default_rng(0)
+    for k, name in enumerate(NAMES):
+        table[[f'{name}_x', f'{name}_y']] = (shape[k] + rng.normal(0, 1.5, (12, 2))).round(1)
+    def write(change=lambda table, images: None):
+        change(table, images)
+        table.to_csv(csv_file, index=False)
+        return dict(label_dir=tmp_path, train_image_dir=images, train_csv_file=csv_file.name)
+    return write
+
+
+def lines(capsys): return capsys.readouterr().out.splitlines()
+
+
+def test_sound_data_have_no_findings(data, capsys):
+    assert check(**data()) == []
+    assert lines(capsys)[-1].endswith('12 images, 5 landmarks, 60 visible points; 0 errors, 0 warnings')
+
+
+def exif(table, images): Image.open(images / 'dot_3.png').save(images / 'dot_3.png', exif=_turned(3))
+
+
+def _turned(orientation):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    return exif
+
+
+def deep(table, images): cv2.imwrite(str(images / 'dot_3.png'), np.arange(40000, dtype=np.uint16).reshape(200, 200))
+
+
+def colour(table, images):
+    cv2.imwrite(str(images / 'dot_3.png'), np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8))
+
+
+def border(table, images): table['a_x'] = 1.5
+
+
+def duplicate(table, images):
+    (images / 'dot_3.png').write_bytes(cv2.imencode('.png', cv2.imread(str(images / 'dot_5.png'), 0), [16, 1])[1])
+
+
+def patients(table, images):
+    duplicate(table, images)
+    table['patient_id'] = [f'p{k}' for k in range(12)]
+
+
+def outlier(table, images): table.loc[3, 'e_y'] += 40
+
+
+def swap(table, images):
+    table.loc[3, ['a_x', 'a_y', 'b_x', 'b_y']] = table.loc[3, ['b_x', 'b_y', 'a_x', 'a_y']].to_numpy()
+
+
+def copied_everywhere(table, images): table[['a_x', 'a_y', 'b_x', 'b_y']] = 77.5, 60, 77.5, 60
+
+
+def corner(table, images): table[['a_x', 'a_y']] = 48, 49
+
+
+def few(table, images): table.loc[:8, ['c_x', 'c_y']] = np.nan
+
+
+@pytest.mark.parametrize('change, words', [
+    (exif, ['look at it: annotation.csv, row 5 (dot_3.png): EXIF orientation 3']),
+    (deep, ['note: annotation.csv, row 5 (dot_3.png): more than 8 bits']),
+    (colour, ['note: annotation.csv, row 5 (dot_3.png): a colour picture']),
+    (border, ['look at it: ', ': a lies within 1 % of the border']),
+    (duplicate, ['look at it: annotation.csv, row 7 (dot_5.png): the same pixels as dot_3.png']),
+    (patients, ['probably wrong: ', 'the same pixels as dot_3.png, across patients (p3, p5)']),
+    (outlier, ['probably wrong: annotation.csv, row 5 (dot_3.png): e at ', 'does not fit the others']),
+    (swap, ['probably wrong: annotation.csv, row 5 (dot_3.png): a and b seem to have changed places']),
+    (copied_everywhere, ['look at it: annotation.csv, row 2 (dot_0.png): a and b lie on one point, 77.5, 60']),
+    (corner, ['note: annotation.csv, row 2 (dot_0.png): a would be taken for absent by --invisible_landmarks']),
+    (few, ['look at it: annotation.csv: c is visible on 3 images, expected at least 5'])])
+def test_each_slip_is_named_first(data, capsys, change, words):
+    check(**data(change))
+    out = lines(capsys)
+    assert all(word in out[0] for word in words), out
+    assert out[-1].endswith('warnings') and '0 errors' in out[-1]
+
+
+def test_a_dicom_of_twelve_bits_is_nothing_unusual(data, capsys):
+    def change(table, images):
+        write_dicom(images / 'film.dcm', np.arange(40000, dtype=np.uint16).reshape(200, 200) % 4096)
+        table.loc[3, 'image_name'] = 'film.dcm'
+    check(**data(change))
+    assert len(lines(capsys)) == 1
+
+
+def test_all_errors_are_told_at_once_and_end_with_two(data, capsys):
+    def change(table, images):
+        outlier(table, images)
+        (images / 'dot_1.png').unlink()
+        (images / 'dot_2.png').write_bytes((images / 'dot_2.png').read_bytes()[:200])
+        table.loc[4, 'image_width'] = 180
+    arguments = [text for name, value in data(change).items() for text in (f'--{name}', str(value))]
+    assert cli.main(['check', *arguments]) == 2
+    out, err = capsys.readouterr()
+    told = [line for line in out.splitlines() if line.startswith('error: ')]
+    assert len(told) == 3 and 'row 3 (dot_1.png): no such file' in told[0] + told[1] + told[2]
+    assert '(dot_2.png)' in ''.join(told) and 'the CSV says 180 x 200' in ''.join(told)
+    assert 'e at ' in out and err.count('\n') == 1 and '3 errors' in err
+
+
+def one_side(table, images): table['split'] = 'train'
+
+
+def one_patient(table, images): table['patient_id'] = 'p'
+
+
+@pytest.mark.parametrize('change, words', [(one_side, 'no row has split val'), (one_patient, 'only one patient')])
+def test_a_split_that_cannot_be_is_an_error(data, capsys, change, words):
+    with pytest.raises(UsageError, match='1 errors'): check(**data(change))
+    assert lines(capsys)[0].startswith('error: annotation.csv: ' + words)
+
+
+def test_labels_count_where_they_are_learned(data, capsys):
+    def change(table, images):
+        table['split'] = ['train'] * 7 + ['val'] * 5
+        table.loc[:6, ['c_x', 'c_y']] = np.nan
+    check(**data(change))
+    assert 'probably wrong: annotation.csv: c is visible on no image to train on, expected' in lines(capsys)[0]
+
+
+@pytest.mark.parametrize('arguments, words', [
+    ({'n_landmarks': 3}, 'expected 3'), ({'train_csv_file': 'no.csv'}, 'no.csv'),
+    ({'train_image_dir': 'nowhere'}, 'nowhere: no such folder'), ({'html': '.'}, "html is '.', a folder")])
+def test_what_cannot_be_checked_is_one_line(data, capsys, arguments, words):
+    argv = [text for name, value in (data() | arguments).items() for text in (f'--{name}', str(value))]
+    assert cli.main(['check', *argv]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith('error: ') and words in err and err.count('\n') == 1 and not out
+
+
+def test_the_page_is_whole_and_escapes_names(data, tmp_path):
+    def change(table, images):
+        outlier(table, images)
+        (images / 'dot_3.png').rename(images / '<b>&.png')
+        table.loc[3, 'image_name'] = '<b>&.png'
+        table.rename(columns={'e_x': '<i>_x', 'e_y': '<i>_y'}, inplace=True)
+    check(**data(change), html=str(tmp_path / 'check.html'))
+    page = (tmp_path / 'check.html').read_text(encoding='utf-8')
+    assert '<b>' not in page and '<i>' not in page and '&lt;b&gt;&amp;.png' in page
+    assert page.count('data:image/jpeg;base64,') == 1 and 'http' not in page.replace('http-equiv', '')
+
+
+def test_checking_needs_no_torch(data, tmp_path):
+    code = 'import sys, cli; sys.exit(cli.main(sys.argv[1:]) or (3 if "torch" in sys.modules else 0))'
+    argv = [text for name, value in data(outlier).items() for text in (f'--{name}', str(value))]
+    done = subprocess.run([sys.executable, '-c', code, 'check', *argv], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and 'does not fit the others' in done.stdout, done.stderr
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason='the CT slices are not on this machine')
+def test_the_two_typing_errors_of_the_ct_slices_are_the_first_findings(capsys):
+    data = dict(label_dir=DATA / 'ct_thorax_20', train_image_dir=DATA / 'ct_thorax_20' / 'images')
+    check(**data, train_csv_file='annotation_original.csv')
+    first = lines(capsys)[:5]
+    for name, landmark in (('ct_33.png', 'landmark_11'), ('ct_51.png', 'landmark_19')):
+        assert any(line.startswith('probably wrong') and name in line and f'{landmark} at' in line for line in first)
+    check(**data, train_csv_file='annotation.csv')
+    assert not any(line.startswith('probably wrong') for line in lines(capsys))

@@ -1,0 +1,150 @@
+"Cross-validation: each image is judged by the model that did not see it, and the folds together are an ensemble."
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import TINY, write_dots
+
+import cli
+from landmark_fastai import UsageError, load
+from landmark_fastai.evaluation.validation import evaluate_again, evaluate_folds
+from landmark_fastai.formats.annotations import read_annotations
+from landmark_fastai.training import folds, run
+from landmark_fastai.training.train import train
+
+
+@pytest.fixture(scope='module')
+def validated(tmp_path_factory):
+    "A cross-validation of nine dots by three patients, and one film to test: its folder. Not to be changed."
+    folder = tmp_path_factory.mktemp('folds')
+    split = ['train'] * 6 + ['val'] * 3 + ['test']
+    csv_file, images = write_dots(folder, patient_id=list('aaabbbcccd'), split=split)
+    table = pd.read_csv(csv_file)
+    table.loc[0, ['head_x', 'head_y']] = -1  # absent
+    table.to_csv(csv_file, index=False)
+    return run_folds(csv_file, images, folder / 'runs')
+
+
+def run_folds(csv_file, images, output_dir, *argv):
+    "Cross-validate from the command line with three folds; returns the folder."
+    assert cli.main(['train', '--train_image_dir', str(images), '--label_dir', str(csv_file.parent),
+                     '--train_csv_file', csv_file.name, '--output_dir', str(output_dir), *TINY, '--epochs', '1',
+                     '--folds', '3', *argv]) == 0
+    return output_dir / 'baseline'
+
+
+def test_every_fold_is_a_whole_run_and_no_patient_is_on_both_sides(validated):
+    folds = pd.read_csv(validated / 'split.csv', index_col='image_name')
+    assert folds.split.value_counts().to_dict() == {'train': 9, 'test': 1} and folds.fold['dot_9.png'] == 0
+    assert sorted(folds.fold[folds.split == 'train'].value_counts()) == [3, 3, 3]
+    for k in (1, 2, 3):
+        split = pd.read_csv(validated / f'fold_{k}' / 'split.csv', index_col='image_name').split
+        assert (split == 'val').equals(folds.fold == k) and split['dot_9.png'] == 'test'
+        assert (validated / f'fold_{k}' / 'report.html').is_file()
+        assert len({'aaabbbccc'[int(name[4])] for name in split.index[split == 'val']}) == 1
+
+
+def test_each_image_is_judged_by_the_model_that_did_not_see_it(validated):
+    together = pd.read_csv(validated / 'cross_validation' / 'predictions.csv', index_col='image_name')
+    each = [pd.read_csv(validated / f'fold_{k}' / 'validation' / 'predictions.csv', index_col='image_name')
+            for k in (1, 2, 3)]
+    pd.testing.assert_frame_equal(together.sort_index(), pd.concat(each).sort_index())
+    summary = json.loads((validated / 'cross_validation' / 'summary.json').read_text())
+    means = [pd.read_csv(validated / f'fold_{k}' / 'validation' / 'distances.csv') for k in (1, 2, 3)]
+    distances = pd.concat(means)[['head_px', 'knee_px']].to_numpy()
+    assert summary['n_images'] == 9
+    assert summary['overall']['px']['mean'] == pytest.approx(np.nanmean(distances), abs=1e-3)
+
+
+def test_what_one_model_knows_of_a_landmark_is_said_of_all(validated, tmp_path):
+    "head is absent on one image, so one of the models has never seen it absent; knee is flat in another."
+    known = [json.loads((validated / f'fold_{k}' / 'config.json').read_text()) for k in (1, 2, 3)]
+    assert sorted(config['presence'] for config in known) == [[], ['head'], ['head']]
+    assert json.loads((validated / 'config.json').read_text())['presence'] == ['head']
+    annotations = read_annotations(validated.parents[1] / 'annotation.csv').subset(range(9))
+    evaluations = []
+    for k, config in enumerate(known, 1):
+        of_fold = pd.read_csv(validated / f'fold_{k}' / 'split.csv').split
+        rows = annotations.subset(np.flatnonzero(of_fold[:9] == 'val'))
+        evaluation = evaluate_again(validated / f'fold_{k}', rows, config)
+        evaluation.predictor.config['flat'] = ['knee'] if k == 2 else []
+        evaluations.append(evaluation)
+    config = json.loads((validated / 'config.json').read_text())
+    out = tmp_path / 'again'
+    folds = pd.read_csv(validated / 'split.csv').fold.to_numpy()[:9]
+    summary = evaluate_folds(out, config, annotations, folds, evaluations)
+    assert json.loads((out / 'config.json').read_text())['flat'] == ['knee']
+    assert any('The network sees no place for knee' in note for note in
+               json.loads((out / 'cross_validation' / 'summary.json').read_text())['notes'])
+    assert summary['overall']['n_absent'] == 1  # scored, by the model that cannot tell it, too
+
+
+def test_one_table_has_a_row_for_each_fold(validated, capsys, tmp_path):
+    report = (validated / 'report.html').read_text()
+    assert 'cross-validation with 3 folds' in report and '<h2>Folds</h2>' in report
+    assert all(f'<td>fold {k}</td>' in report for k in (1, 2, 3))
+
+
+def test_the_folds_are_an_ensemble(validated, tmp_path, capsys):
+    images = validated.parents[1] / 'images'
+    model = load(validated)
+    assert len(model.models) == 3 and model.can_be_absent.tolist() == [True, False]
+    assert cli.main(['predict', '--model', str(validated), '--image_dir', str(images), '--output_dir',
+                     str(tmp_path / 'found')]) == 0
+    assert 'Spread of the models, mean in original px: ' in capsys.readouterr().out
+    found = pd.read_csv(tmp_path / 'found' / 'predictions.csv')
+    assert found.knee_spread.notna().all() and (found.knee_spread > 0).any()
+    assert cli.main(['evaluate', '--model', str(validated), '--image_dir', str(images), '--csv',
+                     str(validated.parents[1] / 'annotation.csv'), '--split', 'test', '--output_dir',
+                     str(tmp_path / 'tested')]) == 0
+    assert 'spread, px' in capsys.readouterr().out
+    with pytest.raises(UsageError, match='ensemble of 3 models is not trained on'): model.learner()
+
+
+def test_a_fold_that_is_missing_is_named(validated, tmp_path):
+    (tmp_path / 'config.json').write_text((validated / 'config.json').read_text())
+    with pytest.raises(UsageError, match='fold_1 has no weight/best.pth'): load(tmp_path)
+
+
+@pytest.mark.slow
+def test_mistakes_leave_an_earlier_cross_validation_alone(tmp_path, capsys):
+    csv_file, images = write_dots(tmp_path, n=6)
+    folder = run_folds(csv_file, images, tmp_path / 'runs', '--batch_size', '2')
+    before = sorted(folder.rglob('*'))
+    arguments = dict(train_image_dir=images, label_dir=tmp_path, train_csv_file=csv_file.name, folds=3,
+                     output_dir=tmp_path / 'runs', image_resize=64, encoder_weights='none')
+    for wrong, words in ((dict(), 'exists; pass --overwrite'), (dict(overwrite=True, folds=7), 'folds is 7'),
+                         (dict(overwrite=True, batch_size=5), 'batch_size is 5'),
+                         (dict(overwrite=True, batch_size=2, encoder_name='resnet17'), 'resnet17')):
+        with pytest.raises(UsageError, match=words): train(**arguments | wrong)
+    assert sorted(folder.rglob('*')) == before
+
+
+@pytest.mark.slow
+def test_a_cross_validation_that_was_stopped_goes_on(dots, tmp_path, monkeypatch):
+    arguments = dict(train_image_dir=dots[1], label_dir=dots[0].parent, train_csv_file=dots[0].name, folds=2, epochs=2,
+                     output_dir=tmp_path, image_resize=64, batch_size=4, encoder_weights='none',
+                     encoder_name='timm-mobilenetv3_small_minimal_100')
+    whole = train(**arguments, experiment_name='whole')
+    once, trained = run.train_once, []
+    def stop_at_second(config, split):
+        trained.append(config['experiment_name'])
+        if trained == ['fold_1', 'fold_2']: raise KeyboardInterrupt
+        return once(config, split)
+    monkeypatch.setattr(folds, 'train_once', stop_at_second)
+    with pytest.raises(KeyboardInterrupt): train(**arguments, experiment_name='stopped')
+    before = {path: path.read_bytes() for path in (tmp_path / 'stopped').rglob('*') if path.is_file()}
+    csv_text = dots[0].read_text()
+    dots[0].write_text(csv_text[:csv_text.rstrip().rindex('\n') + 1])  # without its last row
+    with pytest.raises(UsageError, match='other annotations or another split'):
+        train(resume=True, output_dir=tmp_path, experiment_name='stopped')
+    dots[0].write_text(csv_text)
+    with pytest.raises(UsageError, match='with epochs 2, not 3'):
+        train(resume=True, output_dir=tmp_path, experiment_name='stopped', epochs=3)
+    assert before == {path: path.read_bytes() for path in (tmp_path / 'stopped').rglob('*') if path.is_file()}
+    again = train(resume=True, output_dir=tmp_path, experiment_name='stopped')
+    assert trained == ['fold_1', 'fold_2', 'fold_2'] and again == whole
+    with pytest.raises(UsageError, match='is finished, all 2 folds'):
+        train(resume=True, output_dir=tmp_path, experiment_name='stopped')
