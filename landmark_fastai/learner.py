@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from fastai.callback import schedule  # noqa: F401  (patches `fit_one_cycle`, `fine_tune` and `lr_find` into Learner)
 from fastai.callback.core import CancelEpochException
+from fastai.data.core import DataLoaders
 from fastai.data.transforms import Normalize
 from fastai.learner import Learner
 from fastai.optimizer import Adam, OptimWrapper
@@ -17,6 +18,7 @@ from fastcore.foundation import L
 from fastcore.meta import delegates
 
 from .callbacks.erosion import ErosionSchedule
+from .config import TrainConfig
 from .data.items import image_frame
 from .data.tensors import TensorLandmarks
 from .data.transforms import NormalizeOnce
@@ -28,7 +30,7 @@ from .model.losses import LandmarkLoss
 from .model.metrics import landmark_metrics
 from .model.network import create_model, set_prior, unet_split
 from .model.precision import choose_precision, compile_network, precision_callbacks
-from .model.weights import encoder_stats
+from .model.weights import IMAGENET_STATS, encoder_stats
 from .training.memory import KeepMemory
 
 OPTIMIZERS = {'adam': Adam, 'torch_adam': partial(OptimWrapper, opt=torch.optim.Adam)}
@@ -107,6 +109,23 @@ def landmark_learner(
                             splitter=splitter, cbs=[*own, *L(cbs)], **kwargs)
     learn.precision = precision
     return learn
+
+
+def config_learner(dls: DataLoaders, config: TrainConfig, **kwargs) -> LandmarkLearner:
+    "The learner of a run with the flags `config`; `kwargs` of `landmark_learner` win."
+    own = dict(
+        arch=config.arch, encoder_name=config.encoder_name, encoder_weights=config.encoder_weights,
+        loss=LandmarkLoss(config.loss, config.dice_weight, config.bce_weight, config.spatial_weight),
+        erosion_schedule=config.erosion_schedule, dilation_iters=config.dilation_iters,
+        erosion_freq=config.erosion_freq, erosion_iters=config.erosion_iters,
+        decoder=config.decode, normalize=normalization(config), precision=config.precision, compile=config.compile,
+        opt_func=OPTIMIZERS[config.optimizer], lr=config.lr, wd=config.weight_decay)
+    return landmark_learner(dls, **own | kwargs)
+
+
+def normalization(config: TrainConfig) -> tuple:
+    "Mean and standard deviation per channel that images are normalised with."
+    return IMAGENET_STATS if config.normalization == 'imagenet' else encoder_stats(config.encoder_name)
 
 
 def check_decoder(name):

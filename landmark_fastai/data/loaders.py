@@ -10,11 +10,12 @@ import warnings
 import numpy as np
 import torch
 from fastai.data.block import DataBlock, TransformBlock
-from fastai.data.core import TfmdDL
+from fastai.data.core import DataLoaders, TfmdDL
 from fastai.torch_core import apply, default_device, to_device
 from fastai.vision.data import ImageBlock
 from fastcore.basics import chunked
 
+from ..config import TrainConfig
 from ..errors import UsageError
 from ..formats.annotations import UNLABELLED, fill_spacing, read_annotations
 from ..formats.cache import check_mode
@@ -106,6 +107,16 @@ def landmark_dls(
                             pin_memory=device.type == 'cuda' and num_workers > 0)
     dls.annotations, dls.split, dls.reader = annotations, split, reader
     return dls
+
+
+def config_dls(config: TrainConfig, device: torch.device | None = None, split: np.ndarray | None = None) -> DataLoaders:
+    "The `DataLoaders` of a run with the flags `config`."
+    return landmark_dls(
+        config.csv_file, config.train_image_dir, n_landmarks=config.n_landmarks, image_resize=config.image_resize,
+        batch_size=config.batch_size, val_fraction=config.val_fraction, seed=config.seed, split=split,
+        augment=config.augment, elastic=config.elastic, flip_pairs=config.pairs, pixel_spacing=config.pixel_spacing,
+        invisible_landmarks=config.invisible_landmarks, color=config.color, drop_last=config.drop_last,
+        cache=config.cache, num_workers=config.num_workers, device=device)
 
 
 def usable_device(name):

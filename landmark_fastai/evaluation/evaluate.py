@@ -1,61 +1,60 @@
-"`evaluate`: predictions against annotations, as a table, figures and a report; also for the validation set of a run."
+"The `evaluate` command: a model against an annotation CSV."
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from fastcore.meta import use_kwargs_dict
 
+from ..config import EvaluateConfig
 from ..errors import UsageError
-from ..formats.annotations import fill_spacing, read_annotations
+from ..flags import takes
+from ..formats.annotations import Annotations, fill_spacing, read_annotations
 from ..formats.dataset import check_images
 from ..inference.folder import make_output
-from ..inference.options import OPTIONS, make_options, make_predictor
-from ..training import distributed
+from ..inference.loading import load_asked
 from ..viz.report import CURVES, figures_in, write_report
-from .judge import find, write_evaluation
-from .notes import option_notes, result_notes, split_notes
+from .judge import predict_annotated, write_evaluation
+from .notes import flag_notes, result_notes, split_notes
 from .summary import as_text, table
 
-SPLITS = ('all', 'val', 'test')
 
+@takes(EvaluateConfig)
+def evaluate(config: EvaluateConfig) -> dict:
+    """Compare the landmarks that a model finds with those of an annotation CSV; returns the summary.
 
-@use_kwargs_dict(**OPTIONS)
-def evaluate(image_dir, csv, output_dir, split='all', thresholds=None, invisible_landmarks=None, **kwargs):
-    """Compare the landmarks that a model finds with those of an annotation CSV; returns the summary, a dict.
-
-    Writes what `predict` writes, distances.csv, summary.json, figures and report.html. Arguments are those of
-    `python cli.py evaluate`; `thresholds` may be numbers, too. Raises UsageError and Incomplete as `predict` does.
+    Writes what `predict` writes, distances.csv, summary.json, figures and report.html. The arguments are the flags of
+    `landmark-fastai evaluate`; `thresholds` may be numbers, too. Raises UsageError and Incomplete as `predict` does.
     """
-    distributed.refuse('evaluate')
-    options, thresholds = make_options(kwargs), parse_thresholds(thresholds)
-    clicked = read_annotations(csv)
-    predictor, source = make_predictor(options, clicked.names), options['weights'] or options['model']
-    if invisible_landmarks is None: invisible_landmarks = predictor.config['invisible_landmarks']
-    annotations = read_annotations(csv, invisible_landmarks=True) if invisible_landmarks else clicked
+    thresholds = parse_thresholds(config.thresholds)
+    clicked = read_annotations(config.csv)
+    predictor, source = load_asked(config, clicked.names), config.weights or config.model
+    hidden = config.invisible_landmarks
+    if hidden is None: hidden = predictor.config.invisible_landmarks
+    annotations = read_annotations(config.csv, invisible_landmarks=True) if hidden else clicked
     n_corner = (annotations.state != clicked.state).sum()
-    sides = {} if options['weights'] else read_split(Path(source))
-    annotations = choose(in_order(annotations, predictor.names), sides, split, source)
-    annotations, _ = check_images(annotations, image_dir)
-    if options['pixel_spacing']: annotations = fill_spacing(annotations, options['pixel_spacing'], '--pixel_spacing')
-    folder = make_output(output_dir, image_dir, options, csv)
+    sides = {} if config.weights else read_split(Path(source))
+    annotations = on_side(in_order(annotations, predictor.names), sides, config.split, source)
+    annotations, _ = check_images(annotations, config.image_dir)
+    if config.pixel_spacing: annotations = fill_spacing(annotations, config.pixel_spacing, '--pixel_spacing')
+    folder = make_output(config, config.csv)
 
-    evaluation = find(predictor, annotations, image_dir, folder, options)
-    settings = options | {'model': source, 'csv': csv, 'image_dir': image_dir, 'split': split}
-    notes = split_notes(evaluation, sides) + option_notes(options, n_corner) + result_notes(evaluation, annotations)
+    evaluation = predict_annotated(predictor, annotations, config, folder)
+    settings = asdict(config) | {'model': source}
+    notes = split_notes(evaluation, sides) + flag_notes(config, n_corner) + result_notes(evaluation, annotations)
     summary, figures = write_evaluation(folder, evaluation, thresholds, settings, notes)
-    if not options['weights']: figures += figures_in(Path(source, 'graph'), CURVES)
-    write_report(folder / 'report.html', f'Evaluation of {source}', f'on {csv}', summary, figures,
-                 settings | {f'training: {name}': value for name, value in predictor.config.items()}, notes)
+    if not config.weights: figures += figures_in(Path(source, 'graph'), CURVES)
+    of_training = asdict(predictor.config) | asdict(predictor.facts)
+    write_report(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary, figures,
+                 settings | {f'training: {name}': value for name, value in of_training.items()}, notes)
     print(as_text(table(summary)))
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')
-    evaluation.found.complain(folder, summary)
+    evaluation.predictions.complain(folder, summary)
     return summary
 
 
-def parse_thresholds(thresholds):
+def parse_thresholds(thresholds: str | list | None) -> list[float] | None:
     "The numbers in '2,2.5,3', or in a list; None for None. Raises UsageError."
     if thresholds is None: return None
     given = thresholds.split(',') if isinstance(thresholds, str) else thresholds
@@ -65,7 +64,7 @@ def parse_thresholds(thresholds):
     raise UsageError(f'thresholds is {thresholds!r}; expected positive numbers such as 2,2.5,3,4')
 
 
-def in_order(annotations, names):
+def in_order(annotations: Annotations, names: list[str]) -> Annotations:
     "`annotations` with the landmarks in the order of `names`. Raises UsageError if they are others."
     theirs = annotations.names
     if sorted(theirs) != sorted(names):
@@ -75,7 +74,7 @@ def in_order(annotations, names):
     return replace(annotations, names=names, points=annotations.points[:, order], state=annotations.state[:, order])
 
 
-def read_split(run):
+def read_split(run: Path) -> dict[str, str]:
     "train, val or test of each image that the run in the folder `run` was trained with, by name."
     if not (run / 'split.csv').is_file(): return {}
     try: rows = pd.read_csv(run / 'split.csv', dtype=str, na_filter=False)
@@ -85,9 +84,8 @@ def read_split(run):
     return dict(zip(rows.image_name, rows.split, strict=True))
 
 
-def choose(annotations, sides, split, run):
+def on_side(annotations: Annotations, sides: dict[str, str], split: str, run: str) -> Annotations:
     "The rows of `annotations` that are on the side `split` of the run, by image name; all for 'all'."
-    if split not in SPLITS: raise UsageError(f'split {split!r} is unknown; choose one of {", ".join(SPLITS)}')
     if split == 'all': return annotations
     rows = [i for i, name in enumerate(annotations.image_names) if sides.get(name) == split]
     if not rows:

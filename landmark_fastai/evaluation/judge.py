@@ -1,4 +1,4 @@
-"`evaluate`: predictions against annotations, as a table, figures and a report; also for the validation set of a run."
+"Predictions against annotations: scores, and the files and figures that show them."
 
 import json
 from collections import Counter
@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..config import PredictConfig
 from ..files import write_text
 from ..formats.annotations import Annotations
 from ..formats.images import read_image
-from ..inference.folder import Found, apply, printable
-from ..inference.predictor import Predictor
+from ..inference.folder import predict_folder
+from ..inference.predictions import ImageFacts, Predictions, printable
+from ..inference.predictor import Prediction, Predictor
 from ..viz.figures import plot_boxes, plot_confidence, plot_cumulative, plot_vectors
 from ..viz.overlays import contact_sheet, draw_landmarks, draw_markers, write_png
 from ..viz.report import FIGURES, figures_in
@@ -29,31 +31,35 @@ class Evaluation:
     predictor: Predictor
     annotations: Annotations  # of the images that could be read
     image_dir: Path
-    found: Found
+    predictions: Predictions
     scores: Scores
 
 
-def find(predictor, annotations, image_dir, folder, options):
-    "The `Evaluation` of `predictor` on the images of `annotations`; writes what `inference.apply` does."
+def predict_annotated(predictor: Predictor, annotations: Annotations, config: PredictConfig,
+                      folder: Path) -> Evaluation:
+    "The `Evaluation` of `predictor` on the images of `annotations`; writes what `predict_folder` does into `folder`."
     index = {name: i for i, name in enumerate(annotations.image_names)}
 
-    def facts_of(name):
+    def facts_of(name: str) -> ImageFacts:
         i, patients = index[name], annotations.patient_id
-        return annotations.spacing[i], annotations.spacing_source[i], patients and patients[i]
+        return ImageFacts(annotations.spacing[i], annotations.spacing_source[i], patients and patients[i])
 
-    def overlay(name, image, prediction): return draw_errors(annotations, index[name], image, prediction)
+    def draw(name: str, pixels: np.ndarray, prediction: Prediction) -> np.ndarray:
+        return draw_errors(annotations, index[name], pixels, prediction)
 
-    found = apply(predictor, image_dir, annotations.image_names, folder, options, facts_of, overlay)
-    return judge(predictor, annotations, image_dir, found, folder)
+    predictions = predict_folder(predictor, config, folder, annotations.image_names, facts_of, draw)
+    return judge(predictor, annotations, Path(config.image_dir), predictions, folder)
 
 
-def judge(predictor, annotations, image_dir, found, folder):
-    "The `Evaluation` of what was `found` on the images of `annotations`, and is written to `folder`."
+def judge(predictor: Predictor, annotations: Annotations, image_dir: Path, predictions: Predictions,
+          folder: Path) -> Evaluation:
+    "The `Evaluation` of `predictions` of the images of `annotations`, which are written to `folder`."
     index = {name: i for i, name in enumerate(annotations.image_names)}
-    read, predicted = annotations.subset([index[name] for name, _ in found.done()]), found.annotations(folder)
-    estimates = [found.estimates(name, predicted) for name in ('confidence', 'spread')]
-    scores = score(read, predicted.points, predicted.state, predictor.config['presence'], *estimates)
-    return Evaluation(predictor, read, image_dir, found, scores)
+    read = annotations.subset([index[name] for name in predictions.done])
+    predicted = predictions.annotations(folder)
+    confidence, spread = (predictions.estimates(name, predicted) for name in ('confidence', 'spread'))
+    scores = score(read, predicted.points, predicted.state, predictor.facts.presence, confidence, spread)
+    return Evaluation(predictor, read, image_dir, predictions, scores)
 
 
 def draw_errors(annotations, i, image, prediction):
@@ -70,12 +76,13 @@ def write_evaluation(folder, evaluation, thresholds, settings, notes):
 
     Returns the summary and the figures, as (title, explanation, path).
     """
-    summary, found = summarize(evaluation.scores, thresholds), evaluation.found
+    summary = summarize(evaluation.scores, thresholds)
     write_distances(folder / 'distances.csv', evaluation.scores)
     settings = {name: printable(str(value)) if isinstance(value, (str, Path)) else value
                 for name, value in settings.items()}
     sources = Counter(source or 'unknown' for source in evaluation.annotations.spacing_source)
-    known = {'settings': settings, 'notes': notes, 'n_failed': len(found.failed), 'spacing': dict(sources)}
+    known = {'settings': settings, 'notes': notes, 'n_failed': len(evaluation.predictions.failed),
+             'spacing': dict(sources)}
     write_text(folder / 'summary.json', json.dumps(summary | known, indent=2, ensure_ascii=False) + '\n')
     return summary, write_figures(folder / 'figures', evaluation, summary)
 
@@ -99,11 +106,12 @@ def write_worst(path, evaluation, distances):
     worst = np.lexsort([-means, -missed])
     worst = [i for i in worst if not np.isnan(distances[i]).all()][:N_WORST]
     if not worst: return
-    rows, pictures, captions = evaluation.found.done(), [], []
+    pictures, captions = [], []
     for i in worst:
-        name, row = rows[i]
-        image = read_image(Path(evaluation.image_dir, name), evaluation.predictor.config['color'])
-        pictures.append(draw_markers(image, evaluation.annotations.points[i], row.prediction.points, largest=TILE))
+        name = evaluation.annotations.image_names[i]
+        points = evaluation.predictions.found[name].points
+        image = read_image(Path(evaluation.image_dir, name), evaluation.predictor.config.color)
+        pictures.append(draw_markers(image, evaluation.annotations.points[i], points, largest=TILE))
         facts = [f'{missed[i]} missed'] if missed[i] else []
         if np.isfinite(distances[i]).any(): facts.append(f'{means[i]:.2f} {evaluation.scores.unit}')
         captions.append(f'{", ".join(facts)}: {name}')

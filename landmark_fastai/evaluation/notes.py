@@ -1,11 +1,12 @@
-"`evaluate`: predictions against annotations, as a table, figures and a report; also for the validation set of a run."
+"What a reader of the numbers must know, in sentences."
 
 from collections import Counter
 
 import numpy as np
 
+from ..config import PredictConfig
 from ..formats.annotations import ABSENT, UNLABELLED, VISIBLE
-from ..inference.folder import spacing_notes
+from ..inference.predictions import spacing_notes
 
 
 def error_note(true_state, pred_state, offset, spacing):
@@ -30,12 +31,12 @@ def split_notes(evaluation, sides):
     return notes
 
 
-def option_notes(options, n_corner):
-    "What was done differently by `options`, and with `n_corner` points in the corner box."
+def flag_notes(config: PredictConfig, n_corner: int) -> list[str]:
+    "What was done differently by the flags, and with `n_corner` points in the corner box."
     notes = []
-    if options['min_confidence']:
-        notes.append(f"Landmarks of a confidence below {options['min_confidence']} were left blank and count as missed")
-    if options['tta']: notes.append('Predictions are averages over shifted and scaled views of each image')
+    if config.min_confidence:
+        notes.append(f'Landmarks of a confidence below {config.min_confidence} were left blank and count as missed')
+    if config.tta: notes.append('Predictions are averages over shifted and scaled views of each image')
     if n_corner:
         notes.append(f'{n_corner} points in the top-left corner box of their images were taken for absent landmarks '
                      '(invisible_landmarks)')
@@ -44,20 +45,20 @@ def option_notes(options, n_corner):
 
 def result_notes(evaluation, annotations):
     "What a reader must know of images and landmarks that do not count; `annotations` are of all images."
-    notes, predictor = spacing_notes(evaluation.found), evaluation.predictor
+    notes, predictor = spacing_notes(evaluation.predictions), evaluation.predictor
     if evaluation.scores.unit == 'px':
         notes.append('Errors are in pixels of the original images: for millimetres the pixel spacing of every image is '
                      'needed')
-    if evaluation.found.failed:
-        notes.append(f'{len(evaluation.found.failed)} images could not be read and are left out: see failed.csv')
-    if predictor.config['flat']:
-        notes.append(f"The network sees no place for {', '.join(predictor.config['flat'])}: its output is flat, and "
+    if evaluation.predictions.failed:
+        notes.append(f'{len(evaluation.predictions.failed)} images could not be read and are left out: see failed.csv')
+    if predictor.facts.flat:
+        notes.append(f"The network sees no place for {', '.join(predictor.facts.flat)}: its output is flat, and "
                      'errors of these landmarks mean nothing. Train longer, or look at their annotations')
     unlabelled = [name for name, state in zip(predictor.names, annotations.state.T, strict=True)
                   if (state == UNLABELLED).all()]
     if unlabelled: notes.append(f'No label on these images of {", ".join(unlabelled)}: their errors are not known')
     unlearned = [name for name, state in zip(predictor.names, annotations.state.T, strict=True)
-                 if (state == ABSENT).any() and name not in predictor.config['presence']]
+                 if (state == ABSENT).any() and name not in predictor.facts.presence]
     if unlearned:
         notes.append(f'Absent landmarks of {", ".join(unlearned)} are not scored: nothing tells that the training had '
                      'images without them and a loss with bce, so the model never calls them absent')

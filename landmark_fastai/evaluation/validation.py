@@ -1,80 +1,105 @@
-"`evaluate`: predictions against annotations, as a table, figures and a report; also for the validation set of a run."
+"Evaluations that a training ends with: of its validation images, or of all folds together."
 
-from copy import copy
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 
+from ..config import PredictConfig, TrainConfig
+from ..formats.annotations import Annotations
 from ..inference.calibration import calibrate, flat_landmarks, look_at
-from ..inference.folder import Found
 from ..inference.loading import load
-from ..inference.options import OPTIONS
+from ..inference.predictions import Predictions
 from ..inference.predictor import Predictor
-from ..training.config import device_name, write_known
+from ..model.facts import ModelFacts, write_facts
 from ..viz.report import CURVES, figures_in, write_report
-from .judge import find, judge, write_evaluation
+from .judge import Evaluation, judge, predict_annotated, write_evaluation
 from .notes import result_notes, split_notes
+from .scores import Scores
 from .summary import as_text, summarize, table
 
 
-def evaluate_validation(folder, config, learn):
-    """Write `validation/` and `report.html` of the run in `folder`: its validation images by the weights of `learn`.
+def evaluate_validation(config: TrainConfig, facts: ModelFacts, learn) -> Evaluation:
+    """Write `validation/` and `report.html` of a run: its validation images by the weights of the learner `learn`.
 
-    `config` is that of the run as `config.json` has it; it gets what is known of its confidence. Returns the
-    `Evaluation`.
+    What is learned of the model's confidence and of flat channels is added to `facts` in model.json.
     """
-    predictor = Predictor([learn.model], config, learn.dls.device, learn.precision)
-    errors, scatters = look_at(predictor, learn.dls.train_ds)
-    config['calibration'], config['flat'] = calibrate(predictor, errors, scatters), flat_landmarks(predictor, scatters)
-    write_known(folder, config)
+    predictor = calibrated(Predictor([learn.model], config, facts, learn.dls.device, learn.precision),
+                           learn.dls.train_ds)
+    write_facts(config.folder, predictor.facts)
     annotations = learn.dls.annotations.subset(np.flatnonzero(learn.dls.split == 'val'))
-    out, options = folder / 'validation', OPTIONS | {'no_overlays': True}
-    evaluation = find(predictor, annotations, config['train_image_dir'], out, options)
-    sides = dict.fromkeys(annotations.image_names, 'val')
-    notes = split_notes(evaluation, sides) + result_notes(evaluation, annotations)
+    out = config.folder / 'validation'
+    evaluation = predict_annotated(predictor, annotations, as_predict(config, out), out)
+    notes = split_notes(evaluation, dict.fromkeys(annotations.image_names, 'val'))
+    notes += result_notes(evaluation, annotations)
     summary, figures = write_evaluation(out, evaluation, None, {}, notes)
-    write_report(folder / 'report.html', config['experiment_name'], 'validation images of the training', summary,
-                 figures + figures_in(folder / 'graph', CURVES), config, notes)
-    print(f'report: {folder / "report.html"}')
+    write_report(config.folder / 'report.html', config.experiment_name, 'validation images of the training', summary,
+                 figures + figures_in(config.folder / 'graph', CURVES), asdict(config) | asdict(predictor.facts), notes)
+    print(f'report: {config.folder / "report.html"}')
     return evaluation
 
 
-def evaluate_again(run, annotations, config):
-    "The `Evaluation` of the finished `run`, of `config`, on the images of `annotations`, its validation images."
-    predictor = load(run, device=device_name(config['device']), precision=config['precision'])
-    return find(predictor, annotations, config['train_image_dir'], run / 'validation', OPTIONS | {'no_overlays': True})
+def calibrated(predictor: Predictor, dataset) -> Predictor:
+    "`predictor` with the calibration and the flat channels that `dataset`, its training images, tells."
+    look = look_at(predictor, dataset)
+    facts = replace(predictor.facts, calibration=calibrate(look), flat=flat_landmarks(predictor, look))
+    return predictor.with_facts(facts)
 
 
-def evaluate_folds(folder, config, annotations, fold_of, evaluations):
-    """Write `cross_validation/` and `report.html` of the cross-validation in `folder`; returns the summary, a dict.
+def as_predict(config: TrainConfig, out: Path) -> PredictConfig:
+    "The flags of `predict` with which a training looks at its own images."
+    return PredictConfig(image_dir=config.train_image_dir, output_dir=out, model=config.folder, no_overlays=True,
+                         device=config.device, precision=config.precision)
+
+
+def evaluate_again(config: TrainConfig, annotations: Annotations) -> Evaluation:
+    "The `Evaluation` of a finished run on the images of `annotations`, its validation images."
+    predictor = load(config.folder, device=None if config.device == 'auto' else config.device,
+                     precision=config.precision)
+    out = config.folder / 'validation'
+    return predict_annotated(predictor, annotations, as_predict(config, out), out)
+
+
+def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotations, fold_of: np.ndarray,
+                   evaluations: list[Evaluation]) -> dict:
+    """Write `cross_validation/` and `report.html` of a cross-validation; returns the summary.
 
     Each image of `annotations` is predicted by the model of its fold, `fold_of` (n,), which was not trained on it:
     `evaluations` are those of the folds' validation images.
     """
-    out, first = folder / 'cross_validation', evaluations[0]
-    configs = [evaluation.predictor.config for evaluation in evaluations]
-    for name in ('presence', 'flat'):  # what any of the models calls absent, or sees no place for
-        config[name] = [landmark for landmark in annotations.names if any(landmark in c[name] for c in configs)]
-    write_known(folder, config)
-    predictor = copy(first.predictor)
-    predictor.config = predictor.config | {name: config[name] for name in ('presence', 'flat')}
-    found = Found(predictor.names, annotations.image_names)
-    for evaluation in evaluations:
-        found.rows |= evaluation.found.rows
-        found.failed |= evaluation.found.failed
-    found.write(out)
-    evaluation = judge(predictor, annotations, first.image_dir, found, out)
+    out = config.folder / 'cross_validation'
+    facts = replace(facts, **{name: of_any(evaluations, name, annotations.names) for name in ('presence', 'flat')})
+    write_facts(config.folder, facts)
+    predictor, predictions = evaluations[0].predictor.with_facts(facts), merged(evaluations, annotations)
+    predictions.write(out)
+    evaluation = judge(predictor, annotations, Path(config.train_image_dir), predictions, out)
     notes = ['Each image was predicted by the model that was not trained on it. It did choose the best epoch of that '
-             'model, so errors are a little optimistic']
-    notes += result_notes(evaluation, annotations)
+             'model, so errors are a little optimistic', *result_notes(evaluation, annotations)]
     summary, figures = write_evaluation(out, evaluation, None, {}, notes)
     folds = fold_table(evaluation.scores, dict(zip(annotations.image_names, fold_of, strict=True)), summary)
-    write_report(folder / 'report.html', config['experiment_name'], f'cross-validation with {len(evaluations)} folds',
-                 summary, figures, config, notes, [('Folds', folds)])
-    print(as_text(folds), as_text(table(summary)), *notes, f'report: {folder / "report.html"}', sep='\n')
+    write_report(config.folder / 'report.html', config.experiment_name,
+                 f'cross-validation with {len(evaluations)} folds', summary, figures, asdict(config) | asdict(facts),
+                 notes, [('Folds', folds)])
+    print(as_text(folds), as_text(table(summary)), *notes, f'report: {config.folder / "report.html"}', sep='\n')
     return summary
 
 
-def fold_table(scores, fold_of, summary):
+def of_any(evaluations: list[Evaluation], fact: str, names: list[str]) -> list[str]:
+    "Those of the landmarks `names` that any model of `evaluations` has in its `fact`, presence or flat."
+    return [name for name in names if any(name in getattr(each.predictor.facts, fact) for each in evaluations)]
+
+
+def merged(evaluations: list[Evaluation], annotations: Annotations) -> Predictions:
+    "The predictions of all `evaluations`, in the order of `annotations`."
+    together = Predictions(annotations.names, annotations.image_names)
+    for each in evaluations:
+        together.found |= each.predictions.found
+        together.facts |= each.predictions.facts
+        together.failed |= each.predictions.failed
+    return together
+
+
+def fold_table(scores: Scores, fold_of: dict[str, int], summary: dict) -> tuple[list[str], list[list[str]]]:
     "A row for all images of `scores` and one for each fold, as `table` has them for landmarks; `fold_of` by name."
     folds = np.array([fold_of[name] for name in scores.image_names])
     each = {f'fold {k}': summarize(scores.on(np.flatnonzero(folds == k)), summary['thresholds'])['overall']

@@ -1,46 +1,50 @@
-"A trained network on new images: from the folder of a run, or from weights of the original system."
+"From what a network sees on training images: the error to expect of a heatmap, and landmarks without any peak."
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from fastcore.basics import chunked
 
 from ..geometry.frame import to_network
+from .predictor import Predictor
 
 LOOKED_AT = 200  # images, at most: enough for the means of `calibrate`
-FLAT = 0.2       # of the square's side: half the scatter of a softmax that is the same everywhere
+FLAT = 0.2       # of the square's side: half the scatter of a heatmap that is the same everywhere
 
 
-def calibrate(predictor, errors, scatters):
-    """Set, and return as a list, the factors of `predictor` from the scatter of its softmax to the expected error.
-
-    For each landmark the mean of the `errors` over that of the `scatters`, both (n, N) of `look_at`: some landmarks are
-    defined less sharply than the network thinks. 1 where that cannot be told.
-    """
-    there = np.isfinite(errors) & np.isfinite(scatters)
-    sums = [np.where(there, values, 0).sum(0) for values in (errors, scatters)]
-    factors = np.divide(*sums, out=np.ones(len(predictor.names)), where=(sums[0] > 0) & (sums[1] > 0))
-    predictor.calibration.copy_(torch.from_numpy(factors))
-    return factors.tolist()
+class Look(NamedTuple):
+    "Errors and scatters (n, N) of landmarks, network px."
+    errors: np.ndarray    # NaN where a landmark is not visible
+    scatters: np.ndarray  # see `geometry.decoding`; NaN where it was called absent
 
 
-def flat_landmarks(predictor, scatters):
-    "Names of the landmarks that the network sees no place for: its median scatter, of (n, N), is nearly that of noise."
-    known = np.isfinite(scatters).any(0)
-    return [name for name, values, there in zip(predictor.names, scatters.T, known, strict=True)
-            if there and np.nanmedian(values) > FLAT * predictor.config['image_resize']]
-
-
-def look_at(predictor, dataset):
-    """Errors and scatters (n, N), network px, of the landmarks on the first images of `dataset`, of `landmark_dls`.
-
-    The error is NaN for a landmark that is not visible, the scatter (see `geometry`) for one that was called absent.
-    """
+def look_at(predictor: Predictor, dataset) -> Look:
+    "What `predictor` sees on the first images of `dataset`, a subset of `landmark_dls`."
     errors, scatters = [], []
     for chunk in chunked(range(min(len(dataset), LOOKED_AT)), predictor.batch_size):
-        films = [dataset.items[i] for i in chunk]
-        frames = torch.from_numpy(np.stack([film.frame for film in films]))
-        points, scattered, _, absent = predictor.look(torch.stack([dataset[i][0] for i in chunk]), frames)
-        true = to_network(torch.from_numpy(np.stack([film.points for film in films])), frames[:, None])
-        errors.append(torch.linalg.vector_norm(points - true, dim=-1))
-        scatters.append(scattered.masked_fill(absent, torch.nan))
-    return torch.cat(errors).numpy(), torch.cat(scatters).numpy()
+        images = [dataset.items[i] for i in chunk]
+        frames = torch.from_numpy(np.stack([image.frame for image in images]))
+        seen = predictor.look(torch.stack([dataset[i][0] for i in chunk]), frames)
+        true = to_network(torch.from_numpy(np.stack([image.points for image in images])), frames[:, None])
+        errors.append(torch.linalg.vector_norm(seen.points - true, dim=-1))
+        scatters.append(seen.scatter.masked_fill(seen.absent, torch.nan))
+    return Look(torch.cat(errors).numpy(), torch.cat(scatters).numpy())
+
+
+def calibrate(look: Look) -> list[float]:
+    """The factor of each landmark (N,) from the scatter of its heatmap to the expected error.
+
+    It is the mean error over the mean scatter: some landmarks are defined less sharply than the network thinks. 1 where
+    that cannot be told.
+    """
+    there = np.isfinite(look.errors) & np.isfinite(look.scatters)
+    errors, scatters = (np.where(there, values, 0).sum(0) for values in look)
+    return np.divide(errors, scatters, out=np.ones(len(errors)), where=(errors > 0) & (scatters > 0)).tolist()
+
+
+def flat_landmarks(predictor: Predictor, look: Look) -> list[str]:
+    "The landmarks that the network sees no place for: their median scatter is nearly that of noise."
+    known = np.isfinite(look.scatters).any(0)
+    return [name for name, values, there in zip(predictor.names, look.scatters.T, known, strict=True)
+            if there and np.nanmedian(values) > FLAT * predictor.config.image_resize]

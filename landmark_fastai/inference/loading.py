@@ -1,50 +1,42 @@
-"A trained network on new images: from the folder of a run, or from weights of the original system."
+"From the folder of a run, or a file of weights, to a `Predictor`."
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from ..config import PredictConfig, TrainConfig, read_config
 from ..errors import UsageError
-from ..learner import check_decoder
 from ..model import state as checkpoint
+from ..model.facts import ModelFacts, read_facts
 from ..model.network import create_model
-from ..model.weights import load_weights
-from ..training.config import make_config, normalization, read_config
+from ..model.weights import IMAGENET_STATS, load_weights
 from .predictor import Predictor
 
 
-def load(run, decode=None, device=None, precision='auto'):
-    """The `Predictor` of the run in the folder `run`, from `config.json` and `weight/best.pth` there and nothing else.
+def load(run: str | Path, decode: str | None = None, device: str | torch.device | None = None,
+         precision: str = 'auto') -> Predictor:
+    """The `Predictor` of the run in the folder `run`; a cross-validation gives the ensemble of its folds.
 
-    A cross-validation gives the ensemble of its folds.
-    A run without best weights (no validation image had a label) gives its last ones. `decode`, centroid or argmax, is
-    the run's own when left out, `device` fastai's default, `precision` one of `precision.PRECISIONS`. Raises UsageError
-    for a folder without a run or weights.
+    It needs `config.yaml`, `model.json` and `weight/best.pth` there, and nothing else; a run without best weights (no
+    validation image had a label) gives its last ones. `decode`, centroid or argmax, is the run's own when left out,
+    `device` fastai's default, `precision` one of `config.PRECISIONS`. Raises UsageError for a folder without a run or
+    weights.
     """
-    config = read_config(run)
-    if not config['folds']: return with_weights(config, [read_weights(run)], decode, device, precision)
-    folds = [Path(run, f'fold_{k}') for k in range(1, config['folds'] + 1)]
-    weights = [read_weights(fold) for fold in folds]
-    known = [factors for fold in folds if (factors := read_config(fold)['calibration'])]
-    config['calibration'] = np.mean(known, 0).tolist() if known else None
-    return with_weights(config, weights, decode, device, precision)
+    config, facts = read_config(run), read_facts(run)
+    if not config.folds: return with_weights(config, facts, [read_weights(run)], decode, device, precision)
+    folds = [Path(run, f'fold_{k}') for k in range(1, config.folds + 1)]
+    calibrations = [known for fold in folds if (known := read_facts(fold).calibration)]
+    facts = replace(facts, calibration=np.mean(calibrations, 0).tolist() if calibrations else None)
+    return with_weights(config, facts, [read_weights(fold) for fold in folds], decode, device, precision)
 
 
-def read_weights(run):
-    "The best weights of the run in the folder `run`, else its last ones, and their file. Raises UsageError."
-    weight = Path(run, 'weight')
-    best, last = weight / 'best.pth', weight / 'last.ckpt'
-    if best.is_file(): return read_state(best), best
-    if not last.is_file():
-        raise UsageError(f'{run} has no weight/best.pth, expected the folder of a training that has finished an epoch')
-    warnings.warn(f'{run} has no weight/best.pth: its last weights are taken', stacklevel=2)
-    return read_state(last)['model'], last
-
-
-def load_original(weights, encoder_name=None, n_landmarks=None, names=None, decode=None, device=None,
-                  precision='auto'):
-    """The `Predictor` of `weights`, a plain state dict (.pth) of the original system's U-Net.
+def load_original(weights: str | Path, encoder_name: str | None = None, n_landmarks: int | None = None,
+                  names: list[str] | None = None, decode: str | None = None,
+                  device: str | torch.device | None = None, precision: str = 'auto') -> Predictor:
+    """The `Predictor` of `weights`, a plain state dict of the original system's U-Net.
 
     It sees images as the original does: 512 px, RGB, ImageNet's normalisation. When left out, `encoder_name` is
     resnet101, `decode` argmax, and `names` of the landmarks are landmark_1, landmark_2 and so on; `n_landmarks`, when
@@ -58,13 +50,35 @@ def load_original(weights, encoder_name=None, n_landmarks=None, names=None, deco
     names = names or [f'landmark_{k}' for k in range(1, len(head) + 1)]
     if len(names) != len(head):
         raise UsageError(f'{len(names)} landmarks ({", ".join(names)}), but {weights} has {len(head)}')
-    config = make_config({'recipe': 'original', 'encoder_name': encoder_name})
-    config |= {'landmarks': names, 'presence': [], 'calibration': None, 'flat': []}
-    config |= dict(zip(('mean', 'std'), normalization(config), strict=True))
-    return with_weights(config, [(state, weights)], decode, device, precision)
+    config = TrainConfig.of({'recipe': 'original', 'encoder_name': encoder_name})
+    mean, std = IMAGENET_STATS
+    facts = ModelFacts(landmarks=list(names), mean=list(mean), std=list(std))
+    return with_weights(config, facts, [(state, weights)], decode, device, precision)
 
 
-def read_state(path):
+def load_asked(config: PredictConfig, names: list[str] | None = None) -> Predictor:
+    "The `Predictor` that the flags ask for; `names` are for weights, which have none. Raises UsageError."
+    how = config.decode, None if config.device == 'auto' else config.device, config.precision
+    if config.weights: return load_original(config.weights, config.encoder_name, config.n_landmarks, names, *how)
+    predictor = load(config.model, *how)
+    if config.n_landmarks not in (None, len(predictor.names)):
+        raise UsageError(f'n_landmarks is {config.n_landmarks}, but {config.model} has {len(predictor.names)} '
+                         f'landmarks ({", ".join(predictor.names)}); leave it out')
+    return predictor
+
+
+def read_weights(run: str | Path) -> tuple[dict, Path]:
+    "The best weights of the run in the folder `run`, else its last ones, and their file. Raises UsageError."
+    weight = Path(run, 'weight')
+    best, last = weight / 'best.pth', weight / 'last.ckpt'
+    if best.is_file(): return read_state(best), best
+    if not last.is_file():
+        raise UsageError(f'{run} has no weight/best.pth, expected the folder of a training that has finished an epoch')
+    warnings.warn(f'{run} has no weight/best.pth: its last weights are taken', stacklevel=2)
+    return read_state(last)['model'], last
+
+
+def read_state(path: str | Path) -> dict:
     "The state dict in the file at `path`. Raises UsageError; code in the file is never run."
     if not Path(path).is_file(): raise UsageError(f'{path}: no such file, expected weights (.pth)')
     try: state = checkpoint.load(path)
@@ -74,13 +88,13 @@ def read_state(path):
     raise UsageError(f'{path} holds a {type(state).__name__}, expected a state dict')
 
 
-def with_weights(config, weights, decode, device, precision):
-    "The `Predictor` of a run's `config` with `weights`: the state dict of each model, and the file that it was in."
-    config = config | {'weights': ', '.join(str(path) for _, path in weights), 'decode': decode or config['decode']}
-    check_decoder(config['decode'])
+def with_weights(config: TrainConfig, facts: ModelFacts, weights: list[tuple[dict, Path]], decode: str | None,
+                 device: str | torch.device | None, precision: str) -> Predictor:
+    "The `Predictor` of a run with `weights`: the state dict of each model, and the file that it was in."
+    if decode: config = replace(config, decode=decode)
     models = []
     for state, path in weights:
-        model = create_model(config['arch'], config['encoder_name'], 'none', len(config['landmarks']))
-        load_weights(model, state, path, f"{config['arch']} with {config['encoder_name']}")
+        model = create_model(config.arch, config.encoder_name, 'none', len(facts.landmarks))
+        load_weights(model, state, path, f'{config.arch} with {config.encoder_name}')
         models.append(model)
-    return Predictor(models, config, device, precision)
+    return Predictor(models, config, facts, device, precision)

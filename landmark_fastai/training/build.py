@@ -1,5 +1,7 @@
-"Runs: wire the parts, own the output folder. What the command line does, a notebook can call here."
+"The parts of a run, from its flags: learner, callbacks, and what is known of the model before it is trained."
 
+import numpy as np
+from fastai.callback.core import Callback
 from fastai.torch_core import num_distrib, rank_distrib, set_seed
 
 from ..callbacks.averaging import AverageWeights
@@ -8,37 +10,60 @@ from ..callbacks.console import Console
 from ..callbacks.history import History
 from ..callbacks.pictures import Pictures
 from ..callbacks.stopping import CheckLoss, EarlyStop
-from ..data.loaders import landmark_dls, usable_device
+from ..config import TrainConfig
+from ..data.loaders import config_dls, usable_device
+from ..formats.annotations import ABSENT, Annotations
 from ..formats.cache import clear_cache
 from ..inference.loading import load
-from ..learner import landmark_learner
+from ..learner import LandmarkLearner, config_learner, normalization
+from ..model.facts import ModelFacts, git_commit, installed_versions
 from ..model.precision import choose_precision
-from ..training import distributed
-from .config import dls_arguments, learner_arguments, run_folder
-from .run_folder import n_epochs, n_frozen
+from . import distributed
 
 
-def make_learner(config, split=None):
+def make_learner(config: TrainConfig, split: np.ndarray | None = None) -> LandmarkLearner:
     "The learner of a run, its data checked and in memory; equal seeds make equal learners."
-    arguments = dls_arguments(config)
-    choose_precision(config['precision'], usable_device(arguments['device']))  # before images are read
-    set_seed(config['seed'], reproducible=True)
-    if config['clear_cache'] and not rank_distrib(): clear_cache()
-    dls = landmark_dls(**arguments, split=split)
-    fixed = learner_arguments(config) | dict(total_epochs=config['epochs'], path=run_folder(config))
-    if config['from_run']: return load(config['from_run'], device=dls.device).learner(dls, **fixed)
-    return landmark_learner(dls, **fixed)
+    device = usable_device(None if config.device == 'auto' else config.device)
+    choose_precision(config.precision, device)  # before images are read
+    set_seed(config.seed, reproducible=True)
+    if config.clear_cache and not rank_distrib(): clear_cache()
+    dls = config_dls(config, device, split)
+    of_run = dict(total_epochs=config.epochs, path=config.folder)
+    if not config.from_run: return config_learner(dls, config, **of_run)
+    earlier = load(config.from_run, device=device)
+    return earlier.give_weights(config_learner(dls, config, encoder_weights='none', **of_run))
 
 
-def make_callbacks(folder, config, learn, data, state):
-    "The history and all callbacks of a run on `data`, in this process; `state` is what it is resumed with, or None."
-    names, total = learn.dls.annotations.names, n_epochs(config)
+def make_callbacks(config: TrainConfig, learn: LandmarkLearner, data: str, state: dict | None) -> list[Callback]:
+    """The callbacks of a run in this process, its `History` first.
+
+    `data` is the fingerprint of its data, `state` the checkpoint that it is resumed from, or None.
+    """
+    names, folder = learn.dls.annotations.names, config.folder
     history = History(folder / 'train_results' / 'training_log.csv', names)
     if state: history.rows = state['history']
-    cbs = [history, Pictures(folder, names, total, config['visualize_every'], config['gif'])]
-    if config['ema']: cbs.append(AverageWeights(config['ema']))
-    if config['early_stop']: cbs.append(EarlyStop(config['early_stop'], n_frozen(config)))
+    cbs = [history, Pictures(folder, names, config.n_epochs, config.visualize_every, config.gif)]
+    if config.ema: cbs.append(AverageWeights(config.ema))
+    if config.early_stop: cbs.append(EarlyStop(config.early_stop, config.n_frozen))
     if state: cbs.append(Resume(state))
-    if not rank_distrib(): cbs += [SaveWeights(folder / 'weight', data), Console(total, config['encoder_name'])]
+    if not rank_distrib(): cbs += [SaveWeights(folder / 'weight', data), Console(config.n_epochs, config.encoder_name)]
     cbs.append(distributed.ShareTrainer() if num_distrib() > 1 else CheckLoss())
-    return history, cbs
+    return cbs
+
+
+def make_facts(config: TrainConfig, learn: LandmarkLearner, data: str) -> ModelFacts:
+    "What is known of the model of a run on data with the fingerprint `data`."
+    annotations = learn.dls.annotations
+    spacing = annotations.spacing[np.isfinite(annotations.spacing).all(1)]
+    mean, std = normalization(config)
+    return ModelFacts(
+        landmarks=annotations.names, mean=list(mean), std=list(std),
+        presence=learned_absence(annotations, learn.dls.split) if 'bce' in learn.loss_func.parts else [],
+        median_pixel_spacing=np.median(spacing, 0).tolist() if len(spacing) else None, data=data,
+        device=str(learn.dls.device), precision=learn.precision, versions=installed_versions(), git_commit=git_commit())
+
+
+def learned_absence(annotations: Annotations, split: np.ndarray) -> list[str]:
+    "The landmarks that are absent on a training image, so that a loss with BCE learns to say so."
+    absent = (annotations.state[split == 'train'] == ABSENT).any(0)
+    return [name for name, seen in zip(annotations.names, absent, strict=True) if seen]

@@ -1,4 +1,4 @@
-"Runs: wire the parts, own the output folder. What the command line does, a notebook can call here."
+"The `demo` command: sample images, a short training, and held-out images to look at."
 
 from itertools import count
 from pathlib import Path
@@ -6,38 +6,39 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..config import DemoConfig, SampleConfig
 from ..data.items import make_films
 from ..data.sample import write_sample
+from ..flags import takes
 from ..formats.annotations import read_annotations
 from ..formats.dataset import check_images
 from ..formats.images import read_image
 from ..geometry.frame import to_network, to_original
 from ..inference.loading import load
 from ..model.weights import LITE0
-from ..training import distributed
 from ..viz.overlays import contact_sheet, draw_landmarks, write_png
 from .train import train
 
 DEMO = dict(image_resize=128, epochs=30, encoder_name=LITE0)
 
 
-def sample(output_dir='data', n_images=60, seed=42):
+@takes(SampleConfig)
+def sample(config: SampleConfig) -> Path:
     "Write synthetic radiographs where `train` looks for them by default; returns the path of the CSV."
-    distributed.refuse('sample')
-    csv_file = write_sample(output_dir, n_images, seed)
-    print(f'{n_images} synthetic radiographs and their landmarks: {csv_file}')
+    csv_file = write_sample(config.output_dir, config.n_images, config.seed)
+    print(f'{config.n_images} synthetic radiographs and their landmarks: {csv_file}')
     return csv_file
 
 
-def demo(output_dir='runs'):
+@takes(DemoConfig)
+def demo(config: DemoConfig) -> tuple[float, float]:
     """Sample data, a short training with a small encoder, and a sheet of held-out images, in the next free folder.
 
     The held-out images are drawn apart and take no part in the training, nor in choosing the best epoch. Returns the
     mean error on them and that of predicting the mean position, in original px.
     """
-    distributed.refuse('demo')
-    folder = free_folder(Path(output_dir), 'demo')
-    csv_file = sample(folder / 'data')
+    folder = free_folder(Path(config.output_dir), 'demo')
+    csv_file = sample(output_dir=folder / 'data')
     learn = train(train_image_dir=folder / 'data' / 'train_images', label_dir=csv_file.parent,
                   train_csv_file=csv_file.name, output_dir=folder, experiment_name='run', **DEMO)
     films = read_films(write_sample(folder / 'held_out', n_images=12, seed=43), folder / 'held_out' / 'train_images')

@@ -1,51 +1,62 @@
 "Cross-validation: a run for each fold, and all of them together."
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
-import pandas as pd
+from fastai.callback.core import Callback
 
+from ..config import TrainConfig, is_run
 from ..errors import UsageError
+from ..evaluation.judge import Evaluation
 from ..evaluation.validation import evaluate_again, evaluate_folds
-from ..files import write_text
-from ..formats.annotations import fingerprint, read_annotations
+from ..formats.annotations import Annotations, fingerprint, read_annotations
 from ..formats.splits import split_folds
-from ..training import distributed
-from .build import make_learner
-from .config import annotation_csv, read_config, run_folder, write_config
-from .run import train_once
-from .run_folder import check_data, check_folder, make_folder
+from ..model.facts import read_facts
+from . import distributed
+from .build import make_facts, make_learner
+from .run import train_run
+from .run_folder import check_data, check_folder, start_folder, write_split
 
 
-def cross_validate(config):
+def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
     """Train a model for each fold of `config`, into `fold_1/` and so on, validated on the images of that fold.
 
-    Writes what is known of all of them together beside these folders. Returns the summary of the errors, a dict.
+    Writes what is known of all of them together beside these folders. Returns the summary of the errors.
     """
     distributed.refuse('train --folds')
-    folder, n_folds = run_folder(config), config['folds']
-    resumed = config['resume'] and (folder / 'config.json').is_file()
-    if not resumed: check_folder(folder, config)
-    elif (folder / 'report.html').is_file(): raise UsageError(f'{folder} is finished, all {n_folds} folds of it')
-    fold_of = split_folds(read_annotations(annotation_csv(config), config['n_landmarks']), n_folds, config['seed'])
+    fold_of = split_folds(read_annotations(config.csv_file, config.n_landmarks), config.folds, config.seed)
+    resumed = config.resume and is_run(config.folder)
+    check_start(config, resumed)
     learn = make_learner(config, fold_split(fold_of, 1))  # every mistake shows before anything is written
-    annotations, data = learn.dls.annotations, fingerprint(learn.dls.annotations, fold_of)
-    if resumed: check_data(folder, read_config(folder).get('data'), data)
-    else: make_folder(folder)
+    annotations = learn.dls.annotations
+    facts = make_facts(config, learn, fingerprint(annotations, fold_of))
+    if resumed: check_data(config, read_facts(config.folder).data, facts.data)
     learn.dls.split = fold_split(fold_of, 0)
-    known = write_config(folder, config, learn, data)
-    split = pd.DataFrame({'image_name': annotations.image_names, 'split': learn.dls.split, 'fold': fold_of})
-    write_text(folder / 'split.csv', split.to_csv(index=False))
-    evaluations = []
-    for k in range(1, n_folds + 1):
-        print(f'--- fold {k} of {n_folds}')
-        of_fold = config | {'folds': 0, 'output_dir': str(folder), 'experiment_name': f'fold_{k}'}
-        if (run_folder(of_fold) / 'report.html').is_file():
-            of_it = annotations.subset(np.flatnonzero(fold_of == k))
-            evaluations.append(evaluate_again(run_folder(of_fold), of_it, config))
-        else: evaluations.append(train_once(of_fold, fold_split(fold_of, k)).evaluation)
+    start_folder(config, facts, learn.dls, resumed)
+    write_split(config.folder, annotations.image_names, split=learn.dls.split, fold=fold_of)
+    evaluations = [evaluate_fold(config, k, fold_of, annotations, cbs) for k in range(1, config.folds + 1)]
     rows = np.flatnonzero(fold_of)
-    return evaluate_folds(folder, known, annotations.subset(rows), fold_of[rows], evaluations)
+    return evaluate_folds(config, facts, annotations.subset(rows), fold_of[rows], evaluations)
 
 
-def fold_split(fold_of, k):
-    "The side of each image, (n,), where fold `k` of `fold_of` (n,) validates; none does for 0, whose images are test."
+def check_start(config: TrainConfig, resumed: bool):
+    "Raise UsageError unless the cross-validation can begin, or go on where it is `resumed`."
+    if not resumed: check_folder(config)
+    elif (config.folder / 'report.html').is_file():
+        raise UsageError(f'{config.folder} is finished, all {config.folds} folds of it')
+
+
+def evaluate_fold(config: TrainConfig, k: int, fold_of: np.ndarray, annotations: Annotations,
+                  cbs: Sequence[Callback]) -> Evaluation:
+    "The evaluation of fold `k`, which is trained unless it is there from before."
+    print(f'--- fold {k} of {config.folds}')
+    of_fold = replace(config, folds=0, output_dir=config.folder, experiment_name=f'fold_{k}')
+    if (of_fold.folder / 'report.html').is_file():
+        return evaluate_again(of_fold, annotations.subset(np.flatnonzero(fold_of == k)))
+    return train_run(of_fold, fold_split(fold_of, k), cbs).evaluation
+
+
+def fold_split(fold_of: np.ndarray, k: int) -> np.ndarray:
+    "train, val or test of each image, (n,), where fold `k` of `fold_of` (n,) validates; no fold does for 0."
     return np.select([fold_of == 0, fold_of == k], ['test', 'val'], 'train')

@@ -1,24 +1,22 @@
-"Runs: wire the parts, own the output folder. What the command line does, a notebook can call here."
+"The `find_lr` command."
 
 from pathlib import Path
 
-from fastcore.meta import use_kwargs_dict
-
+from ..config import TrainConfig
 from ..errors import UsageError
-from ..training import distributed
+from ..files import check_writable
+from ..flags import takes
 from ..viz.curves import plot_lr_find
 from .build import make_learner
-from .config import ARGUMENTS, make_config
 
 
-@use_kwargs_dict(**ARGUMENTS)
-def find_lr(**kwargs):
-    "Run fastai's learning rate finder with the arguments of `train`; writes the plot, returns the suggested rate."
-    distributed.refuse('find_lr')
-    config = make_config(kwargs)
-    path = Path(config['output_dir'], f"{config['experiment_name']}_lr_find.png")
-    if path.exists() and not config['overwrite']:
+@takes(TrainConfig)
+def find_lr(config: TrainConfig) -> float:
+    "Run fastai's learning rate finder with the flags of `train`; writes the plot, returns the suggested rate."
+    path = Path(config.output_dir, f'{config.experiment_name}_lr_find.png')
+    if path.exists() and not config.overwrite:
         raise UsageError(f'{path} exists; pass --overwrite or another --experiment_name')
+    check_writable(path.parent)
     learn = make_learner(config)
     with learn.no_bar(): suggestion = learn.lr_find(show_plot=False).valley
     plot_lr_find(learn.recorder.lrs, [float(loss) for loss in learn.recorder.losses], suggestion, path)

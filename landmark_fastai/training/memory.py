@@ -41,3 +41,8 @@ class KeepMemory(Callback):
 def tell(options):
     "Set the `options` of glibc's allocator."
     for option, value in options.items(): GLIBC.mallopt(option, value)
+
+
+def keep_freed_memory():
+    "Keep what is freed in this process."
+    if GLIBC is not None: tell(KEEP)

@@ -1,86 +1,101 @@
-"One run: train a model, and write its folder."
+"One run: train a model into its folder, and report how good it is."
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from fastai.callback.core import Callback
 from fastai.torch_core import rank_distrib, set_seed
 
-from ..callbacks.history import in_words
+from ..callbacks.history import History, in_words
 from ..callbacks.stopping import CheckLoss
+from ..config import TrainConfig
+from ..data.items import Film
 from ..errors import Diverged
 from ..evaluation.validation import evaluate_validation
-from ..files import remove_leftovers
 from ..formats.annotations import VISIBLE, fingerprint
+from ..learner import LandmarkLearner
 from ..model import state as checkpoint
-from ..training import distributed
-from .build import make_callbacks, make_learner
-from .config import run_folder, write_config
-from .run_folder import check_data, check_folder, make_folder, read_state_of
+from ..model.facts import ModelFacts
+from . import distributed
+from .build import make_callbacks, make_facts, make_learner
+from .run_folder import check_data, check_folder, read_checkpoint, start_folder
 
 
-def train_once(config, split=None):
-    "Train the model of `config`; `split` (n,) is the side of each image, drawn when left out. Returns the learner."
-    first, folder = not rank_distrib(), run_folder(config)
-    device = distributed.join(config['batch_size'], config['device'])
-    with distributed.in_turn():
-        state = read_state_of(folder, config) if config['resume'] else None
-        if state is None: check_folder(folder, config)
-        of_state = {'encoder_weights': 'none', 'from_run': None} if state else {}  # it has all weights
-        learn = make_learner(config | {'device': device} | of_state, split)
-        data = fingerprint(learn.dls.annotations, learn.dls.split)
-        if state: check_data(folder, state['data'], data)
-    if first:
-        if state: remove_leftovers(folder)
-        else: make_folder(folder)
-        known = write_config(folder, config, learn, data)
+def train_run(config: TrainConfig, split: np.ndarray | None = None,
+              cbs: Sequence[Callback] = ()) -> LandmarkLearner:
+    "Train the model of `config`; `split` (n,) is train, val or test of each image, drawn when left out."
+    device = distributed.join(config.batch_size, config.device)
+    with distributed.in_turn(): learn, state = prepare(config, device, split)
+    facts = make_facts(config, learn, fingerprint(learn.dls.annotations, learn.dls.split))
+    if not rank_distrib():
+        start_folder(config, facts, learn.dls, resumed=state is not None)
         announce(config, learn)
-    history, cbs = make_callbacks(folder, config, learn, data, state)
-    fit(learn, config, cbs)
-    check_loss(folder, cbs)
-    if first and history.best is not None:
-        learn.model.load_state_dict(checkpoint.load(folder / 'weight' / 'best.pth'))
-    distributed.part(learn.model)
-    if first:
-        report(folder, history, learn.dls.valid_ds.items)
-        learn.evaluation = evaluate_validation(folder, known, learn)
-    return learn
+    own = make_callbacks(config, learn, facts.data, state)
+    fit(learn, config, [*own, *cbs])
+    check_loss(config, own)
+    return finish(config, facts, learn, own[0])
 
 
-def check_loss(folder, cbs):
-    "Raise Diverged if a callback has stopped the training of the run in `folder` for its loss."
+def prepare(config: TrainConfig, device: str, split: np.ndarray | None) -> tuple[LandmarkLearner, dict | None]:
+    "The learner of a run on `device`, and the checkpoint to resume from, if any. Every mistake shows here."
+    state = read_checkpoint(config) if config.resume else None
+    if state is None: check_folder(config)
+    # a checkpoint has all weights: those that the run began with are not looked for again
+    begins = {} if state is None else {'encoder_weights': 'none', 'from_run': None}
+    learn = make_learner(replace(config, device=device, **begins), split)
+    if state: check_data(config, state['data'], fingerprint(learn.dls.annotations, learn.dls.split))
+    return learn, state
+
+
+def announce(config: TrainConfig, learn: LandmarkLearner):
+    "Say what is trained on what."
+    dls = learn.dls
+    print(f'{len(dls.train_ds)} training and {len(dls.valid_ds)} validation images, {len(dls.annotations.names)} '
+          f'landmarks, {config.arch} with {config.encoder_name} at {config.image_resize} px on {dls.device} in '
+          f'{learn.precision}, writing {config.folder}', flush=True)
+
+
+def fit(learn: LandmarkLearner, config: TrainConfig, cbs: Sequence[Callback]):
+    "Train by the schedule of `config`."
+    if rank_distrib(): set_seed(config.seed + rank_distrib())  # each process augments in its own way
+    with learn.no_bar(), learn.no_logging():
+        if config.schedule == 'constant': learn.fit(config.epochs, config.lr, cbs=cbs)
+        elif config.schedule == 'one_cycle': learn.fit_one_cycle(config.epochs, config.lr, cbs=cbs)
+        else: learn.fine_tune(config.epochs, config.lr, freeze_epochs=config.freeze_epochs, cbs=cbs)
+
+
+def check_loss(config: TrainConfig, cbs: Sequence[Callback]):
+    "Raise Diverged if a callback has stopped the training for a NaN loss."
     problem = next((cb.problem for cb in cbs if isinstance(cb, CheckLoss)), None)
     if problem is None: return
-    weight = folder / 'weight'
+    weight = config.folder / 'weight'
     kept = [str(path) for path in (weight / 'best.pth', weight / 'last.ckpt') if path.is_file()]
     raise Diverged(f'{problem}; try a smaller --lr, or look at these images. '
                    f'{" and ".join(kept) or "No weights"} of earlier epochs are kept')
 
 
-def announce(config, learn):
-    "Say what is trained on what."
-    train_set, valid_set = learn.dls.train_ds, learn.dls.valid_ds
-    print(f"{len(train_set)} training and {len(valid_set)} validation images, "
-          f"{len(learn.dls.annotations.names)} landmarks, {config['arch']} with {config['encoder_name']} at "
-          f"{config['image_resize']} px on {learn.dls.device} in {learn.precision}, writing {run_folder(config)}",
-          flush=True)
+def finish(config: TrainConfig, facts: ModelFacts, learn: LandmarkLearner, history: History) -> LandmarkLearner:
+    "Give `learn` the best weights, in all processes, and report on the validation images in the first."
+    first = not rank_distrib()
+    if first and history.best is not None:
+        learn.model.load_state_dict(checkpoint.load(config.folder / 'weight' / 'best.pth'))
+    distributed.part(learn.model)
+    if first:
+        say_best(config, history, learn.dls.valid_ds.items)
+        learn.evaluation = evaluate_validation(config, facts, learn)
+    return learn
 
 
-def fit(learn, config, cbs):
-    "Train by the schedule of `config`."
-    epochs, lr = config['epochs'], config['lr']
-    if rank_distrib(): set_seed(config['seed'] + rank_distrib())  # each process augments in its own way
-    with learn.no_bar(), learn.no_logging():
-        if config['schedule'] == 'constant': learn.fit(epochs, lr, cbs=cbs)
-        elif config['schedule'] == 'one_cycle': learn.fit_one_cycle(epochs, lr, cbs=cbs)
-        else: learn.fine_tune(epochs, lr, freeze_epochs=config['freeze_epochs'], cbs=cbs)
-
-
-def report(folder, history, valid_films):
+def say_best(config: TrainConfig, history: History, validation: Sequence[Film]):
     "Say what came out, and why there are no best weights where there are none."
-    if history.best is not None:
-        best = history.best
+    best = history.best
+    if best is not None:
         print(f"best epoch {best['epoch']}: mean error {in_words(best)} in original pixels, "
               f"{best['mean_dist']:.2f} px of the network")
     else:
-        seen = any((film.state == VISIBLE).any() for film in valid_films)
+        seen = any((image.state == VISIBLE).any() for image in validation)
         why = 'the network diverged, try a smaller --lr' if seen else 'no validation image has a visible landmark'
-        print(f"{why}: no error is known and no best weights were chosen; the last are in "
-              f"{folder / 'weight' / 'last.ckpt'}")
-    print(f'the run is in {folder}')
+        print(f'{why}: no error is known and no best weights were chosen; the last are in '
+              f"{config.folder / 'weight' / 'last.ckpt'}")
+    print(f'the run is in {config.folder}')

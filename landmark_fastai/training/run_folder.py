@@ -1,72 +1,81 @@
-"Runs: wire the parts, own the output folder. What the command line does, a notebook can call here."
+"The folder of a run: what may be written there, what it begins with, and what it is resumed from."
 
 import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from fastai.data.core import DataLoaders
 
 from ..callbacks.stopping import is_stale
+from ..config import TrainConfig, is_run
 from ..errors import UsageError
-from ..files import check_writable, lies_in
+from ..files import check_writable, lies_in, remove_leftovers, write_text
+from ..flags import to_yaml
 from ..inference.loading import read_state
-from .config import annotation_csv, is_run
+from ..model.facts import ModelFacts, write_facts
 
 
-def check_folder(folder, config):
-    """Raise UsageError unless `folder` can be made for the run of `config`.
+def check_folder(config: TrainConfig):
+    """Raise UsageError unless the folder of the run can be made.
 
     An earlier run there may be overwritten, or resumed from its start, but nothing else, and nothing that is read.
     """
+    folder = config.folder
     check_writable(folder)
     if not folder.exists(): return
-    if not (config['overwrite'] or config['resume']):
+    if not (config.overwrite or config.resume):
         raise UsageError(f'{folder} exists; pass --overwrite to replace it, or another --experiment_name')
     if any(folder.iterdir()) and not is_run(folder):
-        raise UsageError(f'{folder} is no run folder (no config.json of landmark_fastai): remove it yourself')
-    read = {name: config[name] for name in ('train_image_dir', 'label_dir', 'from_run')}
-    read['train_csv_file'] = annotation_csv(config)  # which may be a path of its own
-    if config['encoder_weights'] not in ('imagenet', 'none'): read['encoder_weights'] = config['encoder_weights']
+        raise UsageError(f'{folder} is no run folder (no config.yaml and model.json of this version): remove it '
+                         'yourself')
+    read = {'train_image_dir': config.train_image_dir, 'label_dir': config.label_dir, 'from_run': config.from_run,
+            'config': config.config, 'train_csv_file': config.csv_file}  # which may be a path of its own
+    if config.encoder_weights not in ('imagenet', 'none'): read['encoder_weights'] = config.encoder_weights
     for name, path in read.items():
         if path and lies_in(path, folder):
             raise UsageError(f'{name} {path} lies in {folder}, which would be replaced; pass another '
                              '--experiment_name, or move it away')
 
 
-def check_data(folder, before, now):
-    "Raise UsageError unless the run in `folder` was started on the data whose fingerprint is `now`."
+def check_data(config: TrainConfig, before: str, now: str):
+    "Raise UsageError unless the run was started on the data whose fingerprint is `now`."
     if before == now: return
-    raise UsageError(f'{folder} was started with other annotations or another split; restore them, or start another '
-                     'run with --experiment_name')
+    raise UsageError(f'{config.folder} was started with other annotations or another split; restore them, or start '
+                     'another run with --experiment_name')
 
 
-def make_folder(folder):
-    "Make the run folder, removing an earlier run there."
-    if folder.exists(): shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    return folder
+def start_folder(config: TrainConfig, facts: ModelFacts, dls: DataLoaders, resumed: bool):
+    "Make the folder of a run, in place of an earlier one unless that is `resumed`; write what it begins with."
+    folder = config.folder
+    if resumed: remove_leftovers(folder)
+    elif folder.exists(): shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / 'config.yaml', to_yaml(config))
+    write_facts(folder, facts)
+    write_split(folder, dls.annotations.image_names, split=dls.split)
 
 
-def n_epochs(config):
-    "Number of epochs of a run, frozen ones included."
-    return config['epochs'] + n_frozen(config)
+def write_split(folder: Path, image_names: list[str], **columns: np.ndarray):
+    "Write `split.csv`: what each image is, in `columns`."
+    write_text(folder / 'split.csv', pd.DataFrame({'image_name': image_names, **columns}).to_csv(index=False))
 
 
-def n_frozen(config):
-    "Number of epochs with a frozen encoder, at the start of a run."
-    return config['freeze_epochs'] if config['schedule'] == 'fine_tune' else 0
-
-
-def read_state_of(folder, config):
-    """What last.ckpt of the run of `config` in `folder` holds, to be resumed; None where it has not finished an epoch.
+def read_checkpoint(config: TrainConfig) -> dict | None:
+    """What the run's last.ckpt holds, to resume from; None where it has not finished an epoch.
 
     Raises UsageError where the run has finished its training and its report, and where the file is damaged.
     """
+    folder = config.folder
+    is_reported = (folder / 'report.html').is_file()
     if not (folder / 'weight' / 'last.ckpt').is_file():
-        if (folder / 'report.html').is_file():
+        if is_reported:
             raise UsageError(f'{folder} has no weight/last.ckpt to go on with; train on with --from_run {folder}')
         return None
     state = read_state(folder / 'weight' / 'last.ckpt')
-    if 'random' not in state: raise UsageError(f'{folder} is of an earlier version, which cannot be resumed')
-    epoch, total = state['epoch'], n_epochs(config)
-    stopped = config['early_stop'] and is_stale(state['history'], config['early_stop'], n_frozen(config))
-    if (epoch >= total or stopped) and (folder / 'report.html').is_file():
+    epoch, total = state['epoch'], config.n_epochs
+    stopped = config.early_stop and is_stale(state['history'], config.early_stop, config.n_frozen)
+    if (epoch >= total or stopped) and is_reported:
         how = f'stopped early after {epoch} of {total} epochs' if epoch < total else f'all {epoch} epochs of it'
         raise UsageError(f'{folder} is finished, {how}; train on with --from_run {folder}')
     return state

@@ -1,20 +1,22 @@
 "The `train` command."
 
-from fastcore.meta import use_kwargs_dict
+from collections.abc import Sequence
 
-from .config import ARGUMENTS, make_config, resumed_config
+from fastai.callback.core import Callback
+
+from ..config import TrainConfig
+from ..flags import takes
+from ..learner import LandmarkLearner
 from .folds import cross_validate
-from .run import train_once
+from .run import train_run
 
 
-@use_kwargs_dict(**ARGUMENTS)
-def train(**kwargs):
-    """Train a model and write the run folder `<output_dir>/<experiment_name>/`.
+@takes(TrainConfig)
+def train(config: TrainConfig, cbs: Sequence[Callback] = ()) -> LandmarkLearner | dict:
+    """Train a model and write the run folder `<output_dir>/<experiment_name>/`; `cbs` are more callbacks of the fit.
 
-    Returns the learner, with the best weights loaded; its `evaluation` is that of the validation images. With `folds`
-    it returns the summary of the cross-validation. Arguments are those of `python cli.py train`. Raises
-    UsageError, before anything is written, for every mistake in arguments, annotations or images.
+    Returns the learner with the best weights, whose `evaluation` is that of the validation images; with `folds` the
+    summary of the cross-validation. The arguments are the flags of `landmark-fastai train`. Raises UsageError for every
+    mistake in arguments, annotations or images before anything is written, and Diverged where the loss is NaN.
     """
-    config = resumed_config(kwargs) if kwargs.get('resume') else None
-    if config is None: config = make_config(kwargs)
-    return cross_validate(config) if config['folds'] else train_once(config)
+    return cross_validate(config, cbs) if config.folds else train_run(config, cbs=cbs)

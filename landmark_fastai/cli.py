@@ -1,0 +1,166 @@
+"""Command line: arguments -> job -> one call into the package.
+
+Fire runs a command before it complains of an argument that is left over, so commands only build a `Job`, which runs
+once Fire has consumed every argument.
+"""
+
+import inspect
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields
+from importlib import import_module
+from typing import NamedTuple
+
+import fire
+from fire.decorators import SetParseFns
+
+from .config import CheckConfig, DemoConfig, EvaluateConfig, PredictConfig, SampleConfig, TrainConfig
+from .errors import Diverged, UsageError
+from .flags import Flags, help_text, kinds, nearest
+
+
+class Command(NamedTuple):
+    "Its flags, the module whose function of the same name runs it, and what it does."
+    flags: type[Flags]
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    'train': Command(TrainConfig, 'training.train', 'Train a landmark detector from a CSV of clicked points; writes '
+                     'weights, log, curves and overlays.'),
+    'find_lr': Command(TrainConfig, 'training.lr_finder', 'Suggest a learning rate for the flags of train; writes the '
+                       'plot.'),
+    'predict': Command(PredictConfig, 'inference.predict', 'Find the landmarks of all images in a folder; writes '
+                       'predictions.csv, in original pixels, and overlays.'),
+    'evaluate': Command(EvaluateConfig, 'evaluation.evaluate', 'Compare a model with an annotation CSV; writes what '
+                        'predict writes, distances, summary, figures and report.html.'),
+    'check': Command(CheckConfig, 'quality.check', 'Look for mistakes in images and annotations before a training: '
+                     'wrong clicks, swaps, duplicates and more.'),
+    'sample': Command(SampleConfig, 'training.demo', 'Write synthetic hip radiographs with two landmarks, where train '
+                      'looks for them.'),
+    'demo': Command(DemoConfig, 'training.demo', 'Show everything in a few minutes: sample images, a short training, '
+                    'pictures and the error on held-out images.'),
+}
+TRAINS = 'train', 'find_lr', 'demo'
+SHARED = 'train',  # commands that several processes of a launcher may run together
+
+
+@dataclass(frozen=True)
+class Job:
+    "A command with the flags that were given, to run later; closed, so that Fire finds nothing in it to call."
+    _name: str
+    _given: dict
+
+    def __dir__(self): return []
+
+
+# --- what Fire sees
+
+def command(name: str, with_defaults: bool) -> Callable:
+    "The function that Fire calls for the command `name`: it returns the job. Help shows defaults, jobs know none."
+    flags = COMMANDS[name].flags
+    def build(**given): return Job(name, {key: value for key, value in given.items() if value is not None})
+    build.__name__ = name
+    build.__signature__ = inspect.Signature([parameter(each, with_defaults) for each in fields(flags)])
+    build.__doc__ = '\n'.join([COMMANDS[name].summary, '', 'Args:', *(f'    {line}' for line in help_of(flags))])
+    if with_defaults: return build  # Fire's help would list what it keeps of the next line as a flag
+    return SetParseFns(**{each.name: as_text for each in fields(flags) if str in kinds(each)})(build)
+
+
+def parameter(each: Field, with_default: bool) -> inspect.Parameter:
+    "A flag as Fire sees it; without defaults each is None, so that a job knows which were given."
+    required = each.default is MISSING
+    default = each.default if with_default and not required else None
+    return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, annotation=kinds(each)[0],
+                             default=inspect.Parameter.empty if with_default and required else default)
+
+
+def help_of(flags: type[Flags]) -> list[str]:
+    "A line of help for each flag."
+    return [f'{each.name}: {help_text(each)}' for each in fields(flags)]
+
+
+def as_text(token: str) -> str | bool:
+    "A text stays what it is, a run may be called 2024 or 1e3; Fire's True and False stand for a flag without a value."
+    return {'True': True, 'False': False}.get(token, token)
+
+
+# --- what Fire would not tell, or too late
+
+def check_flags(name: str, argv: list[str]):
+    "Complain of flags that the command does not have, with the nearest that it has, and of single dashes."
+    by_name = {each.name: each for each in fields(COMMANDS[name].flags)}
+    negated = {f'no{each.name}' for each in by_name.values() if bool in kinds(each)}
+    for token in argv:
+        if re.match('-[A-Za-z_]', token): raise UsageError(f'{token} begins with one dash; expected --{token[1:]}')
+        if not token.startswith('--') or token == '--': continue
+        flag = token[2:].partition('=')[0].replace('-', '_')
+        if flag in by_name or flag in negated: continue
+        raise UsageError(f'--{flag} is unknown{nearest(flag, list(by_name), "--")}')
+
+
+def check_single_process(name: str):
+    "Complain of a launcher that has started several processes of a command that runs in one."
+    n = int(os.environ.get('WORLD_SIZE', 1))
+    if n > 1 and name not in SHARED:
+        raise UsageError(f'{name} runs in one process, but {n} were started; leave out accelerate launch or torchrun')
+
+
+def is_follower() -> bool:
+    "Whether a launcher has started this process beside a first one, which speaks for all."
+    return 'WORLD_SIZE' in os.environ and os.environ.get('RANK', '0') != '0'
+
+
+# --- running
+
+def run(job: Job):
+    "Run `job`. Mistakes in its flags are told before anything heavy is imported."
+    name, given = job._name, job._given
+    COMMANDS[name].flags.of(given)
+    check_single_process(name)
+    own_the_process()
+    if name in TRAINS: import_module('landmark_fastai.training.memory').keep_freed_memory()
+    getattr(import_module(f'landmark_fastai.{COMMANDS[name].module}'), name)(**given)
+
+
+def own_the_process():
+    "Set up warnings, streams and libraries, which only a program may do whose process this is."
+    os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')  # of a broken image our own line tells
+    warnings.simplefilter('ignore', FutureWarning)  # of libraries about each other
+    warnings.simplefilter('ignore', DeprecationWarning)
+    warnings.formatwarning = lambda message, *_, **__: f'warning: {message}\n'
+    for stream in (sys.stdout, sys.stderr):  # a name in another script is no reason to fail, see PYTHONIOENCODING
+        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
+
+
+def main(argv: list[str] | None = None) -> int:
+    "Run the command line; returns the exit code: 0 done, 1 failed while running, 2 bad arguments or data."
+    argv = list(sys.argv[1:] if argv is None else argv)
+    chosen = [name for name in argv[:1] if name in COMMANDS]
+    wants_help = not argv or '-h' in argv or '--help' in argv
+    if wants_help: argv = [*chosen, '--', '--help']
+    try:
+        if chosen and not wants_help: check_flags(chosen[0], argv[1:])
+        job = fire.Fire({name: command(name, with_defaults=wants_help) for name in COMMANDS}, command=argv,
+                        name=program(), serialize=lambda result: None)
+        if isinstance(job, Job): run(job)
+    except UsageError as e:
+        if not is_follower(): print(f'error: {e}', file=sys.stderr)
+        return 2
+    except (OSError, Diverged) as e:
+        print(f'error: {e}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('stopped; what was finished is kept', file=sys.stderr)
+        return 1
+    return 0
+
+
+def program() -> str:
+    "What the user has typed to start this."
+    name = os.path.basename(sys.argv[0])
+    return name if name == 'cli.py' else 'landmark-fastai'

@@ -1,0 +1,295 @@
+"""The flags of every command, each written once: a new flag is one line here, and its use.
+
+What a field says (see `flags.flag`) is all there is to know of a flag. `TrainConfig.lr` is a default, `config.lr` the
+value of a run. No torch here.
+"""
+
+from dataclasses import MISSING, dataclass, fields, replace
+from pathlib import Path
+
+from .errors import UsageError
+from .flags import Flags, flag, known, read_file
+
+DEVICES = 'auto, cpu, cuda, cuda:1 or mps.'
+PRECISIONS = 'auto', 'fp32', 'bf16', 'fp16'
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig(Flags):
+    "Where annotated images are."
+    train_image_dir: str = flag('./data/train_images', 'Folder of the images.', may_change=True)
+    label_dir: str = flag('./data/labels', 'Folder of the annotation CSV.', may_change=True)
+    train_csv_file: str = flag('train_annotation.csv', 'File name of the annotation CSV.')
+    n_landmarks: int | None = flag(None, "Number of landmarks; must agree with the CSV's header when given.", least=1)
+    invisible_landmarks: bool = flag(False, 'A point clicked in the top-left corner box means absent.')
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
+
+    @property
+    def csv_file(self) -> Path:
+        "The annotation CSV."
+        return Path(self.label_dir, self.train_csv_file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckConfig(DataConfig):
+    "Flags of `check`."
+    html: str | None = flag(None, 'File for a page with pictures of what was found, such as check.html.')
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(DataConfig):
+    "Flags of `train` and `find_lr`; the defaults are the default recipe."
+    experiment_name: str = flag('baseline', "Name of the run's folder.", may_change=True)
+    output_dir: str = flag('runs', 'Folder of all runs.', may_change=True)
+    recipe: str = flag('default', 'Values of all flags that are not given.', choices=('default', 'original'))
+    from_run: str | None = flag(
+        None, 'Folder of a run to start from: its network, weights and image size, on new data.')
+    folds: int = flag(
+        0, 'Cross-validation: train so many models, each validated on another part of the images; 0 trains one.',
+        least=0)
+    image_resize: int = flag(512, "Side of the network's square image in px, divisible by 32.", least=32)
+    batch_size: int = flag(8, 'Images a training step.', least=1)
+    epochs: int = flag(350, 'Passes over the training images; with few images 40 are enough.', least=1, may_change=True)
+    arch: str = flag('unet', 'Architecture of segmentation-models-pytorch.')
+    encoder_name: str = flag('resnet34', 'Encoder of segmentation-models-pytorch.', original='resnet101')
+    encoder_weights: str = flag('imagenet', 'imagenet, none, or a .pth or .safetensors file.')
+    loss: str = flag('dice_bce_spatial', 'Loss over the masks.',
+                     choices=('bce', 'dice', 'dice_bce', 'spatial_ce', 'dice_bce_spatial'), original='bce')
+    dice_weight: float = flag(1., 'Weight of Dice in a sum of losses.', least=0)
+    bce_weight: float = flag(10., 'Weight of BCE in a sum of losses.', least=0, original=1.)
+    spatial_weight: float = flag(1., 'Weight of the spatial cross-entropy in a sum of losses.', least=0)
+    erosion_schedule: str = flag('auto', 'auto: fractions of the run and of the image side; fixed: epochs and px.',
+                                 choices=('auto', 'fixed'), original='fixed')
+    dilation_iters: int = flag(25, 'First radius of the masks in px; auto understands it at 512 px.', least=0,
+                               original=65)
+    erosion_freq: int = flag(35, 'Epochs between erosions; auto understands it at 350 epochs.', least=1, original=50)
+    erosion_iters: int = flag(10, 'What an erosion takes off the radius in px; auto understands it at 512 px.', least=0)
+    optimizer: str = flag('adam', "adam: fastai's, with decoupled weight decay; torch_adam: torch.optim.Adam.",
+                          choices=('adam', 'torch_adam'), original='torch_adam')
+    lr: float = flag(3e-3, 'Learning rate, the largest one of a schedule.', above=0, original=1e-4)
+    weight_decay: float = flag(0.01, 'Weight decay.', least=0, original=0.)
+    schedule: str = flag('one_cycle', 'Learning rate over the epochs; fine_tune first trains with a frozen encoder.',
+                         choices=('constant', 'one_cycle', 'fine_tune'), original='constant')
+    freeze_epochs: int = flag(1, 'Epochs with a frozen encoder before the others, for fine_tune.', least=1)
+    ema: float = flag(
+        0., 'Decay of a moving average of the weights, such as 0.99, which is validated and saved; 0 is off.',
+        least=0, below=1)
+    early_stop: int = flag(0, 'Stop after so many epochs without a smaller mean error; 0 never does.', least=0)
+    augment: str = flag('normal', 'Strength of the augmentation.', choices=('none', 'light', 'normal', 'strong'),
+                        original='none')
+    elastic: float = flag(0., "Elastic deformation beside augment: its SD as a share of the image's side.",
+                          least=0, most=0.03)
+    flip_pairs: str | None = flag(
+        None, 'Mirror images in training; names that change places, as left_a:right_a,left_b:right_b.')
+    decode: str = flag('centroid', 'How a point is read from the heatmap; centroid is sub-pixel.',
+                       choices=('centroid', 'argmax'), original='argmax')
+    normalization: str = flag('encoder', "Mean and SD of the pixels: the encoder's own, or those of ImageNet.",
+                              choices=('encoder', 'imagenet'), original='imagenet')
+    color: bool = flag(False, 'Keep colour; grey otherwise.', original=True)
+    drop_last: bool = flag(True, 'Leave out the last, smaller training batch.', original=False)
+    seed: int = flag(42, 'Seed of everything random.', least=0)
+    val_fraction: float = flag(0.2, 'Share of the images to validate on, unless the CSV has a split column.',
+                               above=0, below=1)
+    pixel_spacing: float | None = flag(
+        None, 'Millimetres per pixel of images whose spacing neither the CSV nor DICOM tells.', above=0)
+    num_workers: int = flag(0, 'Worker processes of the data loaders; threads do as well, so 0 is as fast.', least=0,
+                            may_change=True)
+    device: str = flag('auto', DEVICES, may_change=True)
+    precision: str = flag('auto', 'auto is what the device is fastest with.', choices=PRECISIONS)
+    compile: bool = flag(False, 'Compile the network: minutes at the start, faster steps on some hardware.')
+    cache: str = flag('auto', 'Where decoded images are kept; auto takes memory while they fit.',
+                      choices=('auto', 'ram', 'disk', 'none'), may_change=True)
+    clear_cache: bool = flag(False, 'Empty the cache on disk first.', may_change=True, saved=False)
+    gif: bool = flag(False, 'Write GIFs of masks and coordinates over the epochs.')
+    visualize_every: int = flag(10, 'Epochs between overlays and curves.', least=1, may_change=True)
+    overwrite: bool = flag(False, 'Replace an earlier run of the same name.', may_change=True, saved=False)
+    resume: bool = flag(False, 'Go on with the run of this name, which was stopped; its flags need not be given again.',
+                        may_change=True, saved=False)
+
+    @classmethod
+    def of(cls, given: dict) -> 'TrainConfig':
+        "As `Flags.of`; with `resume` the flags are those of the run that is there, if one is."
+        if not given.get('resume'): return super().of(given)
+        given = (read_file(cls, given['config']) if given.get('config') else {}) | known(cls, given)
+        return resumed(given) or cls.complete({}, given)
+
+    @classmethod
+    def complete(cls, of_file: dict, given: dict) -> 'TrainConfig':
+        "As `Flags.complete`, with the recipe that file or flags name, and the network of the run they start from."
+        layers = [dict(RECIPES[values['recipe']]) | values if values.get('recipe') in RECIPES else values
+                  for values in (of_file, given)]
+        values = layers[0] | layers[1]
+        if values.get('from_run'): values = start_from(values['from_run'], values, of_file | given)
+        return super().complete({}, values)
+
+    def check(self):
+        if self.image_resize % 32:
+            raise UsageError(f'image_resize is {self.image_resize}; expected a multiple of 32, such as 256 or 512')
+        if self.experiment_name in ('', '.', '..') or Path(self.experiment_name).name != self.experiment_name:
+            raise UsageError(f'experiment_name is {self.experiment_name!r}; expected the name of a folder, no path')
+        if self.elastic and self.augment == 'none':
+            raise UsageError("elastic beside augment 'none'; choose light, normal or strong")
+        self.pairs  # noqa: B018  (a property that raises)
+
+    @property
+    def folder(self) -> Path:
+        "The folder that the run writes."
+        return Path(self.output_dir, self.experiment_name)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        "The pairs of landmarks that change places in a mirror image. Raises UsageError."
+        pairs = [tuple(name.strip() for name in pair.split(':')) for pair in (self.flip_pairs or '').split(',') if pair]
+        for pair in pairs:
+            if len(pair) != 2: raise UsageError(f"flip_pairs has {':'.join(pair)!r}; expected left:right,left:right")
+        return pairs
+
+    @property
+    def n_frozen(self) -> int:
+        "Epochs with a frozen encoder, at the start."
+        return self.freeze_epochs if self.schedule == 'fine_tune' else 0
+
+    @property
+    def n_epochs(self) -> int:
+        "All epochs, frozen ones included."
+        return self.epochs + self.n_frozen
+
+
+# what a recipe sets: the default one all that the original one sets otherwise
+ORIGINAL = {each.name: each.metadata['original'] for each in fields(TrainConfig)
+            if each.metadata['original'] is not None}
+RECIPES = {'default': {name: getattr(TrainConfig, name) for name in ORIGINAL}, 'original': ORIGINAL}
+
+NETWORK = 'arch', 'encoder_name', 'color'  # what weights are bound to
+HANDED_ON = 'image_resize', 'decode', 'normalization'  # what else a run hands on to one that starts from it
+
+
+def start_from(run: str, values: dict, given: dict) -> dict:
+    "`values` with the network of `run`, and its image size and decoding unless they are `given`. Raises UsageError."
+    earlier = read_config(run)
+    for name in NETWORK:
+        if name in given and given[name] != getattr(earlier, name):
+            raise UsageError(f'{name} is {given[name]!r}, but {run} was trained with {getattr(earlier, name)!r}; leave '
+                             'it out')
+    if given.get('encoder_weights', 'none') != 'none':
+        raise UsageError(f'encoder_weights beside from_run: all weights are those of {run}; leave it out')
+    inherited = {name: getattr(earlier, name) for name in (*NETWORK, *HANDED_ON) if name not in given}
+    return values | inherited | {'encoder_weights': 'none'}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesConfig(Flags):
+    "Where images are."
+    image_dir: str = flag(MISSING, 'Folder of the images, with its sub-folders.')
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig(ImagesConfig):
+    "Flags of `predict`."
+    output_dir: str = flag(
+        MISSING, 'Folder that gets predictions.csv, overlays and, if files cannot be read, failed.csv.')
+    model: str = flag('runs/baseline', 'Folder of a run of train.')
+    weights: str | None = flag(None, 'Weights (.pth or .safetensors) of the original system, in place of model.')
+    encoder_name: str | None = flag(None, 'Encoder of those weights (resnet101 if left out).')
+    n_landmarks: int | None = flag(None, 'Number of landmarks; must agree with the model when given.', least=1)
+    decode: str | None = flag(None, "How a point is read from the heatmap (the run's own if left out).",
+                              choices=('centroid', 'argmax'))
+    min_confidence: float = flag(0., 'Leave landmarks blank whose confidence is lower; they then count as missed.',
+                                 least=0, most=1)
+    tta: bool = flag(
+        False, 'Average over small shifts and scales, 7 times the time; mirror images too with flip pairs.')
+    no_overlays: bool = flag(False, 'Write no overlays.')
+    pixel_spacing: float | None = flag(
+        None, 'Millimetres per pixel of images whose spacing neither a CSV nor a DICOM header tells.', above=0)
+    device: str = flag('auto', DEVICES)
+    precision: str = flag('auto', 'auto is what the device is fastest with.', choices=PRECISIONS)
+    overwrite: bool = flag(False, 'Replace what an earlier predict or evaluate has written there, and nothing else.',
+                           saved=False)
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
+
+    def check(self):
+        if self.encoder_name and not self.weights:
+            raise UsageError('encoder_name without weights; a run knows its encoder, leave it out')
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruthConfig(ImagesConfig):
+    "What images are compared with, and how."
+    csv: str = flag(MISSING, 'Annotation CSV: the truth.')
+    split: str = flag('all', 'All rows of the CSV, or those of val or test by the split.csv of the run.',
+                      choices=('all', 'val', 'test'))
+    thresholds: str | list | None = flag(
+        None, 'Distances for success detection rates (2,2.5,3,4 mm if left out; 2,5,10,20 px without spacing).')
+    invisible_landmarks: bool | None = flag(
+        None, 'A point clicked in the top-left corner box means absent (as in the training of the run if left out).')
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(PredictConfig, TruthConfig):
+    "Flags of `evaluate`."
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleConfig(Flags):
+    "Flags of `sample`."
+    output_dir: str = flag('data', 'Folder that gets train_images and labels; existing files are refused.')
+    n_images: int = flag(60, 'Number of images.', least=2)
+    seed: int = flag(42, 'Seed of the drawing.', least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoConfig(Flags):
+    "Flags of `demo`."
+    output_dir: str = flag('runs', 'Folder that gets demo, or demo_2 and so on.')
+
+
+# --- the file of a run
+
+def read_config(run: str | Path) -> TrainConfig:
+    "The flags of the run in the folder `run`, from its `config.yaml`. Raises UsageError where that is no run."
+    run = Path(run)
+    if not run.is_dir(): raise UsageError(f'{run}: no such folder, expected the folder of a run')
+    if not (run / 'config.yaml').is_file():
+        if (run / 'config.json').is_file():
+            raise UsageError(f'{run} is a run of version 0.4 or earlier, which this version cannot read; train again, '
+                             'or use landmark_fastai 0.4')
+        raise UsageError(f'{run} has no config.yaml, expected the folder of a run')
+    of_file = read_file(TrainConfig, run / 'config.yaml')
+    missing = [each.name for each in fields(TrainConfig)
+               if each.metadata['saved'] and each.default is not None and each.name not in of_file]
+    if missing: raise UsageError(f'{run / "config.yaml"} lacks {", ".join(missing)}, expected all flags of a run')
+    return TrainConfig(**of_file)
+
+
+def is_run(folder: Path) -> bool:
+    "Whether a training of this version has written `folder`."
+    return (folder / 'config.yaml').is_file() and (folder / 'model.json').is_file()
+
+
+def resumed(given: dict) -> TrainConfig | None:
+    """The flags of the run that those `given` name, to go on with; None where it has not begun.
+
+    Only flags that say so (`may_change`) may have another value than the run's. Raises UsageError.
+    """
+    folder = Path(given.get('output_dir', TrainConfig.output_dir),
+                  given.get('experiment_name', TrainConfig.experiment_name))
+    if not folder.is_dir() or not any(folder.iterdir()): return None
+    if given.get('overwrite'): raise UsageError('resume beside overwrite: one continues what the other removes')
+    saved = read_config(folder)
+    free = {each.name for each in fields(TrainConfig) if each.metadata['may_change'] or each.name == 'config'}
+    for name, value in given.items():
+        if name not in free and value != getattr(saved, name):
+            raise UsageError(f'{folder} was started with {name} {getattr(saved, name)!r}, not {value!r}; leave it out, '
+                             'or start another run with --experiment_name')
+    check_more_epochs(saved, given.get('epochs', saved.epochs), folder)
+    return replace(saved, **{name: value for name, value in given.items() if name in free})
+
+
+def check_more_epochs(saved: TrainConfig, epochs: int, folder: Path):
+    "Raise UsageError unless the run that was started with `saved` may be given so many `epochs`."
+    if epochs == saved.epochs: return
+    steady = (saved.schedule, saved.erosion_schedule, saved.folds) == ('constant', 'fixed', 0)
+    if epochs < saved.epochs or not steady:
+        raise UsageError(f'{folder} was started with epochs {saved.epochs}, not {epochs}, and its schedules are made '
+                         'for them: more can only be given to a constant rate with fixed erosion, without folds; see '
+                         '--from_run')

@@ -1,0 +1,185 @@
+"""Flags as fields of dataclasses: what each means, what it accepts, and whether a resumed run may change it.
+
+`config` declares them. From the fields come the command line and its help, the tables of the documentation, validation,
+`config.yaml` and the rules of `--resume`. No torch here: mistakes are told at once.
+"""
+
+import difflib
+import inspect
+import os
+from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import wraps
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from .errors import UsageError
+
+KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text', list: 'a list'}
+
+
+def flag(default: Any, help: str, *, choices: tuple = (), least: float | None = None, above: float | None = None,
+         most: float | None = None, below: float | None = None, original: Any = None, may_change: bool = False,
+         saved: bool = True) -> Any:
+    """A field with a `default` (MISSING where it must be given), its `help`, and what it accepts.
+
+    `original` is its value in the original recipe where that is another, `may_change` says that a resumed run may be
+    given another value, `saved` that `config.yaml` holds it.
+    """
+    bounds = {'at least': least, 'above': above, 'at most': most, 'below': below}
+    return field(default=default, metadata=dict(
+        help=help, choices=choices, original=original, may_change=may_change, saved=saved,
+        bounds={words: bound for words, bound in bounds.items() if bound is not None}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    "Base of the flags of a command: every value is checked when one is made. Raises UsageError."
+
+    def __post_init__(self):
+        for each in fields(self): object.__setattr__(self, each.name, checked(each, getattr(self, each.name)))
+        self.check()
+
+    def check(self):
+        "Raise UsageError for flags that contradict each other; for subclasses."
+
+    @classmethod
+    def of(cls, given: dict) -> 'Flags':
+        "The flags that were `given` over those of the file that its `config` names, if any, over the defaults."
+        return cls.complete(read_file(cls, given['config']) if given.get('config') else {}, known(cls, given))
+
+    @classmethod
+    def complete(cls, of_file: dict, given: dict) -> 'Flags':
+        "The flags of a file, those that were `given`, which win, and defaults."
+        values = of_file | given
+        missing = [each.name for each in fields(cls) if each.default is MISSING and each.name not in values]
+        if missing: raise UsageError(f'{missing[0]} is missing; pass --{missing[0]}')
+        return cls(**values)
+
+
+def known(cls: type[Flags], values: dict) -> dict:
+    "Those of `values` that are not None, checked. Raises UsageError, also for a name that is no flag of `cls`."
+    by_name = {each.name: each for each in fields(cls)}
+    for name in values:
+        if name not in by_name: raise UsageError(f'{name!r} is no flag of this command{nearest(name, list(by_name))}')
+    return {name: checked(by_name[name], value) for name, value in values.items() if value is not None}
+
+
+def nearest(name: str, names: list[str], prefix: str = '') -> str:
+    "A proposal for a mistyped `name`, to end a message."
+    close = difflib.get_close_matches(name, names, n=1)
+    return f'; did you mean {prefix}{close[0]}?' if close else f'; expected one of {", ".join(names)}'
+
+
+# --- one value
+
+def kinds(each: Field) -> tuple:
+    "The types that a flag takes, without None."
+    return tuple(kind for kind in (get_args(each.type) or (each.type,)) if kind is not type(None))
+
+
+def checked(each: Field, value: Any) -> Any:
+    "`value` as the flag stores it: paths as text, whole numbers as floats where it is one. Raises UsageError."
+    if value is None and each.default is None: return None
+    if isinstance(value, os.PathLike): value = os.fspath(value)
+    for kind in kinds(each):
+        if kind is float and isinstance(value, Real) and not isinstance(value, bool): value = float(value)
+        if kind is int and isinstance(value, Integral) and not isinstance(value, bool): value = int(value)
+        if kind is list and isinstance(value, tuple): value = list(value)
+        if type(value) is kind and fits(each, value): return value
+    raise UsageError(f'{each.name} is {value!r}; expected {expected(each)}')
+
+
+def fits(each: Field, value: Any) -> bool:
+    "Whether `value`, of the right type, is one of the choices and within the bounds of the flag."
+    compare = {'at least': lambda bound: value >= bound, 'above': lambda bound: value > bound,
+               'at most': lambda bound: value <= bound, 'below': lambda bound: value < bound}
+    choices = each.metadata['choices']
+    return (not choices or value in choices) and all(compare[words](bound)
+                                                     for words, bound in each.metadata['bounds'].items())
+
+
+def expected(each: Field) -> str:
+    "What a flag accepts, in words."
+    choices = each.metadata['choices']
+    if choices: return f'one of {", ".join(choices)}{" (or nothing)" if each.default is None else ""}'
+    what = ' or '.join(KINDS[kind] for kind in kinds(each))
+    if bool in kinds(each): what += f' (on the command line --{each.name} or --no{each.name}, without a value)'
+    return ', '.join([what, *(f'{words} {bound:g}' for words, bound in each.metadata['bounds'].items())])
+
+
+def help_text(each: Field) -> str:
+    "What a flag means, its choices, and its value in the original recipe where that is another."
+    choices, original = each.metadata['choices'], each.metadata['original']
+    return each.metadata['help'] + (f' One of {", ".join(choices)}.' if choices else '') + (
+        '' if original is None else f' The original recipe has {original}.')
+
+
+def check_values(cls: type[Flags], **values: Any):
+    "Raise UsageError unless each of `values` is one that the flag of that name in `cls` accepts."
+    by_name = {each.name: each for each in fields(cls)}
+    for name, value in values.items(): checked(by_name[name], value)
+
+
+# --- files
+
+def read_file(cls: type[Flags], path: str | Path) -> dict:
+    "The flags of `cls` in a YAML file. Raises UsageError with file, key, what was found and what was expected."
+    path = Path(path)
+    try: values = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
+    except OSError as e: raise UsageError(f'{path}: {e.strerror.lower()}; expected a YAML file of flags') from None
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise UsageError(f'{path} is not valid YAML ({" ".join(str(e).split())[:200]})') from None
+    if not isinstance(values, dict):
+        raise UsageError(f'{path} holds a {type(values).__name__}; expected lines such as "epochs: 40"')
+    by_name = {each.name: each for each in fields(cls) if each.metadata['saved']}
+    try:
+        for name in values:
+            if name not in by_name: raise UsageError(f'{name!r} is no flag{nearest(str(name), list(by_name))}')
+        return {name: checked(by_name[name], _as_number(by_name[name], value))
+                for name, value in values.items() if value is not None}
+    except UsageError as e: raise UsageError(f'{path}: {e}') from None
+
+
+def _as_number(each: Field, value: Any) -> Any:
+    "YAML takes 1e-3 for a text, since it has no dot."
+    if kinds(each) != (float,) or not isinstance(value, str): return value
+    try: return float(value)
+    except ValueError: return value
+
+
+def to_yaml(flags: Flags) -> str:
+    "All `flags` that a file may hold, as YAML that `read_file` takes."
+    values = {each.name: getattr(flags, each.name) for each in fields(flags) if each.metadata['saved']}
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+# --- functions
+
+def signature(cls: type[Flags], *more: inspect.Parameter) -> inspect.Signature:
+    "The signature of a function of the flags of `cls`, and `more`; what must be given may stand without a name."
+    parameters = []
+    for each in fields(cls):
+        required = each.default is MISSING
+        parameters.append(inspect.Parameter(
+            each.name, inspect.Parameter.POSITIONAL_OR_KEYWORD if required else inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if required else each.default, annotation=each.type))
+    return inspect.Signature(sorted([*parameters, *more], key=lambda parameter: parameter.kind))
+
+
+def takes(cls: type[Flags]):
+    "A decorator for a function of one `cls`, and more keywords perhaps: it becomes one of the flags of `cls` instead."
+    def decorate(function):
+        own = list(inspect.signature(function).parameters.values())[1:]
+        @wraps(function)
+        def of_flags(*args, **kwargs):
+            required = [each.name for each in fields(cls) if each.default is MISSING]
+            if len(args) > len(required): raise TypeError(f'{function.__name__} takes flags by name')
+            given = dict(zip(required, args, strict=False)) | kwargs
+            others = {each.name: given.pop(each.name) for each in own if each.name in given}
+            return function(cls.of(given), **others)
+        of_flags.__signature__ = signature(cls, *own)
+        return of_flags
+    return decorate

@@ -1,0 +1,112 @@
+"What a model has found on a folder of images: predictions.csv as it grows, and what a reader must know of it."
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ..errors import Incomplete
+from ..files import write_text
+from ..formats.annotations import ABSENT, UNLABELLED, Annotations, write_annotations
+from .predictor import Prediction
+
+
+class ImageFacts(NamedTuple):
+    "What is known of an image beside its pixels."
+    spacing: Sequence[float]  # mm per px in x, y; NaN where unknown
+    source: str               # of the spacing, '' where it is unknown
+    patient: str | None
+
+
+@dataclass
+class Predictions:
+    "What was found so far on the images called `image_names`."
+    names: list[str]  # of the landmarks
+    image_names: list[str]
+    found: dict[str, Prediction] = field(default_factory=dict)  # by image name, in any order
+    facts: dict[str, ImageFacts] = field(default_factory=dict)
+    failed: dict[str, Any] = field(default_factory=dict)  # by image name: the error, or the reason
+
+    def __len__(self): return len(self.found)
+
+    def add(self, name: str, prediction: Prediction, facts: ImageFacts):
+        "Note what was found on an image."
+        self.facts[name] = facts
+        self.found[name] = prediction  # last: another thread may be writing what is found
+
+    @property
+    def done(self) -> list[str]:
+        "Names of the images that were predicted, in order."
+        return [name for name in self.image_names if name in self.found]
+
+    def annotations(self, folder: Path) -> Annotations:
+        "The predictions as the `Annotations` that predictions.csv in `folder` holds."
+        done = self.done
+        found, facts = [self.found[name] for name in done], [self.facts[name] for name in done]
+        n, patients = len(done), [each.patient for each in facts]
+        return Annotations(
+            path=folder / 'predictions.csv', names=self.names, image_names=done, rows=list(range(2, n + 2)),
+            sizes=np.array([each.size for each in found]).reshape(n, 2),
+            points=np.array([each.points for each in found]).reshape(n, len(self.names), 2),
+            state=np.array([each.state for each in found]).reshape(n, len(self.names)),
+            spacing=np.array([each.spacing for each in facts], float).reshape(n, 2),
+            spacing_source=np.array([each.source for each in facts], object),
+            patient_id=None if None in patients else patients, split=None)
+
+    def estimates(self, name: str, annotations: Annotations) -> np.ndarray:
+        "The `confidence` or `spread`, by `name`, of the predictions `annotations`, (n, N)."
+        rows = [getattr(self.found[image], name) for image in annotations.image_names]
+        return np.array(rows).reshape(annotations.state.shape)
+
+    def write(self, folder: Path):
+        "Write predictions.csv and, where there is one to name, failed.csv."
+        annotations = self.annotations(folder)  # threads may add images meanwhile: its own are the ones that count
+        spread = self.estimates('spread', annotations)
+        write_annotations(folder / 'predictions.csv', annotations, self.estimates('confidence', annotations),
+                          None if np.isnan(spread).all() else spread)
+        if not self.failed: return
+        failed = pd.DataFrame([(printable(name), printable(str(error))) for name, error in self.failed.items()],
+                              columns=['image_name', 'reason'])
+        write_text(folder / 'failed.csv', failed.to_csv(index=False))
+
+    def complain(self, folder: Path, result: Any):
+        "Raise Incomplete, with the `result`, if an image could not be read."
+        if not self.failed: return
+        raise Incomplete(f'{len(self.failed)} of {len(self.failed) + len(self)} images could not be read; the reasons '
+                         f'are in {folder / "failed.csv"}', result)
+
+
+def printable(text: str) -> str:
+    "`text` without what UTF-8 cannot write."
+    return text.encode('utf-8', 'backslashreplace').decode()
+
+
+def confidence_note(state: int, confidence: float, spread: float) -> str:
+    "What an overlay says of a landmark."
+    if state == ABSENT: return 'absent'
+    if state == UNLABELLED: return f'{confidence:.2f}, left blank'
+    return f'{confidence:.2f}' + (f', ± {spread:.1f} px' if np.isfinite(spread) else '')
+
+
+def spread_notes(predicted: Annotations, spread: np.ndarray) -> list[str]:
+    "How far the models of an ensemble are apart on the images `predicted`: a line, none for a single model."
+    known = np.isfinite(spread)
+    each = [f'{name} {values[there].mean():.1f}' for name, values, there
+            in zip(predicted.names, spread.T, known.T, strict=True) if there.any()]
+    return [f'Spread of the models, mean in original px: {", ".join(each)}'] if each else []
+
+
+def spacing_notes(predictions: Predictions) -> list[str]:
+    "Where the pixel spacing of the images is from, one line each."
+    counts = Counter(predictions.facts[name].source for name in predictions.done)
+    lines = [f'Pixel spacing of {n} images: {source}' for source, n in counts.items() if source]
+    lines = [line + ', at the detector: magnification is not corrected' if '(detector)' in line else line
+             for line in lines]
+    if counts['']:
+        lines.append(f'Pixel spacing of {counts[""]} images is unknown: DICOM files may tell it, --pixel_spacing does, '
+                     'and so does a pixel_spacing column of an annotation CSV')
+    return lines

@@ -1,0 +1,71 @@
+"""What a run has learned, beside its weights: `model.json` in its folder.
+
+`config.yaml` says what was asked for, and is never changed; this is what came out. No torch here.
+"""
+
+import json
+import platform
+import subprocess
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import version
+from pathlib import Path
+
+from .. import __version__
+from ..errors import UsageError
+from ..files import write_text
+
+FORMAT = 1  # of model.json; to be counted up when an older version would misread it
+FILE = 'model.json'
+LIBRARIES = 'fastai', 'torch', 'segmentation-models-pytorch', 'opencv-python', 'numpy'
+
+
+@dataclass
+class ModelFacts:
+    "What is known of a trained network; the first three are needed to predict."
+    landmarks: list[str]
+    mean: list[float]  # per channel, of pixels 0 to 1, that images are normalised with
+    std: list[float]
+    presence: list[str] = field(default_factory=list)  # landmarks whose absence it has learned
+    calibration: list[float] | None = None  # factors from the scatter of the heatmap to the expected error, (N,)
+    flat: list[str] = field(default_factory=list)  # landmarks for which it sees no place
+    median_pixel_spacing: list[float] | None = None  # mm per px in x and y, of the images of the run
+    data: str = ''  # fingerprint of annotations and split
+    device: str = ''
+    precision: str = ''
+    versions: dict[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+
+
+def write_facts(folder: Path, facts: ModelFacts):
+    "Write `facts` to `model.json` in `folder`."
+    write_text(folder / FILE, json.dumps({'format': FORMAT} | asdict(facts), indent=2, ensure_ascii=False) + '\n')
+
+
+def read_facts(run: str | Path) -> ModelFacts:
+    "What `model.json` of the run in the folder `run` says. Raises UsageError where it is missing, damaged or newer."
+    path = Path(run, FILE)
+    try: values = json.loads(path.read_text(encoding='utf-8'))
+    except OSError: raise UsageError(f'{run} has no {FILE} that can be read, expected the folder of a run') from None
+    except ValueError: raise UsageError(f'{path} is damaged, expected that of a run') from None
+    names = [each.name for each in fields(ModelFacts)]
+    missing = [name for name in ('format', *names) if not isinstance(values, dict) or name not in values]
+    if missing: raise UsageError(f'{path} lacks {", ".join(missing)}, expected that of a run')
+    if values['format'] != FORMAT:
+        raise UsageError(f'{path} has the format {values["format"]}, this version reads {FORMAT}; use the version that '
+                         'wrote it')
+    return ModelFacts(**{name: values[name] for name in names})
+
+
+def installed_versions() -> dict[str, str]:
+    "Versions of what a result depends on."
+    return {'landmark_fastai': __version__, 'python': platform.python_version()} | {
+        name: version(name) for name in LIBRARIES}
+
+
+def git_commit() -> str | None:
+    "The commit of the code that runs, if it lies in a git checkout of its own."
+    root = Path(__file__).resolve().parents[2]
+    command = ['git', '-C', str(root), 'rev-parse', '--show-toplevel', 'HEAD']
+    try: toplevel, commit = subprocess.run(command, capture_output=True, text=True).stdout.split('\n')[:2]
+    except (OSError, ValueError): return None  # no git here, or no commit
+    return commit if Path(toplevel) == root else None
