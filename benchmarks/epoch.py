@@ -1,8 +1,9 @@
 "Whole epochs: the default recipe beside the original recipe, and what it brings to keep the memory of a step."
 
+from landmark_fastai.training.config import make_config
+
 from landmark_fastai.model.weights import LITE0
 from landmark_fastai.training.build import make_learner
-from landmark_fastai.training.config import make_config
 from landmark_fastai.training.memory import KeepMemory
 
 from .fixtures import write_csv, write_small

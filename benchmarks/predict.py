@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from landmark_fastai.data.items import make_frame
-from landmark_fastai.formats.images import read_image, to_square
+from landmark_fastai.formats.images import letterbox, read_image
 from landmark_fastai.geometry.frame import to_network
 from landmark_fastai.inference.loading import load
 from landmark_fastai.model.state import load as load_state
@@ -100,7 +100,7 @@ def network_points(points, size, image_resize):
 
 def our_square(path, size):
     "The square (size, size, 3), uint8, that our side makes of the image at `path`."
-    return cv2.cvtColor(to_square(read_image(path), size), cv2.COLOR_GRAY2RGB)
+    return cv2.cvtColor(letterbox(read_image(path), size), cv2.COLOR_GRAY2RGB)
 
 
 def same(what, found, expected, note):

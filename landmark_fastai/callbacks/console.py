@@ -10,7 +10,7 @@ import time
 from tqdm.auto import tqdm
 
 from .core import RunCallback
-from .history import History, in_words
+from .history import History, describe_errors
 
 CPU_ENCODERS = ('resnet34', 'resnet18', 'timm-tf_efficientnet_lite0')  # each faster on a CPU than the one before
 
@@ -45,7 +45,7 @@ class Console(RunCallback):
         row = self.history.rows[-1]
         left = (time.time() - self.started) / (row['epoch'] - self.earlier) * (self.total - row['epoch'])
         self._say(f"epoch {row['epoch']}/{self.total}  train loss {row['train_loss']:.4f}  "
-                  f"val loss {row['val_loss']:.4f}  mean error {in_words(row)}  "
+                  f"val loss {row['val_loss']:.4f}  mean error {describe_errors(row)}  "
                   f"dice {row['mean_dice']:.3f}  radius {row['radius']}  {tqdm.format_interval(left)} left")
         if row['epoch'] == self.total: self.bar.close()
 

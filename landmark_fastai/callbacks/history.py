@@ -69,7 +69,7 @@ def best_row(rows):
     return min(scored, key=lambda row: row['mean_error_px'], default=None)
 
 
-def in_words(row):
+def describe_errors(row):
     "The mean error of a `row` of the log, in original px and, where it is known, in mm."
     mm = row.get('mean_error_mm', math.nan)
     return f"{row['mean_error_px']:.2f} px" + (f' = {mm:.2f} mm' if math.isfinite(mm) else '')

@@ -20,7 +20,7 @@ class CheckLoss(RunCallback):
 
     def after_loss(self):
         if not self.training or torch.isfinite(self.loss): return
-        names = ', '.join(film.name for film in self.dls.train.films(self.iter))
+        names = ', '.join(image.name for image in self.dls.train.images_of(self.iter))
         self.problem = (f'epoch {len(self.history.rows) + 1}, batch {self.iter + 1}: the loss is {self.loss.item()} on '
                         f'the images {names}')
         raise CancelFitException

@@ -1,7 +1,7 @@
 """Augmentation of a training batch, on its device: image and points move together, in one resampling of the image.
 
 Exposure and dirt (order 20) come before the move (fastai's `AffineCoordTfm`, order 30), while it is still known which
-pixels are the film's: padding stays black, as the network always sees it. fastai's brightness and contrast follow (40).
+pixels are the image's: padding stays black, as the network always sees it. fastai's brightness and contrast follow (40).
 """
 
 import math
@@ -51,7 +51,7 @@ def augmentations(strength, elastic=0.):
     return [Exposure(s), *setup_aug_tfms([*moves, Brightness(**lighting), Contrast(**lighting)])]
 
 
-# --- what a film shows, and how
+# --- what an image shows, and how
 
 class RandomGamma(v2.Transform):
     "Raise an image, 0 to 1, to a power between 1 / `most` and `most`, both directions alike."
@@ -80,8 +80,8 @@ class Exposure(ItemTransform):
         if len(batch) == 1: return tuple(batch)
         image, points, state, frame = batch
         changed = torch.stack([self.tfms(one) for one in image.as_subclass(torch.Tensor)])
-        film = content(frame, image.shape[-1])
-        return (changed * film).as_subclass(type(image)), points, state, frame
+        shown = content(frame, image.shape[-1])
+        return (changed * shown).as_subclass(type(image)), points, state, frame
 
 
 # --- where it is

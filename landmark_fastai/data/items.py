@@ -15,7 +15,7 @@ from ..formats.images import image_size, square_padding
 
 
 @dataclass(frozen=True)
-class Film:
+class AnnotatedImage:
     "One annotated image: where it is, what is known of its landmarks, and its frame (see `geometry`)."
     path: Path
     name: str           # as in the CSV
@@ -30,12 +30,12 @@ def make_frame(size, spacing, image_resize):
     return np.array([*size, left, top, image_resize / side, *spacing], np.float32)
 
 
-def make_films(annotations, paths, image_resize):
-    "One `Film` an image of `annotations`, whose files are `paths`."
+def annotated_images(annotations, paths, image_resize):
+    "One `AnnotatedImage` an image of `annotations`, whose files are `paths`."
     frames = [make_frame(size, spacing, image_resize)
               for size, spacing in zip(annotations.sizes, annotations.spacing, strict=True)]
     columns = paths, annotations.image_names, annotations.points, annotations.state, frames
-    return [Film(*film) for film in zip(*columns, strict=True)]
+    return [AnnotatedImage(*image) for image in zip(*columns, strict=True)]
 
 
 def image_frame(item, image_resize):

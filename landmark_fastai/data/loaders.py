@@ -23,7 +23,7 @@ from ..formats.dataset import check_images
 from ..formats.splits import split_rows
 from ..threads import in_threads
 from .augmentation import FlipPairs, augmentations
-from .items import make_films
+from .items import annotated_images
 from .transforms import DrawMasks, ReadLandmarks, SquareReader, TakeAlong
 
 
@@ -36,8 +36,8 @@ class AheadDL(TfmdDL):
         self.order = super().get_idxs()
         return self.order
 
-    def films(self, k):
-        "The `Film`s of batch `k` of the current epoch."
+    def images_of(self, k):
+        "The `AnnotatedImage`s of batch `k` of the current epoch."
         return [self.dataset.items[i] for i in self.order[k * self.bs:(k + 1) * self.bs]]
 
     def create_batches(self, samps):
@@ -57,7 +57,7 @@ def upload(batch, device):
 
 
 def LandmarkBlock(image_resize):
-    "A `TransformBlock` for the landmarks of `Film`s on squares of side `image_resize`."
+    "A `TransformBlock` for the landmarks of `AnnotatedImage`s on squares of side `image_resize`."
     return TransformBlock(ReadLandmarks(image_resize), item_tfms=TakeAlong, batch_tfms=DrawMasks(image_resize),
                           dl_type=AheadDL)
 
@@ -101,8 +101,8 @@ def landmark_dls(
     reader.load([paths[i] for i in used], [annotations.where(i) for i in used])
     if flip_pairs: tfms = [FlipPairs(flip_pairs, annotations.names), *tfms]
     block = DataBlock((ImageBlock(reader), LandmarkBlock(image_resize)), batch_tfms=tfms,
-                      splitter=lambda films: [np.flatnonzero(split == part).tolist() for part in ('train', 'val')])
-    dls = block.dataloaders(make_films(annotations, paths, image_resize), bs=batch_size, num_workers=num_workers,
+                      splitter=lambda images: [np.flatnonzero(split == part).tolist() for part in ('train', 'val')])
+    dls = block.dataloaders(annotated_images(annotations, paths, image_resize), bs=batch_size, num_workers=num_workers,
                             device=device, drop_last=drop_last,
                             pin_memory=device.type == 'cuda' and num_workers > 0)
     dls.annotations, dls.split, dls.reader = annotations, split, reader

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 LANDMARKS = {'right_femoral_head': -1, 'left_femoral_head': 1}  # side of the image: the patient faces the reader
-SHARPER = 2  # outlines are filled this much finer than the film: half pixels keep cortical edges smooth
+SHARPER = 2  # outlines are filled this much finer than the canvas: half pixels keep cortical edges smooth
 MARGIN = 0.07  # of the image side, between a landmark and the border; the collimator closes less than that
 
 
@@ -72,8 +72,8 @@ class Hip:
     def on_leg(self, points): return points @ self.leg.T + self.head
 
 
-class Film:
-    "Attenuation summed over body parts on an (H, W) film; `affine` (2, 3) takes body mm to pixel indices."
+class Canvas:
+    "Attenuation summed over body parts on an (H, W) canvas; `affine` (2, 3) takes body mm to pixel indices."
 
     def __init__(self, shape, affine):
         self.affine, self.mm = affine, float(np.linalg.det(affine[:, :2])) ** -0.5
@@ -142,7 +142,7 @@ def _chord(depth, radius):
 
 
 def _tube(depth, radius, wall, hard, marrow):
-    "Attenuation of a tube: per mm `hard` in its `wall` (mm), `marrow` inside. The wall's rim is what shines on film."
+    "Attenuation of a tube: per mm `hard` in its `wall` (mm), `marrow` inside. The wall's rim is what shines on canvas."
     inside = _chord(depth - wall, radius - wall)
     return hard * (_chord(depth, radius) - inside) + marrow * inside
 
@@ -170,17 +170,17 @@ def _hips(rng):
         yield Hip(side, pelvis, leg, joint, flat, worn)
 
 
-def _draw_flesh(film, hips, rng):
+def _draw_flesh(canvas, hips, rng):
     "Trunk and thighs with a coat of fat, the bladder, gas in the bowel."
     girth, fat = rng.uniform(0.92, 1.12), rng.uniform(10, 28)
-    depth = film.depth([_both(TRUNK) * (girth, 1)] + [hip.on_leg(THIGH * (girth, 1)) for hip in hips])
-    film.soft += _tube(depth, 85 * girth, fat, 0.017, 0.0215)
-    film.soft *= 1 + 0.02 * _clouds(rng, depth.shape, 60) + 0.01 * _clouds(rng, depth.shape, 20)
-    film.soft += 0.25 * film.ellipsoid((0, -32), np.diag((45., 30)))
-    film.soft += 0.1 * film.strokes([PSOAS * (side, 1) for side in (-1, 1)], 32)
+    depth = canvas.depth([_both(TRUNK) * (girth, 1)] + [hip.on_leg(THIGH * (girth, 1)) for hip in hips])
+    canvas.soft += _tube(depth, 85 * girth, fat, 0.017, 0.0215)
+    canvas.soft *= 1 + 0.02 * _clouds(rng, depth.shape, 60) + 0.01 * _clouds(rng, depth.shape, 20)
+    canvas.soft += 0.25 * canvas.ellipsoid((0, -32), np.diag((45., 30)))
+    canvas.soft += 0.1 * canvas.strokes([PSOAS * (side, 1) for side in (-1, 1)], 32)
     loops = [_bowel(rng) for _ in range(rng.integers(3, 12))]
-    gas = film.blur(_chord(film.depth([bubble for loop in loops for bubble in loop]), 12), 1.5)
-    film.soft -= rng.uniform(0.012, 0.03) * gas * (1 + 0.35 * _clouds(rng, gas.shape, 12))
+    gas = canvas.blur(_chord(canvas.depth([bubble for loop in loops for bubble in loop]), 12), 1.5)
+    canvas.soft -= rng.uniform(0.012, 0.03) * gas * (1 + 0.35 * _clouds(rng, gas.shape, 12))
 
 
 def _bowel(rng):
@@ -193,52 +193,52 @@ def _bowel(rng):
         spot = spot + 0.8 * size * _turn(heading)[:, 0]
 
 
-def _draw_sacrum(film):
-    sacrum = _tube(film.depth([_both(SACRUM)]), 14, 1.8, 0.035, 0.02)
+def _draw_sacrum(canvas):
+    sacrum = _tube(canvas.depth([_both(SACRUM)]), 14, 1.8, 0.035, 0.02)
     holes = [np.array([(x - 3, y + 1), (x + 3, y)]) for x, y in _both(SACRAL_FORAMINA)]
     arcs = [np.array([(x - 9, y), (x - 4, y - 5), (x + 4, y - 5), (x + 9, y)]) for x, y in _both(SACRAL_FORAMINA)]
-    sacrum *= 1 - 0.55 * _ramp(abs(film.x), 32, 50)  # the wings thin out behind the ilium
-    film.bone += sacrum * (1 - 0.6 * film.strokes(holes, 6)) + 0.14 * film.strokes(arcs, 2)
+    sacrum *= 1 - 0.55 * _ramp(abs(canvas.x), 32, 50)  # the wings thin out behind the ilium
+    canvas.bone += sacrum * (1 - 0.6 * canvas.strokes(holes, 6)) + 0.14 * canvas.strokes(arcs, 2)
 
 
-def _draw_spine(film, rng):
+def _draw_spine(canvas, rng):
     "Lumbar vertebrae, slightly bent sideways."
     bend, levels = rng.uniform(-0.0006, 0.0006), -139 - 39 * np.arange(8)
     centres = np.column_stack([bend * (levels + 120) ** 2, levels])
-    bodies = film.depth([_both(VERTEBRA) + centre for centre in centres])
-    wings = film.depth([TRANSVERSE * (side, 1) + centre for centre in centres for side in (-1, 1)])
-    film.bone += _tube(bodies, 13, 1.6, 0.04, 0.02) + _tube(wings, 4, 1, 0.04, 0.018)
+    bodies = canvas.depth([_both(VERTEBRA) + centre for centre in centres])
+    wings = canvas.depth([TRANSVERSE * (side, 1) + centre for centre in centres for side in (-1, 1)])
+    canvas.bone += _tube(bodies, 13, 1.6, 0.04, 0.02) + _tube(wings, 4, 1, 0.04, 0.018)
     arches = [line + centre for centre in centres for line in (PEDICLE, PEDICLE * (-1, 1), SPINOUS)]
-    film.bone += 0.3 * film.strokes(arches, 2)
+    canvas.bone += 0.3 * canvas.strokes(arches, 2)
 
 
-def _draw_innominate(film, hip):
+def _draw_innominate(canvas, hip):
     "Ilium, ischium and pubis of one side, hollowed by the acetabulum and lined by the borders seen end on."
-    bone = _tube(film.depth([hip.on_pelvis(INNOMINATE)], [hip.on_pelvis(FORAMEN)]), 9, 1.8, 0.038, 0.02)
-    buttress = film.ellipsoid(hip.on_pelvis(_mm(80, -50)), hip.pelvis @ _turn(-35) * (30, 62))
-    fossa = film.ellipsoid(hip.on_pelvis(_mm(96, -105)), hip.pelvis @ _turn(30) * (30, 34))
-    socket = film.ellipsoid(hip.head, hip.ball + hip.joint * np.eye(2))
+    bone = _tube(canvas.depth([hip.on_pelvis(INNOMINATE)], [hip.on_pelvis(FORAMEN)]), 9, 1.8, 0.038, 0.02)
+    buttress = canvas.ellipsoid(hip.on_pelvis(_mm(80, -50)), hip.pelvis @ _turn(-35) * (30, 62))
+    fossa = canvas.ellipsoid(hip.on_pelvis(_mm(96, -105)), hip.pelvis @ _turn(30) * (30, 34))
+    socket = canvas.ellipsoid(hip.head, hip.ball + hip.joint * np.eye(2))
     bone *= (1 + 0.9 * buttress) * (1 - 0.4 * fossa) * (1 - 0.7 * _ramp(socket, 0, 0.35))
-    bone *= 1 - 0.5 * film.strokes([hip.on_pelvis(SACROILIAC)], 3)
+    bone *= 1 - 0.5 * canvas.strokes([hip.on_pelvis(SACROILIAC)], 3)
     lines = [hip.on_pelvis(line) for line in (BRIM, ILIOISCHIAL, TEARDROP, CREST)]
-    film.bone += bone + 0.3 * film.strokes(lines, 2.2)
+    canvas.bone += bone + 0.3 * canvas.strokes(lines, 2.2)
     arc = _circle(36)[20:34] * (hip.side, 1)  # the roof that carries the load, whiter over a worn joint
     roof = arc @ (hip.ball + (hip.joint + 2) * np.eye(2)) + hip.head
-    film.bone += (0.45 if hip.worn else 0.32) * film.strokes([roof], 3.5)
+    canvas.bone += (0.45 if hip.worn else 0.32) * canvas.strokes([roof], 3.5)
 
 
-def _draw_femur(film, hip):
+def _draw_femur(canvas, hip):
     "Head, neck, trochanters and a shaft whose cortex thickens downwards, with the trabeculae that carry the load."
-    depth = film.depth([hip.on_leg(FEMUR), _circle() @ hip.ball + hip.head])
-    below = _ramp(film.y - hip.head[1], 35, 130)
-    film.bone += _tube(depth, 15, 1.6 + 5 * below, 0.042, 0.014 * (1 - below) + 0.005)
-    film.bone += 0.12 * film.ellipsoid(hip.head, hip.ball)
+    depth = canvas.depth([hip.on_leg(FEMUR), _circle() @ hip.ball + hip.head])
+    below = _ramp(canvas.y - hip.head[1], 35, 130)
+    canvas.bone += _tube(depth, 15, 1.6 + 5 * below, 0.042, 0.014 * (1 - below) + 0.005)
+    canvas.bone += 0.12 * canvas.ellipsoid(hip.head, hip.ball)
     lines = [hip.on_leg(line) for line in TRABECULAE]
-    film.bone += 0.14 * film.strokes(lines, 5) + 0.15 * film.strokes([hip.on_leg(INTERTROCHANTERIC)], 3)
+    canvas.bone += 0.14 * canvas.strokes(lines, 5) + 0.15 * canvas.strokes([hip.on_leg(INTERTROCHANTERIC)], 3)
 
 
 def _frame(rng, hips):
-    "Size of the film, mm of a pixel and the affine (2, 3) from body mm to it: both heads inside, anywhere else free."
+    "Size of the canvas, mm of a pixel and the affine (2, 3) from body mm to it: both heads inside, anywhere else free."
     shape = rng.integers(400, 641, 2)
     spacing = rng.uniform(max(0.5, 300 / shape.min()), 0.82)
     linear = _turn(rng.uniform(-12, 12)) * rng.uniform(0.88, 1.1) / spacing
@@ -250,7 +250,7 @@ def _frame(rng, hips):
 
 
 def _mark(image, points, rng):
-    "A lead letter beside the patient's side that it names, at the end of the film farther from the hips."
+    "A lead letter beside the patient's side that it names, at the end of the canvas farther from the hips."
     height, width = image.shape
     letter, x = (LETTER_R, 0.06) if rng.random() < 0.6 else (LETTER_L, 0.91)
     y = rng.uniform(0.08, 0.2) if np.mean(list(points.values()), 0)[1] > height / 2 else rng.uniform(0.8, 0.9)
@@ -269,16 +269,16 @@ def _beam(shape, rng):
     return rays.astype(np.float32), cv2.GaussianBlur(shutter, (0, 0), 1)
 
 
-def _expose(film, rng):
-    "Grey film (H, W), float 0 to 255, of the attenuation: scatter, quantum noise, the film's curve and grain."
-    shape, dose = film.soft.shape, rng.uniform(0.6e4, 4e4)
+def _expose(canvas, rng):
+    "Grey canvas (H, W), float 0 to 255, of the attenuation: scatter, quantum noise, the canvas's curve and grain."
+    shape, dose = canvas.soft.shape, rng.uniform(0.6e4, 4e4)
     rays, shutter = _beam(shape, rng)
-    bone = film.bone * (1 + 0.08 * _clouds(rng, shape, 2.5 / film.mm) + 0.08 * _clouds(rng, shape, 1.3))
-    through = np.exp(-film.blur(np.maximum(film.soft, 0) + bone * rng.uniform(0.85, 1.15), rng.uniform(0.35, 0.7)))
-    photons = dose * rays * (through + rng.uniform(0.04, 0.1) * film.blur(through, 20) + 0.002)
+    bone = canvas.bone * (1 + 0.08 * _clouds(rng, shape, 2.5 / canvas.mm) + 0.08 * _clouds(rng, shape, 1.3))
+    through = np.exp(-canvas.blur(np.maximum(canvas.soft, 0) + bone * rng.uniform(0.85, 1.15), rng.uniform(0.35, 0.7)))
+    photons = dose * rays * (through + rng.uniform(0.04, 0.1) * canvas.blur(through, 20) + 0.002)
     photons += np.sqrt(photons) * rng.standard_normal(shape).astype(np.float32)
     density = np.log(dose / np.maximum(photons, 1))
-    middle = np.median(density[film.soft > 1]) + rng.uniform(0.15, 0.6)  # automatic exposure looks at the body
+    middle = np.median(density[canvas.soft > 1]) + rng.uniform(0.15, 0.6)  # automatic exposure looks at the body
     grey = 255 / (1 + np.exp((middle - density) / rng.uniform(0.34, 0.5))) ** 0.6  # the root keeps the skin in sight
     grey += rng.uniform(0.8, 2.5) * rng.standard_normal(shape).astype(np.float32)
     closed = int(rng.choice([0, 0, 0, 12, 12, 225]))  # open, blacked out by the console, unexposed
@@ -289,21 +289,21 @@ def _radiograph(rng):
     "Grey image (H, W) uint8, its landmarks, mm of a pixel."
     hips = list(_hips(rng))
     shape, spacing, affine = _frame(rng, hips)
-    film = Film(shape, affine)
-    _draw_flesh(film, hips, rng)
-    _draw_sacrum(film)
-    _draw_spine(film, rng)
+    canvas = Canvas(shape, affine)
+    _draw_flesh(canvas, hips, rng)
+    _draw_sacrum(canvas)
+    _draw_spine(canvas, rng)
     for hip in hips:
-        _draw_innominate(film, hip)
-        _draw_femur(film, hip)
-    points = {name: tuple(film.place(hip.head).tolist()) for name, hip in zip(LANDMARKS, hips, strict=True)}
-    image = np.rint(np.clip(_expose(film, rng), 0, 255)).astype(np.uint8)
+        _draw_innominate(canvas, hip)
+        _draw_femur(canvas, hip)
+    points = {name: tuple(canvas.place(hip.head).tolist()) for name, hip in zip(LANDMARKS, hips, strict=True)}
+    image = np.rint(np.clip(_expose(canvas, rng), 0, 255)).astype(np.uint8)
     if rng.random() < 0.5: _mark(image, points, rng)
     return image, points, spacing
 
 
 def draw_radiograph(rng):
-    """A synthetic AP film of a pelvis drawn from the NumPy generator `rng`, with the centres of the femoral heads.
+    """A synthetic AP canvas of a pelvis drawn from the NumPy generator `rng`, with the centres of the femoral heads.
 
     Returns the image, (H, W) uint8 of 400 to 640 pixels a side, and `{name: (x, y)}` in pixel indices of that image.
     """

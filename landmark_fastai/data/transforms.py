@@ -17,16 +17,16 @@ from fasttransform import ItemTransform, Transform
 from ..errors import UsageError
 from ..formats.annotations import UNLABELLED, VISIBLE
 from ..formats.cache import SquareCache, cache_folder
-from ..formats.images import read_image, to_square
+from ..formats.images import letterbox, read_image
 from ..geometry.erosion import auto_radius
 from ..geometry.frame import from_unit, inside, to_network, to_unit
 from ..geometry.masks import draw_diamonds
-from .items import Film
+from .items import AnnotatedImage
 from .tensors import TensorLandmarks, TensorRadiograph
 
 
 class SquareReader(Transform):
-    """A uint8 `TensorRadiograph` (1, S, S), or (3, S, S) in colour, from a film, a path or an array.
+    """A uint8 `TensorRadiograph` (1, S, S), or (3, S, S) in colour, from an image, a path or an array.
 
     Squares that were loaded are kept by `cache`, one of `cache.MODES`. Raises UsageError for an image that cannot be
     read.
@@ -36,7 +36,7 @@ class SquareReader(Transform):
         self.image_resize, self.color, self.cache = image_resize, color, cache
         shape = (image_resize, image_resize, 3) if color else (image_resize, image_resize)
         self.squares = SquareCache(self._square, shape)
-        self.input_types = Film, str, Path, np.ndarray  # what fastai's `predict` and `test_dl` may hand in
+        self.input_types = AnnotatedImage, str, Path, np.ndarray  # what fastai's `predict` and `test_dl` may hand in
 
     @property
     def create(self):
@@ -59,7 +59,7 @@ class SquareReader(Transform):
         square = self.squares[item] if isinstance(item, Path) else self._square(item)
         return TensorRadiograph(torch.from_numpy(np.atleast_3d(square).copy()).permute(2, 0, 1))
 
-    def _square(self, item): return to_square(self.image(item), self.image_resize)
+    def _square(self, item): return letterbox(self.image(item), self.image_resize)
 
     def image(self, item):
         "The image (H, W), or (H, W, 3) in colour, uint8, at a path, or an array that is one."
@@ -70,14 +70,14 @@ class SquareReader(Transform):
 
 
 class ReadLandmarks(Transform):
-    "`TensorLandmarks` in [-1, 1] from a `Film`, with its state and frame."
+    "`TensorLandmarks` in [-1, 1] from an `AnnotatedImage`, with its state and frame."
 
     def __init__(self, image_resize): self.image_resize = image_resize
 
-    def encodes(self, film: Film):
-        frame = torch.from_numpy(film.frame)
-        points = to_network(torch.from_numpy(film.points).float(), frame)
-        state = torch.from_numpy(film.state).long()
+    def encodes(self, image: AnnotatedImage):
+        frame = torch.from_numpy(image.frame)
+        points = to_network(torch.from_numpy(image.points).float(), frame)
+        state = torch.from_numpy(image.state).long()
         return TensorLandmarks(to_unit(points, self.image_resize), state=state, frame=frame)
 
 

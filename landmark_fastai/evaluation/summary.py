@@ -85,7 +85,7 @@ def rank_correlation(a, b):
 def _mean(values): return float(np.mean(values)) if len(values) else None
 
 
-def in_words(summary):
+def headline(summary):
     "One sentence on the mean error of `summary` and the share within the smallest threshold."
     unit, overall = summary['unit'], summary['overall']
     errors = overall[unit]

@@ -93,7 +93,7 @@ def square_padding(width, height):
     return (side - width) // 2, (side - height) // 2, side
 
 
-def to_square(image, image_resize):
+def letterbox(image, image_resize):
     "Pad `image` with black to a centred square and resize it to `image_resize` px a side."
     height, width = image.shape[:2]
     left, top, side = square_padding(width, height)

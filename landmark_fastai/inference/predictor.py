@@ -18,7 +18,7 @@ from ..data.loaders import config_dls, upload, usable_device
 from ..data.transforms import SquareReader
 from ..errors import UsageError
 from ..formats.annotations import ABSENT, UNLABELLED, VISIBLE, Annotations
-from ..formats.images import to_square
+from ..formats.images import letterbox
 from ..geometry.decoding import decode, is_present, scatter
 from ..geometry.distances import confidence, spread
 from ..geometry.frame import to_original
@@ -153,7 +153,7 @@ class Predictor:
         try: pixels = self.reader.image(image)
         except UsageError as e: return Reading(image, e)
         except OSError as e: return Reading(image, UsageError(f'{image}: {e.strerror}'))
-        square = np.atleast_3d(to_square(pixels, self.reader.image_resize))
+        square = np.atleast_3d(letterbox(pixels, self.reader.image_resize))
         frame = image_frame(pixels, self.reader.image_resize)[0]
         return Reading(image, None, pixels, torch.from_numpy(square).permute(2, 0, 1), frame)
 

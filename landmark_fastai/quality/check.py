@@ -48,7 +48,7 @@ def check(train_image_dir='./data/train_images', label_dir='./data/labels', trai
         check_writable(Path(html).parent)
     csv_file = Path(label_dir, train_csv_file)
     annotations = read_annotations(csv_file, n_landmarks)
-    findings, paths, checked = find(annotations, train_image_dir, invisible_landmarks)
+    findings, paths, checked = find_all(annotations, train_image_dir, invisible_landmarks)
     for finding in findings[:SHOWN]: print(f'{LEVELS[finding.level]}: {finding.what}')
     if len(findings) > SHOWN: print(f'... and {len(findings) - SHOWN} more' + ('' if html else '; --html shows all'))
     n_errors = sum(finding.level == ERROR for finding in findings)
@@ -63,7 +63,7 @@ def check(train_image_dir='./data/train_images', label_dir='./data/labels', trai
     return findings
 
 
-def find(annotations, image_dir, invisible_landmarks=False):
+def find_all(annotations, image_dir, invisible_landmarks=False):
     "Findings of `annotations`, the worst first; the paths of the images, and the annotations in their upright frame."
     errors, good, checked, paths = [], [], [], []
     for i in range(len(annotations)):

@@ -68,11 +68,11 @@ def mean_shape(points):
     if not usable: return np.full(points.shape[1:], np.nan)
     mean = _unit(max(usable, key=lambda shape: np.isfinite(shape).all(-1).sum()))
     for _ in range(ROUNDS):
-        mean = _unit(column_median(np.stack([apply(fit(shape, mean), shape) for shape in usable])))
+        mean = _unit(column_median(np.stack([apply_similarity(fit_similarity(shape, mean), shape) for shape in usable])))
     return mean
 
 
-def fit(shape, target):
+def fit_similarity(shape, target):
     """The similarity that takes `shape` to `target`, both (N, 2), as complex numbers (a, b): z becomes a z + b.
 
     Points far off count little (weights 1 / distance, iterated): one wrong click must not turn all the others. NaN
@@ -90,7 +90,7 @@ def fit(shape, target):
     return a, w0 - a * z0
 
 
-def apply(similarity, shape):
+def apply_similarity(similarity, shape):
     "`shape` (N, 2) after the `similarity` (a, b)."
     a, b = similarity
     z = a * as_complex(shape) + b
@@ -99,7 +99,7 @@ def apply(similarity, shape):
 
 def expected(points, mean):
     "Where the mean shape puts the landmarks of each image, (n, N, 2) px; NaN for images with fewer than `FEW` points."
-    return np.stack([apply(_inverse(fit(shape, mean)), mean) if _n_points(shape) >= FEW else np.full_like(mean, np.nan)
+    return np.stack([apply_similarity(_inverse(fit_similarity(shape, mean)), mean) if _n_points(shape) >= FEW else np.full_like(mean, np.nan)
                      for shape in points])
 
 
@@ -110,7 +110,7 @@ def residuals(points, mean):
 
 def _residuals(shape, mean):
     if _n_points(shape) < FEW: return np.full(len(shape), np.nan)
-    return np.linalg.norm(apply(fit(shape, mean), shape) - mean, axis=-1)
+    return np.linalg.norm(apply_similarity(fit_similarity(shape, mean), shape) - mean, axis=-1)
 
 
 def _n_points(shape): return np.isfinite(shape).all(-1).sum()

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..config import DemoConfig, SampleConfig
-from ..data.items import make_films
+from ..data.items import annotated_images
 from ..data.sample import write_sample
 from ..flags import takes
 from ..formats.annotations import read_annotations
@@ -41,11 +41,11 @@ def demo(config: DemoConfig) -> tuple[float, float]:
     csv_file = sample(output_dir=folder / 'data')
     learn = train(train_image_dir=folder / 'data' / 'train_images', label_dir=csv_file.parent,
                   train_csv_file=csv_file.name, output_dir=folder, experiment_name='run', **DEMO)
-    films = read_films(write_sample(folder / 'held_out', n_images=12, seed=43), folder / 'held_out' / 'train_images')
-    points = load(folder / 'run').predict([film.path for film in films]).points
-    error, baseline = mean_error(points, films), mean_error(mean_positions(learn.dls.train_ds.items, films), films)
-    write_png(folder / 'held_out.png', sheet(films[:6], points[:6], learn.dls.annotations.names))
-    print(f'{len(films)} held-out images: mean error {error:.2f} px; predicting the mean position: {baseline:.1f} px, '
+    images = read_annotated(write_sample(folder / 'held_out', n_images=12, seed=43), folder / 'held_out' / 'train_images')
+    points = load(folder / 'run').predict([image.path for image in images]).points
+    error, baseline = mean_error(points, images), mean_error(mean_positions(learn.dls.train_ds.items, images), images)
+    write_png(folder / 'held_out.png', sheet(images[:6], points[:6], learn.dls.annotations.names))
+    print(f'{len(images)} held-out images: mean error {error:.2f} px; predicting the mean position: {baseline:.1f} px, '
           f"{baseline / error:.0f} times as far; pictures: {folder / 'held_out.png'}")
     return error, baseline
 
@@ -55,29 +55,29 @@ def free_folder(parent, name):
     return next(path for k in count(1) if not (path := parent / (name if k == 1 else f'{name}_{k}')).exists())
 
 
-def read_films(csv_file, image_dir):
+def read_annotated(csv_file, image_dir):
     "The images that `csv_file` annotates, checked."
-    return make_films(*check_images(read_annotations(csv_file), image_dir), DEMO['image_resize'])
+    return annotated_images(*check_images(read_annotations(csv_file), image_dir), DEMO['image_resize'])
 
 
-def mean_error(points, films):
-    "Mean radial error of `points`, (N, 2) in original px for each of `films`."
-    return float(np.nanmean([np.linalg.norm(p - film.points, axis=1) for p, film in zip(points, films, strict=True)]))
+def mean_error(points, images):
+    "Mean radial error of `points`, (N, 2) in original px for each of `images`."
+    return float(np.nanmean([np.linalg.norm(p - image.points, axis=1) for p, image in zip(points, images, strict=True)]))
 
 
-def mean_positions(train_films, films):
-    "The landmarks of each of `films` (original px) if they lay where they lie on average on the training squares."
-    mean = torch.stack([to_network(*as_tensors(film)) for film in train_films]).nanmean(0)
-    return [to_original(mean, as_tensors(film)[1]).numpy() for film in films]
+def mean_positions(train_images, images):
+    "The landmarks of each of `images` (original px) if they lay where they lie on average on the training squares."
+    mean = torch.stack([to_network(*as_tensors(image)) for image in train_images]).nanmean(0)
+    return [to_original(mean, as_tensors(image)[1]).numpy() for image in images]
 
 
-def as_tensors(film):
-    "The points (N, 2) and the frame (7,) of `film`."
-    return torch.from_numpy(film.points).float(), torch.from_numpy(film.frame)
+def as_tensors(image):
+    "The points (N, 2) and the frame (7,) of `image`."
+    return torch.from_numpy(image.points).float(), torch.from_numpy(image.frame)
 
 
-def sheet(films, points, names):
-    "A contact sheet of `films` with true and predicted landmarks, on the images as they are."
-    pictures = [draw_landmarks(read_image(film.path), film.points, p, names, 'errors in original px')
-                for film, p in zip(films, points, strict=True)]
-    return contact_sheet(pictures, [film.name for film in films], columns=2)
+def sheet(images, points, names):
+    "A contact sheet of `images` with true and predicted landmarks, on the images as they are."
+    pictures = [draw_landmarks(read_image(image.path), image.points, p, names, 'errors in original px')
+                for image, p in zip(images, points, strict=True)]
+    return contact_sheet(pictures, [image.name for image in images], columns=2)

@@ -7,10 +7,10 @@ import numpy as np
 from fastai.callback.core import Callback
 from fastai.torch_core import rank_distrib, set_seed
 
-from ..callbacks.history import History, in_words
+from ..callbacks.history import History, describe_errors
 from ..callbacks.stopping import CheckLoss
 from ..config import TrainConfig
-from ..data.items import Film
+from ..data.items import AnnotatedImage
 from ..errors import Diverged
 from ..evaluation.validation import evaluate_validation
 from ..formats.annotations import VISIBLE, fingerprint
@@ -87,11 +87,11 @@ def finish(config: TrainConfig, facts: ModelFacts, learn: LandmarkLearner, histo
     return learn
 
 
-def say_best(config: TrainConfig, history: History, validation: Sequence[Film]):
+def say_best(config: TrainConfig, history: History, validation: Sequence[AnnotatedImage]):
     "Say what came out, and why there are no best weights where there are none."
     best = history.best
     if best is not None:
-        print(f"best epoch {best['epoch']}: mean error {in_words(best)} in original pixels, "
+        print(f"best epoch {best['epoch']}: mean error {describe_errors(best)} in original pixels, "
               f"{best['mean_dist']:.2f} px of the network")
     else:
         seen = any((image.state == VISIBLE).any() for image in validation)

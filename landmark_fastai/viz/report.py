@@ -6,7 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import __version__
-from ..evaluation.summary import DASH, RESAMPLES, in_words, table
+from ..evaluation.summary import DASH, RESAMPLES, headline, table
 from ..files import write_text
 
 # file, title and explanation of what `evaluate` draws, and of the curves of a run that a report shows
@@ -38,7 +38,7 @@ def write_report(path, title, subtitle, summary, figures, config, notes, tables=
     pictures = [(name, text, b64encode(Path(png).read_bytes()).decode()) for name, text, png in figures]
     settings = {name: _plain(value) for name, value in config.items()}
     html = render(
-        'report.html', title=title, subtitle=subtitle, verdict=in_words(summary), notes=notes, tables=tables,
+        'report.html', title=title, subtitle=subtitle, verdict=headline(summary), notes=notes, tables=tables,
         figures=pictures, settings=settings, summary=summary, resamples=RESAMPLES)
     write_text(path, html)
 

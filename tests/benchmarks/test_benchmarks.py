@@ -14,7 +14,7 @@ from benchmarks import fixtures, growth, reference, timing
 from landmark_fastai import landmark_dls
 from landmark_fastai.data.items import make_frame
 from landmark_fastai.errors import UsageError
-from landmark_fastai.formats.images import read_image, to_square
+from landmark_fastai.formats.images import letterbox, read_image
 from landmark_fastai.geometry.frame import to_network
 from landmark_fastai.geometry.masks import draw_diamonds
 
@@ -35,7 +35,7 @@ def test_the_masks_of_the_reference_are_our_diamonds(radius):
 @pytest.mark.parametrize('size', [(220, 190), (190, 220), (201, 100)])
 def test_the_squares_of_the_reference_are_ours_but_for_the_resampling(size, tmp_path):
     (path,), points = fixtures.write_films(tmp_path / 'films', 1, size)
-    theirs, ours = reference.read_square(path, 64), to_square(read_image(path), 64)
+    theirs, ours = reference.read_square(path, 64), letterbox(read_image(path), 64)
     assert theirs.shape == (64, 64, 3)
     inside = (ours > 0) & (theirs[..., 0] > 0)
     assert inside.mean() == pytest.approx(min(size) / max(size), abs=0.03)

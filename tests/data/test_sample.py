@@ -80,7 +80,7 @@ def test_landmark_is_the_centroid_of_the_drawn_head(seed):
     rng = np.random.default_rng(seed)
     hips = list(radiograph._hips(rng))
     shape, _, affine = radiograph._frame(rng, hips)
-    film = radiograph.Film(shape, affine)
+    film = radiograph.AnnotatedImage(shape, affine)
     assert image.shape == shape and list(points) == ['right_femoral_head', 'left_femoral_head']
     for hip, point in zip(hips, points.values(), strict=True):
         # Both ways in which the head is drawn: the ball, and the filled outline with its cortex.
@@ -101,7 +101,7 @@ def test_head_is_found_in_the_finished_film():
         rng = np.random.default_rng(seed)
         hips = list(radiograph._hips(rng))
         _, _, affine = radiograph._frame(rng, hips)
-        film = radiograph.Film(image.shape, affine)
+        film = radiograph.AnnotatedImage(image.shape, affine)
         for hip, point in zip(hips, points.values(), strict=True):
             if not hip.worn: misses.append(edge_offset(image, point, radiograph.RADIUS / film.mm, hip.joint / film.mm))
     assert np.median(misses) <= 1

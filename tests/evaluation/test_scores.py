@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import bootstrap, spearmanr
 
 from landmark_fastai.evaluation.scores import score
-from landmark_fastai.evaluation.summary import as_text, in_words, summarize, table, write_distances
+from landmark_fastai.evaluation.summary import as_text, headline, summarize, table, write_distances
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE, read_annotations
 
 BLANK, GONE = (np.nan, np.nan), (-1, -1)
@@ -148,7 +148,7 @@ def test_nothing_scored(apart):
     nothing = dict.fromkeys(['mean', 'sd', 'median', 'ci_low', 'ci_high'])
     assert summary['overall']['px'] == {'n': 0, 'n_missed': 0, 'n_images': 0} | nothing
     assert set(summary['overall']['success_rate'].values()) == {None}
-    assert in_words(summary).startswith('No error is known')
+    assert headline(summary).startswith('No error is known')
     assert [row[1:] for row in table(summary)[1]] == [['0', *['–'] * 7]] * 3
 
 
@@ -215,13 +215,13 @@ def test_summaries_are_repeatable(apart):
 
 # Words, table and CSV
 
-def test_in_words(apart, scored):
+def test_headline(apart, scored):
     scores = apart([[1.5], [2.5], [1.5], [2.5]], pixel_spacing=[1] * 4)
-    assert in_words(summarize(scores)) == (
+    assert headline(summarize(scores)) == (
         'Mean radial error 2.00 mm (95 % interval 1.50 to 2.50) over 4 landmarks of 4 images; 50.0 % within 2 mm.')
-    assert in_words(summarize(scored([[(9, 9)] * 2], [[(9, 12), GONE]]))) == (
+    assert headline(summarize(scored([[(9, 9)] * 2], [[(9, 12), GONE]]))) == (
         'Mean radial error 3.00 px over 1 landmark of 1 image, 1 missed; 0.0 % within 2 px.')
-    assert in_words(summarize(scored([[(9, 9)] * 2], [[BLANK, GONE]]))) == (
+    assert headline(summarize(scored([[(9, 9)] * 2], [[BLANK, GONE]]))) == (
         'No error is known: 2 landmarks are visible, and none was found.')
 
 

@@ -19,9 +19,9 @@ from landmark_fastai.formats.images import (
     image_facts,
     image_size,
     image_spacing,
+    letterbox,
     read_image,
     square_padding,
-    to_square,
 )
 
 ORIENTATION = 0x112
@@ -332,16 +332,16 @@ def test_square_padding(width, height, expected): assert square_padding(width, h
 
 
 def test_the_padding_is_black_and_nothing_else_changes():
-    square = to_square(np.full((5, 8), 9, np.uint8), 8)
+    square = letterbox(np.full((5, 8), 9, np.uint8), 8)
     np.testing.assert_array_equal(square, np.repeat([0, 9, 9, 9, 9, 9, 0, 0], 8).reshape(8, 8))
-    assert to_square(np.full((5, 8, 3), 9, np.uint8), 16).shape == (16, 16, 3)
+    assert letterbox(np.full((5, 8, 3), 9, np.uint8), 16).shape == (16, 16, 3)
 
 
 def test_shrinking_averages_and_enlarging_interpolates():
     dots = np.zeros((8, 8), np.uint8)
     dots[::4, ::4] = 160  # one of 16 pixels, which an interpolation between neighbours would miss
-    assert (to_square(dots, 2) == 10).all()
-    assert to_square(np.array([[0, 100], [0, 100]], np.uint8), 4)[0].tolist() == [0, 25, 75, 100]
+    assert (letterbox(dots, 2) == 10).all()
+    assert letterbox(np.array([[0, 100], [0, 100]], np.uint8), 4)[0].tolist() == [0, 25, 75, 100]
 
 
 @pytest.mark.parametrize('size', [64, 96, 224])
@@ -351,7 +351,7 @@ def test_a_dot_is_followed_into_the_square(width, height, x, y, size):
     rows, columns = np.mgrid[:height, :width]
     sigma = max(width, height) / 24
     dot = np.rint(255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))).astype(np.uint8)
-    got = to_square(dot, size).astype(float)
+    got = letterbox(dot, size).astype(float)
     centroid = [(got.sum(axis) * np.arange(size)).sum() / got.sum() for axis in (0, 1)]
     side = max(width, height)
     offset = (side - width) // 2, (side - height) // 2

@@ -23,8 +23,8 @@ SIZES = np.full((30, 2), 600)
 
 def test_a_similarity_is_found_and_applied():
     a, b = 2 * np.exp(0.3j), 5 - 7j
-    target = shapes.apply((a, b), SHAPE)
-    np.testing.assert_allclose(shapes.fit(SHAPE, target), (a, b))
+    target = shapes.apply_similarity((a, b), SHAPE)
+    np.testing.assert_allclose(shapes.fit_similarity(SHAPE, target), (a, b))
     np.testing.assert_allclose(shapes.expected(target[None], SHAPE)[0], target)
 
 
@@ -36,8 +36,8 @@ def test_one_wrong_point_does_not_turn_the_others():
 
 
 def test_the_mean_shape_is_free_of_place_size_and_turn(points):
-    a, b = shapes.fit(shapes.mean_shape(points), SHAPE)
-    np.testing.assert_allclose(shapes.apply((a, b), shapes.mean_shape(points)), SHAPE, atol=1.5)
+    a, b = shapes.fit_similarity(shapes.mean_shape(points), SHAPE)
+    np.testing.assert_allclose(shapes.apply_similarity((a, b), shapes.mean_shape(points)), SHAPE, atol=1.5)
 
 
 def test_a_wrong_point_is_the_only_outlier(points):

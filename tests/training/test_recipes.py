@@ -1,9 +1,9 @@
 "Recipes: what a flag is where it is not given."
 
 import pytest
+from landmark_fastai.training.recipes import RECIPES, fill
 
 from landmark_fastai.errors import UsageError
-from landmark_fastai.training.recipes import RECIPES, fill
 
 ORIGINAL = dict(
     image_resize=512, batch_size=8, epochs=350, arch='unet', encoder_name='resnet101', encoder_weights='imagenet',

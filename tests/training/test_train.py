@@ -13,12 +13,12 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 from helpers import TINY, write_dots, write_unlabelled_validation
+from landmark_fastai.training.recipes import RECIPES
 
 import cli
-from landmark_fastai.data.items import Film, make_frame
+from landmark_fastai.data.items import AnnotatedImage, make_frame
 from landmark_fastai.learner import LandmarkLearner
 from landmark_fastai.training import build, config, demo, run
-from landmark_fastai.training.recipes import RECIPES
 
 GRAPHS = ['loss_curve', 'mean_landmark_error', 'mean_landmark_error_log', 'mean_dice_score', 'per_landmark_error',
           'per_landmark_error_log', 'per_landmark_dice']
@@ -195,7 +195,7 @@ def test_mean_position_is_mapped_through_each_square():
 
 def run_film(width, height, points):
     "A film of that size on a square of 50 px."
-    return Film('', '', np.array(points), np.array([0]), make_frame((width, height), (np.nan, np.nan), 50))
+    return AnnotatedImage('', '', np.array(points), np.array([0]), make_frame((width, height), (np.nan, np.nan), 50))
 
 
 def test_cache_and_precision_are_used_and_written_down(dots, tmp_path, monkeypatch):
