@@ -13,7 +13,9 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from torch import nn
 
+from landmark_fastai.config import TrainConfig
 from landmark_fastai.inference.predictor import Predictor
+from landmark_fastai.model.facts import ModelFacts
 
 TINY = ['--image_resize', '64', '--batch_size', '4', '--encoder_name', 'resnet18', '--encoder_weights', 'none']
 
@@ -81,12 +83,11 @@ class DiscFinder(nn.Module):
         return -100 * ((x - torch.tensor([0.5, 1.]).view(1, 2, 1, 1)).abs() + uneven)
 
 
-def disc_finder(image_resize=512, **config):
-    "A `Predictor` with `DiscFinder`."
-    known = dict(landmarks=['grey', 'white'], presence=[], image_resize=image_resize, color=False, mean=[0.] * 3,
-                 std=[1.] * 3, decode='centroid', flip_pairs=None, invisible_landmarks=False, calibration=None,
-                 flat=[])
-    return Predictor([DiscFinder()], known | config, 'cpu')
+def disc_finder(image_resize=512, **facts):
+    "A `Predictor` with `DiscFinder`; `facts` win over those of a network of grey and white discs."
+    known = dict(landmarks=['grey', 'white'], mean=[0.] * 3, std=[1.] * 3)
+    config = TrainConfig.of({'image_resize': image_resize})
+    return Predictor([DiscFinder()], config, ModelFacts(**known | facts), 'cpu')
 
 
 def discs(width, height, points, dtype=np.uint8):
