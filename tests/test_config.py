@@ -51,7 +51,11 @@ def test_a_given_flag_wins_over_the_recipe_also_where_it_is_zero_or_false(recipe
              'weight_decay': 0., 'color': False, 'drop_last': False}
     plain = TrainConfig.of({'recipe': recipe})
     assert TrainConfig.of({'recipe': recipe} | given) == replace(plain, **given)
-    assert TrainConfig.of({'recipe': recipe} | dict.fromkeys(ORIGINAL)) == plain  # None is not given
+    assert TrainConfig.of({'recipe': recipe} | dict.fromkeys(given)) == plain  # None is not given
+
+
+def test_encoder_weights_of_none_are_none_as_in_smp():
+    assert TrainConfig.of({'encoder_weights': None}).encoder_weights == 'none'
 
 
 def test_recipes_set_the_same_flags():
