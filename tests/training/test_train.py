@@ -3,6 +3,7 @@
 import json
 import re
 from functools import partialmethod
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -71,7 +72,7 @@ def test_the_run_knows_its_flags_and_what_it_has_learned(finished):
     config, facts = read_config(finished), read_facts(finished)
     assert (config.epochs, config.loss, config.gif) == (2, 'dice_bce_spatial', True)
     assert (facts.landmarks, facts.mean, facts.precision) == (['head', 'knee'], [0.485, 0.456, 0.406], 'fp32')
-    assert facts.versions['torch'] == torch.__version__ and facts.median_pixel_spacing == [0.5, 0.5]
+    assert facts.versions['torch'] == version('torch') and facts.median_pixel_spacing == [0.5, 0.5]
     assert len(facts.calibration) == 2
 
 
