@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from landmark_fastai.errors import UsageError
+from landmark_fastai.evaluation.evaluate import evaluate
 from landmark_fastai.files import write_text
 from landmark_fastai.model.weights import LITE0
-from landmark_fastai.training.folds import evaluate
 from landmark_fastai.training.train import train
 from landmark_fastai.viz.axes import add_legend, label_log, new_figure, save_figure
 

@@ -1,15 +1,18 @@
 "Whole epochs: the default recipe beside the original recipe, and what it brings to keep the memory of a step."
 
-from landmark_fastai.training.config import make_config
+import ctypes
 
+from landmark_fastai.config import TrainConfig
 from landmark_fastai.model.weights import LITE0
 from landmark_fastai.training.build import make_learner
-from landmark_fastai.training.memory import KeepMemory
+from landmark_fastai.training.memory import keep_freed_memory
 
 from .fixtures import write_csv, write_small
 from .timing import alternate, longer, say, timed
 
 QUICK = dict(repetitions=1, image_resize=64, n_films=8)
+# glibc as it is before `keep_freed_memory`: M_MMAP_MAX, M_MMAP_THRESHOLD where it ends, M_TRIM_THRESHOLD (mallopt(3))
+GLIBC_DEFAULTS = {-4: 65536, -3: 2 ** 25, -1: 2 ** 26}
 
 
 def run(folder, repetitions=5, image_resize=256, n_films=32, n_landmarks=20):
@@ -17,14 +20,13 @@ def run(folder, repetitions=5, image_resize=256, n_films=32, n_landmarks=20):
     n_val = n_films // 4
     paths, points = write_small(folder / 'films', n_films + n_val, n_landmarks)
     csv_file = write_csv(folder / 'films.csv', paths, points, (96, 80), n_val)
-    def epoch(recipe, keep=True):
-        learn = make_learner(make_config(dict(
+    def epoch(recipe, prepare=keep_freed_memory):
+        learn = make_learner(TrainConfig.of(dict(
             train_image_dir=paths[0].parent, label_dir=folder, train_csv_file=csv_file.name, recipe=recipe,
             encoder_name=LITE0, image_resize=image_resize, precision='fp32')))
-        if not keep: learn.remove_cb(KeepMemory)
-        return timed(lambda: fit(learn))
+        return lambda: prepare() or timed(lambda: fit(learn))()
     say(f'epochs, {repetitions} times')
-    default, original, forgetful = alternate(epoch('default'), epoch('original'), epoch('default', keep=False),
+    default, original, forgetful = alternate(epoch('default'), epoch('original'), epoch('default', give_back_memory),
                                              repetitions=repetitions)
     what = (f'epoch of the default recipe, {LITE0}, {image_resize} px, {n_films} + {n_val} images, {n_landmarks} '
             'landmarks, fp32')
@@ -35,3 +37,10 @@ def run(folder, repetitions=5, image_resize=256, n_films=32, n_landmarks=20):
 def fit(learn):
     "An epoch of `learn`, validation included."
     with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-4)
+
+
+def give_back_memory():
+    "Let glibc give freed memory back to the system again, that which has been kept first."
+    glibc = ctypes.CDLL(None)
+    for option, value in GLIBC_DEFAULTS.items(): glibc.mallopt(option, value)
+    glibc.malloc_trim(0)

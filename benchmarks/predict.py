@@ -62,9 +62,10 @@ def short_training(csv_file, image_dir, output_dir, flags):
 def compare(run_folder, paths, n_timed, size, repetitions):
     "Rows of one network: its speed on `n_timed` of the files, and how often both sides say the same on all of them."
     predictor = load(run_folder, decode='argmax')
-    config, state = predictor.config, load_state(run_folder / 'weight' / 'best.pth')
-    image_resize, stats = config['image_resize'], (config['mean'], config['std'])
-    model = reference.make_model(config['encoder_name'], len(predictor.names), state).eval()
+    config, facts = predictor.config, predictor.facts
+    image_resize, stats = config.image_resize, (facts.mean, facts.std)
+    weights = load_state(run_folder / 'weight' / 'best.pth')
+    model = reference.make_model(config.encoder_name, len(predictor.names), weights).eval()
     def theirs(paths, read, **kwargs):
         return np.stack([reference.predict(model, read(path), *stats, **kwargs) for path in paths])
     def ours(paths): return network_points(predictor.predict(paths).points, size, image_resize)
@@ -74,7 +75,7 @@ def compare(run_folder, paths, n_timed, size, repetitions):
     seconds = alternate(timed(lambda: ours(paths[:n_timed]), n_timed),
                         timed(lambda: theirs(paths[:n_timed], linear), n_timed), repetitions=repetitions)
     found = ours(paths)
-    what = f"predict, {config['encoder_name']}, {image_resize} px"
+    what = f"predict, {config.encoder_name}, {image_resize} px"
     return [faster(f'{what}, files of {size[0]} × {size[1]} px', *seconds, 3),
             network(what, predictor, theirs, paths[:n_timed], repetitions),
             same(f'{what}, same points', found, theirs(paths, linear), LINEAR),
@@ -85,7 +86,7 @@ def compare(run_folder, paths, n_timed, size, repetitions):
 
 def network(what, predictor, theirs, paths, repetitions):
     "A row of the part of both sides that comes after the files: the network, and its points."
-    squares = dict(zip(paths, [our_square(path, predictor.config['image_resize']) for path in paths], strict=True))
+    squares = dict(zip(paths, [our_square(path, predictor.config.image_resize) for path in paths], strict=True))
     inputs = [squares[path][..., 0] for path in paths]  # already square, so reading them is a copy
     seconds = alternate(timed(lambda: predictor.predict(inputs), len(paths)),
                         timed(lambda: theirs(paths, squares.get), len(paths)), repetitions=repetitions)

@@ -2,7 +2,7 @@
 
 import json
 
-from cli import COMMANDS
+from landmark_fastai.cli import COMMANDS
 
 from .fixtures import run_python, write_csv, write_small
 from .timing import alternate, duration, ratios, row, say, timed
@@ -12,8 +12,8 @@ SECONDS = 1
 CHECK = """
 import json, sys, time
 start = time.perf_counter()
-from landmark_fastai.annotations import read_annotations
-from landmark_fastai.check import check_images
+from landmark_fastai.formats.annotations import read_annotations
+from landmark_fastai.formats.dataset import check_images
 annotations, paths = check_images(read_annotations(sys.argv[1]), sys.argv[2])
 print(json.dumps(dict(rows=len(paths), torch='torch' in sys.modules, seconds=time.perf_counter() - start)))
 """
