@@ -1,4 +1,4 @@
-"`python -m benchmarks [NAME ...] [--quick]`, and `python -m benchmarks table`: see README."
+"`python -m benchmarks [NAME ...] [--quick]`, and `python -m benchmarks table`: see docs/benchmarks.md."
 
 import argparse
 import os
@@ -49,7 +49,7 @@ def table(folder=RESULTS):
     return '\n\n'.join([markdown([row for result in results for row in result['rows']]), *lines])
 
 
-def write_table(path=ROOT / 'README.md', folder=RESULTS):
+def write_table(path=ROOT / 'docs' / 'benchmarks.md', folder=RESULTS):
     "Rewrite the table between the markers of the file at `path`. Raises UsageError."
     write_text(path, insert(path.read_text(encoding='utf-8'), table(folder)))
 
@@ -58,7 +58,8 @@ def main(argv=None):
     "Returns the exit code: 0 done, 2 bad arguments, no results or no markers."
     parser = argparse.ArgumentParser(prog='python -m benchmarks', description='Ours against the original system.')
     parser.add_argument('names', nargs='*', choices=[*GROUPS, 'table', []], metavar='NAME',
-                        help=f'{", ".join(GROUPS)} (all if left out), or table: put the saved results into the README')
+                        help=f'{", ".join(GROUPS)} (all if left out), or table: put the saved results '
+                             'into docs/benchmarks.md')
     parser.add_argument('--quick', action='store_true', help='few, small and once: only to see it work; saves nothing')
     parser.add_argument('--results', type=Path, default=RESULTS, help='folder of the results')
     args = parser.parse_args(argv)

@@ -2,7 +2,8 @@
 
 A plan is a list of trainings. Each is trained, measured and saved before the next begins; what accuracy.json has is
 not trained again, so a plan that was stopped goes on where it was. Data: see `DATA`; a fifth of the images is the test
-fold, which no choice may look at, the next fifth chooses the epoch. `table` then puts all results into the README.
+fold, which no choice may look at, the next fifth chooses the epoch. `table` then puts all results into docs/results.md, and the
+headline into the README.
 """
 
 import argparse
@@ -28,6 +29,8 @@ from .timing import RESULTS, ROOT, facts, grid, insert, load, save, say
 
 DATA = ROOT.parent / 'shared' / 'data'
 CT, MOUSE = 'ct_thorax_20', 'mouse_mirror_12'
+TITLES = {CT: 'CT slices of the thorax, 20 landmarks, 32 to train on',
+          MOUSE: 'frames of a mouse in two views, 12 landmarks, 50 to train on'}
 RUNS = ROOT / 'runs' / 'accuracy'  # the run folders, which can be looked at, and measured again
 NAME, TUNING = 'accuracy', 'accuracy_tuning'
 # the original's stairs are squeezed to the length of the run and to the size of the square, so that it is no straw man
@@ -158,14 +161,31 @@ def run_plans(plans, folder):
 
 # --- tables and a figure
 
-def write_tables(readme=ROOT / 'README.md', folder=RESULTS):
-    "Rewrite the tables between the markers of `readme`, and the figure beside its other pictures. Raises UsageError."
+def write_tables(root=ROOT, folder=RESULTS):
+    "Rewrite the tables of docs/results.md and of README.md below `root`, and the figure of the former. Raises UsageError."
     found = results(folder)
     if not found: raise UsageError(f'{folder} has no {NAME}.json; run python -m benchmarks.accuracy PLAN')
-    tables = comparison(found), fewer(found), ablation(found), tuning(folder)
-    text = insert(readme.read_text(encoding='utf-8'), '\n\n'.join(filter(None, tables)), NAME)
-    write_text(readme, text)
-    plot_curves(found, readme.parent / 'docs' / 'images' / 'recipes.png')
+    page, readme = root / 'docs' / 'results.md', root / 'README.md'
+    write_text(page, insert(page.read_text(encoding='utf-8'), all_tables(found, folder), NAME))
+    write_text(readme, insert(readme.read_text(encoding='utf-8'), headline(found), NAME))
+    plot_curves(found, root / 'docs' / 'images' / 'recipes.png')
+
+
+def all_tables(found, folder):
+    "The tables of docs/results.md."
+    return '\n\n'.join(filter(None, (comparison(found), fewer(found), ablation(found), tuning(folder))))
+
+
+def headline(found):
+    "The table of the README: mean errors of both recipes on the test images, over the seeds that there are."
+    rows = []
+    for data, what in TITLES.items():
+        both = [(found[one.key]['test'], found[other.key]['test']) for one, other in pairs('compare', found)
+                if one.data == data]
+        if not both: continue
+        original, default = (fmean(result['mean'] for result in side) for side in zip(*both, strict=True))
+        rows.append([what, len(both), px(original), f'**{px(default)}**'])
+    return grid(('images', 'seeds', 'original recipe', 'default recipe'), rows)
 
 
 def comparison(found):
@@ -262,7 +282,7 @@ def main(argv=None):
     "Returns the exit code."
     parser = argparse.ArgumentParser(prog='python -m benchmarks.accuracy', description='Recipes on real images.')
     parser.add_argument('plans', nargs='+', choices=[*PLANS, 'table'], metavar='PLAN',
-                        help=f'{", ".join(PLANS)}, or table: put the saved results into the README')
+                        help=f'{", ".join(PLANS)}, or table: put the saved results into the docs')
     parser.add_argument('--results', type=Path, default=RESULTS, help='folder of the results')
     args = parser.parse_args(argv)
     plans = [plan for plan in args.plans if plan != 'table']

@@ -109,14 +109,25 @@ def expected(each: Field) -> str:
     if choices: return f'one of {", ".join(choices)}{" (or nothing)" if each.default is None else ""}'
     what = ' or '.join(KINDS[kind] for kind in kinds(each))
     if bool in kinds(each): what += f' (on the command line --{each.name} or --no{each.name}, without a value)'
-    return ', '.join([what, *(f'{words} {bound:g}' for words, bound in each.metadata['bounds'].items())])
+    return ', '.join([what, *bounds(each)])
+
+
+def bounds(each: Field) -> list[str]:
+    "The bounds of a flag, in words."
+    return [f'{words} {bound:g}' for words, bound in each.metadata['bounds'].items()]
+
+
+def meaning(each: Field) -> str:
+    "What a flag means, and what it accepts beside its type."
+    choices = each.metadata['choices']
+    limits = f' One of {", ".join(choices)}.' if choices else f' {", ".join(bounds(each)).capitalize()}.'
+    return each.metadata['help'] + limits * bool(choices or bounds(each))
 
 
 def help_text(each: Field) -> str:
-    "What a flag means, its choices, and its value in the original recipe where that is another."
-    choices, original = each.metadata['choices'], each.metadata['original']
-    return each.metadata['help'] + (f' One of {", ".join(choices)}.' if choices else '') + (
-        '' if original is None else f' The original recipe has {original}.')
+    "As `meaning`, with the value of a flag in the original recipe where that is another."
+    original = each.metadata['original']
+    return meaning(each) + ('' if original is None else f' The original recipe has {original}.')
 
 
 def check_values(cls: type[Flags], **values: Any):

@@ -1,0 +1,58 @@
+"""`python -m docs.flags` writes the tables of flags into the pages of this folder, from `landmark_fastai.config`.
+
+A page holds the table of a command between `<!-- flags: train -->` and `<!-- /flags -->`.
+"""
+
+import re
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+
+from landmark_fastai.cli import COMMANDS
+from landmark_fastai.config import TrainConfig
+from landmark_fastai.files import write_text
+from landmark_fastai.flags import Flags, meaning
+
+PAGES = Path(__file__).parent
+TABLE = re.compile(r'(<!-- flags: (\w+) -->\n).*?(<!-- /flags -->)', re.DOTALL)
+
+
+def table(flags: type[Flags]) -> str:
+    "The flags of a command as a Markdown table; only `train` has recipes, and runs to go on with."
+    columns = {'flag': name, 'default': default, 'original recipe': original, 'when resumed': resumed,
+               'meaning': lambda each: meaning(each).replace('|', '\\|')}
+    if not issubclass(flags, TrainConfig): del columns['original recipe'], columns['when resumed']
+    rows = [columns, ['---'] * len(columns), *([cell(each) for cell in columns.values()] for each in fields(flags))]
+    return ''.join(f'| {" | ".join(row)} |\n' for row in rows)
+
+
+def name(each: Field) -> str: return f'`--{each.name}`'
+
+
+def default(each: Field) -> str: return 'required' if each.default is MISSING else code(each.default)
+
+
+def original(each: Field) -> str: return code(each.metadata['original'])
+
+
+def resumed(each: Field) -> str: return 'may change' if each.metadata['may_change'] else ''
+
+
+def code(value: object) -> str:
+    "The value of a flag as a cell: nothing for None, on and off for a switch."
+    if value is None: return ''
+    if isinstance(value, bool): return 'on' if value else 'off'
+    return f'`{value:g}`' if isinstance(value, float) else f'`{value}`'
+
+
+def with_tables(text: str) -> str:
+    "`text`, a page, with its tables as they have to be."
+    return TABLE.sub(lambda match: match[1] + table(COMMANDS[match[2]].flags) + match[3], text)
+
+
+def pages() -> list[Path]:
+    "The pages of the documentation."
+    return sorted(PAGES.glob('*.md'))
+
+
+if __name__ == '__main__':
+    for page in pages(): write_text(page, with_tables(page.read_text(encoding='utf-8')))
