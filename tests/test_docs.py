@@ -1,0 +1,111 @@
+"The documentation is true: flags, command lines, files of flags, links and tables are those that there are."
+
+import re
+import shlex
+from dataclasses import fields
+from pathlib import Path
+
+import fire
+import pytest
+
+from benchmarks import __main__ as benchmarks
+from benchmarks import accuracy
+from benchmarks.timing import RESULTS, insert
+from docs.flags import pages, with_tables
+from landmark_fastai.cli import COMMANDS, check_flags, command
+from landmark_fastai.config import TrainConfig
+from landmark_fastai.flags import known, read_file
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / 'README.md'
+TEXTS = {page.name: page.read_text(encoding='utf-8') for page in [README, *pages()]}
+OF_OTHERS = {'multi_gpu', 'num_processes', 'cpu', 'quick', 'help', 'no', 'name', 'value'}  # accelerate's, benchmarks'
+PROGRAMS = r'(?:python cli\.py|landmark-fastai|accelerate launch [^`\n]* cli\.py)'
+
+
+def code_of(text, language):
+    "The code blocks of a page in a language."
+    return re.findall(rf'^```{language}\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
+
+
+def slug(heading):
+    "The anchor that GitHub gives a heading."
+    return re.sub(r'[^\w\- ]', '', heading.replace('`', '').lower()).replace(' ', '-')
+
+
+# --- the README
+
+def test_the_readme_is_short_and_begins_with_a_picture_and_two_commands():
+    lines = TEXTS['README.md'].splitlines()
+    assert len(lines) <= 150
+    screen = '\n'.join(lines[:30])
+    assert 'docs/images/demo.png' in screen and 'cli.py demo' in screen and 'cli.py train' in screen
+
+
+def test_every_page_is_linked_from_the_readme():
+    for page in pages(): assert f'(docs/{page.name})' in TEXTS['README.md'], page
+
+
+# --- flags and commands
+
+@pytest.mark.parametrize('page', pages(), ids=lambda page: page.name)
+def test_tables_of_flags_are_those_of_the_dataclasses(page):
+    text = page.read_text(encoding='utf-8')
+    assert with_tables(text) == text, 'python -m docs.flags writes them anew'
+
+
+def test_every_command_but_find_lr_has_its_table():
+    described = {name for text in TEXTS.values() for name in re.findall('<!-- flags: (.*?) -->', text)}
+    assert described == set(COMMANDS) - {'find_lr'}
+
+
+def commands():
+    "Every command line of a page, as its arguments."
+    for page, text in TEXTS.items():
+        quoted = re.findall(rf'`{PROGRAMS} ([^`\n]+)`', text)
+        lines = [line for block in code_of(text, 'bash') for line in block.splitlines()]
+        for arguments in quoted + [found[1] for line in lines if (found := re.search(rf'{PROGRAMS} (.*)', line))]:
+            if not arguments.endswith('…'): yield pytest.param(shlex.split(arguments, comments=True),
+                                                               id=f'{page}: {arguments}')
+
+
+@pytest.mark.parametrize('argv', list(commands()))
+def test_every_command_line_is_one(argv):
+    name, *flags = argv
+    check_flags(name, flags)
+    job = fire.Fire({name: command(name, with_defaults=False)}, command=argv, serialize=lambda job: None)
+    assert job._name == name and known(COMMANDS[name].flags, job._given) == job._given
+
+
+@pytest.mark.parametrize('page', TEXTS)
+def test_every_flag_is_one(page):
+    flags = {each.name for command in COMMANDS.values() for each in fields(command.flags)}
+    named = set(re.findall(r'--(\w+)', re.sub('<!--.*?-->', '', TEXTS[page])))
+    assert {name for name in named if name not in flags and name.removeprefix('no') not in flags} <= OF_OTHERS
+
+
+def test_files_of_flags_are_read(tmp_path):
+    blocks = [block for text in TEXTS.values() for block in code_of(text, 'yaml')]
+    for block in blocks:
+        (tmp_path / 'flags.yaml').write_text(block, encoding='utf-8')
+        assert read_file(TrainConfig, tmp_path / 'flags.yaml')
+    assert blocks
+
+
+# --- links and numbers
+
+@pytest.mark.parametrize('page', TEXTS)
+def test_links_lead_somewhere(page):
+    folder = ROOT if page == 'README.md' else ROOT / 'docs'
+    for target in re.findall(r'\]\((?!https?:)([^)]+)\)', TEXTS[page]):
+        path, _, anchor = target.partition('#')
+        file = folder / path if path else folder / page
+        assert file.is_file(), target
+        if anchor: assert anchor in map(slug, re.findall('^#+ (.*)', file.read_text(encoding='utf-8'), re.M)), target
+
+
+def test_tables_of_numbers_are_those_that_were_measured():
+    found = accuracy.results()
+    assert insert(TEXTS['README.md'], accuracy.headline(found), 'accuracy') == TEXTS['README.md']
+    assert insert(TEXTS['results.md'], accuracy.all_tables(found, RESULTS), 'accuracy') == TEXTS['results.md']
+    assert insert(TEXTS['benchmarks.md'], benchmarks.table()) == TEXTS['benchmarks.md']
