@@ -46,7 +46,10 @@ def workplace(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize('name', ['README.md', 'docs/python.md'])
+NO_EXPORT = pytest.mark.xfail(raises=AttributeError, strict=True, reason='an exported learner lacks the reader of images')
+
+
+@pytest.mark.parametrize('name', ['README.md', pytest.param('docs/python.md', marks=NO_EXPORT)])
 def test_the_python_of_a_page_runs(name, workplace, monkeypatch):
     monkeypatch.chdir(workplace)
     for said in SMALLER: assert any(said in code for code in blocks(ROOT / 'docs' / 'python.md')), said
