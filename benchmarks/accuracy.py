@@ -2,8 +2,8 @@
 
 A plan is a list of trainings. Each is trained, measured and saved before the next begins; what accuracy.json has is
 not trained again, so a plan that was stopped goes on where it was. Data: see `DATA`; a fifth of the images is the test
-fold, which no choice may look at, the next fifth chooses the epoch. `table` then puts all results into docs/results.md, and the
-headline into the README.
+fold, which no choice may look at, the next fifth chooses the epoch. `table` then puts all results into
+docs/results.md, and their headline into the README.
 """
 
 import argparse
@@ -162,7 +162,7 @@ def run_plans(plans, folder):
 # --- tables and a figure
 
 def write_tables(root=ROOT, folder=RESULTS):
-    "Rewrite the tables of docs/results.md and of README.md below `root`, and the figure of the former. Raises UsageError."
+    "Rewrite the tables of docs/results.md and of the README below `root`, and a figure. Raises UsageError."
     found = results(folder)
     if not found: raise UsageError(f'{folder} has no {NAME}.json; run python -m benchmarks.accuracy PLAN')
     page, readme = root / 'docs' / 'results.md', root / 'README.md'

@@ -46,7 +46,7 @@ def workplace(tmp_path_factory):
     return folder
 
 
-NO_EXPORT = pytest.mark.xfail(raises=AttributeError, strict=True, reason='an exported learner lacks the reader of images')
+NO_EXPORT = pytest.mark.xfail(raises=AttributeError, strict=True, reason='an exported learner lacks the reader')
 
 
 @pytest.mark.parametrize('name', ['README.md', pytest.param('docs/python.md', marks=NO_EXPORT)])

@@ -6,7 +6,8 @@ import pytest
 from helpers import write_dots
 
 from benchmarks import accuracy
-from benchmarks.accuracy import PLANS, Training, comparison, parts, results, run_all, write_split
+from benchmarks.accuracy import PLANS, Training, comparison, headline, parts, results, run_all, write_split
+from benchmarks.timing import RESULTS
 
 
 def test_a_fifth_tests_and_a_fifth_validates():
@@ -35,17 +36,43 @@ def test_no_two_trainings_have_one_key():
     assert len(set(keys)) == len(keys)
 
 
-def test_the_table_has_the_means_over_the_seeds():
+def three_seeds():
+    "Results of both recipes with three seeds: errors of 20, 30 and 40 px against 5, 6 and 7, twice those on test."
     def result(error, rank): return {'val': dict(mean=error, confidence_rank=rank)} | {
         'test': dict(mean=2 * error, confidence_rank=rank)}
     found = {}
     for (original, default), errors in zip(pairs_of(PLANS['compare'])[:3], ((20, 5), (30, 6), (40, 7)), strict=True):
         found |= {original.key: result(errors[0], 0.), default.key: result(errors[1], -errors[1] / 10)}
+    return found
+
+
+def test_the_table_has_the_means_over_the_seeds():
+    found = three_seeds()
     lines = comparison(found).splitlines()
     assert '| ct_thorax_20 | 1 | val | 30.00 px | **6.00 px** | 0.20 | -0.60 |' in lines
     assert '| ct_thorax_20 | mean of 3 | test | 60.00 px | **12.00 px** | 0.20 | -0.60 |' in lines
     del found[PLANS['compare'][4].key]  # half a pair says nothing
     assert '| ct_thorax_20 | mean of 2 | val | 25.00 px | **5.50 px** | 0.22 | -0.55 |' in comparison(found)
+
+
+def test_the_headline_is_the_mean_on_the_test_images():
+    found = three_seeds()
+    assert headline(found).splitlines()[2:] == [
+        '| CT slices of the thorax, 20 landmarks, 32 to train on | 3 | 60.00 px | **12.00 px** |']
+    del found[PLANS['compare'][4].key]
+    assert '| 2 | 50.00 px | **11.00 px** |' in headline(found)
+
+
+def test_tables_are_rewritten_in_the_page_and_in_the_readme(tmp_path):
+    text = 'before\n<!-- accuracy -->\nold\n<!-- /accuracy -->\nafter\n'
+    (tmp_path / 'docs' / 'images').mkdir(parents=True)
+    for file in (tmp_path / 'README.md', tmp_path / 'docs' / 'results.md'): file.write_text(text, encoding='utf-8')
+    accuracy.write_tables(tmp_path, RESULTS)
+    readme, page = ((tmp_path / name).read_text(encoding='utf-8') for name in ('README.md', 'docs/results.md'))
+    for written in (readme, page):
+        assert written.startswith('before\n<!-- accuracy -->\n|') and written.endswith('<!-- /accuracy -->\nafter\n')
+    assert readme.count('\n') < 10 < page.count('\n') and 'changed in the default recipe' in page
+    assert (tmp_path / 'docs' / 'images' / 'recipes.png').is_file()
 
 
 def pairs_of(plan): return list(zip(plan[::2], plan[1::2], strict=True))

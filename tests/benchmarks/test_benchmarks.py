@@ -150,17 +150,17 @@ def test_the_table_says_it_all(rows):
 
 
 def test_the_table_is_rewritten_between_the_markers(rows, tmp_path):
-    readme, results = tmp_path / 'README.md', tmp_path / 'results'
-    readme.write_text('before\n<!-- benchmarks -->\nold\n<!-- /benchmarks -->\nafter — end\n', encoding='utf-8')
+    page, results = tmp_path / 'benchmarks.md', tmp_path / 'results'
+    page.write_text('before\n<!-- benchmarks -->\nold\n<!-- /benchmarks -->\nafter — end\n', encoding='utf-8')
     timing.save('step', rows[1:], results, **FACTS)
     timing.save('data', rows[:1], results, **FACTS)
-    command.write_table(readme, results)
-    first = readme.read_text(encoding='utf-8')
+    command.write_table(page, results)
+    first = page.read_text(encoding='utf-8')
     assert first.startswith('before\n<!-- benchmarks -->\n| what |')
     assert first.endswith('<!-- /benchmarks -->\nafter — end\n') and 'old' not in first
     assert first.index('data path') < first.index('memory') < first.index('data, step: a CPU')
-    command.write_table(readme, results)
-    assert readme.read_text(encoding='utf-8') == first
+    command.write_table(page, results)
+    assert page.read_text(encoding='utf-8') == first
 
 
 def test_no_results_and_no_markers_are_told(rows, tmp_path):
