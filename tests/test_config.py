@@ -12,8 +12,14 @@ from helpers import TINY, write_dots
 import landmark_fastai
 from landmark_fastai import cli
 from landmark_fastai.config import RECIPES, EvaluateConfig, PredictConfig, TrainConfig, is_run, read_config, resumed
+from landmark_fastai.data.augmentation import STRENGTHS
 from landmark_fastai.errors import UsageError
 from landmark_fastai.flags import to_yaml
+from landmark_fastai.formats.cache import MODES
+from landmark_fastai.geometry.decoding import DECODERS
+from landmark_fastai.learner import OPTIMIZERS
+from landmark_fastai.model.losses import LOSSES
+from landmark_fastai.model.precision import PRECISIONS
 from landmark_fastai.model.facts import ModelFacts, git_commit, read_facts, write_facts
 from landmark_fastai.training.build import make_learner
 
@@ -69,6 +75,13 @@ def test_flags_win_over_a_file_and_a_recipe_over_what_is_below_it(tmp_path):
     assert (made.loss, made.lr, made.epochs, made.encoder_name) == ('bce', 1e-3, 11, 'resnet101')
     made = TrainConfig.of({'config': tmp_path / 'mine.yaml', 'recipe': 'default'})
     assert (made.loss, made.lr, made.epochs) == ('dice_bce_spatial', TrainConfig.lr, 9)
+
+
+def test_choices_are_those_that_the_code_knows():
+    choices = {each.name: set(each.metadata['choices']) for each in fields(TrainConfig)}
+    known = dict(loss=LOSSES, decode=DECODERS, augment=STRENGTHS, cache=MODES, optimizer=OPTIMIZERS,
+                 precision=PRECISIONS)
+    assert {name: choices[name] for name in known} == {name: set(names) for name, names in known.items()}
 
 
 # --- the file of a run
