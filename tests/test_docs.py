@@ -104,6 +104,14 @@ def test_links_lead_somewhere(page):
         if anchor: assert anchor in map(slug, re.findall('^#+ (.*)', file.read_text(encoding='utf-8'), re.M)), target
 
 
+def test_modules_are_where_they_are_said_to_be():
+    package = ROOT / 'landmark_fastai'
+    for path in re.findall(r'`([a-z_]+/[a-z_]*(?:\.py)?)`', TEXTS['development.md']):
+        assert (package / path).exists() or (ROOT / path).exists(), path
+    packages = {path.parent.name for path in package.glob('*/__init__.py')}
+    assert packages <= set(re.findall(r'^\| `([a-z]+)/`', TEXTS['development.md'], re.M))
+
+
 def test_tables_of_numbers_are_those_that_were_measured():
     found = accuracy.results()
     assert insert(TEXTS['README.md'], accuracy.headline(found), 'accuracy') == TEXTS['README.md']
