@@ -1,18 +1,14 @@
 "Whole epochs: the default recipe beside the original recipe, and what it brings to keep the memory of a step."
 
-import ctypes
-
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.model.weights import LITE0
 from landmark_fastai.training.build import make_learner
 from landmark_fastai.training.memory import keep_freed_memory
 
-from .fixtures import write_csv, write_small
+from .fixtures import in_child, write_csv, write_small
 from .timing import alternate, longer, say, timed
 
 QUICK = dict(repetitions=1, image_resize=64, n_films=8)
-# glibc as it is before `keep_freed_memory`: M_MMAP_MAX, M_MMAP_THRESHOLD where it ends, M_TRIM_THRESHOLD (mallopt(3))
-GLIBC_DEFAULTS = {-4: 65536, -3: 2 ** 25, -1: 2 ** 26}
 
 
 def run(folder, repetitions=5, image_resize=256, n_films=32, n_landmarks=20):
@@ -20,13 +16,11 @@ def run(folder, repetitions=5, image_resize=256, n_films=32, n_landmarks=20):
     n_val = n_films // 4
     paths, points = write_small(folder / 'films', n_films + n_val, n_landmarks)
     csv_file = write_csv(folder / 'films.csv', paths, points, (96, 80), n_val)
-    def epoch(recipe, prepare=keep_freed_memory):
-        learn = make_learner(TrainConfig.of(dict(
-            train_image_dir=paths[0].parent, label_dir=folder, train_csv_file=csv_file.name, recipe=recipe,
-            encoder_name=LITE0, image_resize=image_resize, precision='fp32')))
-        return lambda: prepare() or timed(lambda: fit(learn))()
+    flags = dict(train_image_dir=paths[0].parent, label_dir=folder, train_csv_file=csv_file.name, encoder_name=LITE0,
+                 image_resize=image_resize, precision='fp32')
+    def side(recipe, keep=True): return lambda: in_child(seconds_of_epoch, flags | {'recipe': recipe}, keep)
     say(f'epochs, {repetitions} times')
-    default, original, forgetful = alternate(epoch('default'), epoch('original'), epoch('default', give_back_memory),
+    default, original, forgetful = alternate(side('default'), side('original'), side('default', keep=False),
                                              repetitions=repetitions)
     what = (f'epoch of the default recipe, {LITE0}, {image_resize} px, {n_films} + {n_val} images, {n_landmarks} '
             'landmarks, fp32')
@@ -34,13 +28,11 @@ def run(folder, repetitions=5, image_resize=256, n_films=32, n_landmarks=20):
             longer(f'{what}; against giving the memory of each step back', default, forgetful)]
 
 
-def fit(learn):
-    "An epoch of `learn`, validation included."
-    with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-4)
-
-
-def give_back_memory():
-    "Let glibc give freed memory back to the system again, that which has been kept first."
-    glibc = ctypes.CDLL(None)
-    for option, value in GLIBC_DEFAULTS.items(): glibc.mallopt(option, value)
-    glibc.malloc_trim(0)
+def seconds_of_epoch(flags, keep):
+    "Seconds of the second epoch with `flags`, validation included, in a process that may `keep` freed memory."
+    if keep: keep_freed_memory()
+    learn = make_learner(TrainConfig.of(flags))
+    def fit():
+        with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-4)
+    fit()
+    return timed(fit)()
