@@ -12,10 +12,11 @@ from ..flags import takes
 from ..formats.annotations import Annotations, fill_spacing, read_annotations
 from ..formats.dataset import check_images
 from ..inference.folder import make_output
-from ..inference.loading import load_asked
+from ..inference.loading import config_predictor
 from ..viz.report import CURVES, figures_in, write_report
-from .judge import predict_annotated, write_evaluation
+from .judge import predict_annotated
 from .notes import flag_notes, result_notes, split_notes
+from .output import write_evaluation
 from .summary import as_text, table
 
 
@@ -28,29 +29,30 @@ def evaluate(config: EvaluateConfig) -> dict:
     """
     thresholds = parse_thresholds(config.thresholds)
     clicked = read_annotations(config.csv)
-    predictor, source = load_asked(config, clicked.names), config.weights or config.model
+    predictor, source = config_predictor(config, clicked.names), config.weights or config.model
+    sides = {} if config.weights else read_split(Path(config.model))
     hidden = config.invisible_landmarks
     if hidden is None: hidden = predictor.config.invisible_landmarks
-    annotations = read_annotations(config.csv, invisible_landmarks=True) if hidden else clicked
-    n_corner = (annotations.state != clicked.state).sum()
-    sides = {} if config.weights else read_split(Path(source))
-    annotations = on_side(in_order(annotations, predictor.names), sides, config.split, source)
-    annotations, _ = check_images(annotations, config.image_dir)
-    if config.pixel_spacing: annotations = fill_spacing(annotations, config.pixel_spacing, '--pixel_spacing')
+    truth = read_annotations(config.csv, invisible_landmarks=True) if hidden else clicked
+    truth, clicked = (on_side(in_order(each, predictor.names), sides, config.split, source)
+                      for each in (truth, clicked))
+    n_corner = int((truth.state != clicked.state).sum())
+    truth, _ = check_images(truth, config.image_dir)
+    if config.pixel_spacing is not None: truth = fill_spacing(truth, config.pixel_spacing, '--pixel_spacing')
     folder = make_output(config, config.csv)
 
-    evaluation = predict_annotated(predictor, annotations, config, folder)
+    evaluation = predict_annotated(predictor, truth, config, folder)
+    notes = split_notes(evaluation, sides) + flag_notes(config, n_corner) + result_notes(evaluation, truth)
     settings = asdict(config) | {'model': source}
-    notes = split_notes(evaluation, sides) + flag_notes(config, n_corner) + result_notes(evaluation, annotations)
-    summary, figures = write_evaluation(folder, evaluation, thresholds, settings, notes)
-    if not config.weights: figures += figures_in(Path(source, 'graph'), CURVES)
+    summary, figures = write_evaluation(folder, evaluation, notes, settings, thresholds)
+    if not config.weights: figures += figures_in(Path(config.model, 'graph'), CURVES)
     of_training = asdict(predictor.config) | asdict(predictor.facts)
     write_report(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary, figures,
                  settings | {f'training: {name}': value for name, value in of_training.items()}, notes)
     print(as_text(table(summary)))
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')
-    evaluation.predictions.complain(folder, summary)
+    evaluation.predictions.check_complete(folder, summary)
     return summary
 
 

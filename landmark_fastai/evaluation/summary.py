@@ -1,17 +1,23 @@
-"Predictions against the truth: distances, success rates and presence, as a summary, a CSV and a printed table."
+"What scores come to: means, intervals, success rates and presence, as a dict, a sentence, a table and a CSV."
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..files import write_text
 from ..formats.annotations import ABSENT, UNLABELLED
+from .scores import Scores
 
 DEFAULT_THRESHOLDS = {'mm': (2, 2.5, 3, 4), 'px': (2, 5, 10, 20)}
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
 DASH = '–'  # where there is no value
 
+Table = tuple[list[str], list[list[str]]]  # header and rows
 
-def summarize(scores, thresholds=None):
+
+def summarize(scores: Scores, thresholds: Sequence[float] | None = None) -> dict:
     """Errors, success rates and presence of `scores`, overall and for each landmark, as a dict that JSON can hold.
 
     Means are over landmarks, not over images. A success rate is the share of the labelled visible landmarks, missed
@@ -29,7 +35,7 @@ def summarize(scores, thresholds=None):
             'overall': _entry(scores, thresholds, draws), 'landmarks': each}
 
 
-def _draws(groups):
+def _draws(groups: list[str]) -> np.ndarray:
     "How often each image is in each resample of whole `groups`, (RESAMPLES, n)."
     unique, members = np.unique(groups, return_inverse=True)
     n = max(1, len(unique))
@@ -75,7 +81,7 @@ def _presence(scores):
     return {'n': int(called.sum()), 'accuracy': _mean((scores.true_state == scores.pred_state)[called])}
 
 
-def rank_correlation(a, b):
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
     "Spearman's correlation of two arrays, over the pairs without NaN; None for less than three, and for constants."
     pairs = pd.DataFrame({'a': np.ravel(a), 'b': np.ravel(b)}).dropna().rank()
     if len(pairs) < 3 or pairs.nunique().min() < 2: return None
@@ -85,7 +91,7 @@ def rank_correlation(a, b):
 def _mean(values): return float(np.mean(values)) if len(values) else None
 
 
-def headline(summary):
+def headline(summary: dict) -> str:
     "One sentence on the mean error of `summary` and the share within the smallest threshold."
     unit, overall = summary['unit'], summary['overall']
     errors = overall[unit]
@@ -101,7 +107,7 @@ def headline(summary):
 def _count(n, thing): return f'{n:,} {thing}' + ('' if n == 1 else 's')
 
 
-def table(summary):
+def table(summary: dict) -> Table:
     "Header and rows of the table of `summary`, all as text: a row for all landmarks, then one for each."
     rows = [_cells('all', summary['overall'], summary)]
     rows += [_cells(name, entry, summary) for name, entry in summary['landmarks'].items()]
@@ -130,7 +136,7 @@ def _fixed(value): return DASH if value is None else f'{value:.2f}'
 def _percent(share): return DASH if share is None else f'{100 * share:.1f} %'
 
 
-def as_text(table):
+def as_text(table: Table) -> str:
     "The header and rows of `table` as aligned lines."
     header, rows = table
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
@@ -138,7 +144,7 @@ def as_text(table):
     return '\n'.join('  '.join(line) for line in lines)
 
 
-def write_distances(path, scores):
+def write_distances(path: Path, scores: Scores):
     "Write the distances of `scores` to the CSV `path`: a row an image, blank where there is nothing to score."
     columns = {'image_name': scores.image_names}
     for unit in scores.units:

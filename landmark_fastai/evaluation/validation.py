@@ -4,22 +4,25 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from fastai.data.core import Datasets
+from fastai.learner import Learner
 
 from ..config import PredictConfig, TrainConfig
 from ..formats.annotations import Annotations
-from ..inference.calibration import calibrate, flat_landmarks, look_at
+from ..inference.calibration import calibrate, flat_landmarks, observe
 from ..inference.loading import load
 from ..inference.predictions import Predictions
 from ..inference.predictor import Predictor
 from ..model.facts import ModelFacts, write_facts
 from ..viz.report import CURVES, figures_in, write_report
-from .judge import Evaluation, judge, predict_annotated, write_evaluation
+from .judge import Evaluation, judge, predict_annotated
 from .notes import result_notes, split_notes
+from .output import write_evaluation
 from .scores import Scores
-from .summary import as_text, summarize, table
+from .summary import Table, as_text, summarize, table
 
 
-def evaluate_validation(config: TrainConfig, facts: ModelFacts, learn) -> Evaluation:
+def evaluate_validation(config: TrainConfig, facts: ModelFacts, learn: Learner) -> Evaluation:
     """Write `validation/` and `report.html` of a run: its validation images by the weights of the learner `learn`.
 
     What is learned of the model's confidence and of flat channels is added to `facts` in model.json.
@@ -32,17 +35,17 @@ def evaluate_validation(config: TrainConfig, facts: ModelFacts, learn) -> Evalua
     evaluation = predict_annotated(predictor, annotations, as_predict(config, out), out)
     notes = split_notes(evaluation, dict.fromkeys(annotations.image_names, 'val'))
     notes += result_notes(evaluation, annotations)
-    summary, figures = write_evaluation(out, evaluation, None, {}, notes)
+    summary, figures = write_evaluation(out, evaluation, notes, settings={})
     write_report(config.folder / 'report.html', config.experiment_name, 'validation images of the training', summary,
                  figures + figures_in(config.folder / 'graph', CURVES), asdict(config) | asdict(predictor.facts), notes)
     print(f'report: {config.folder / "report.html"}')
     return evaluation
 
 
-def calibrated(predictor: Predictor, dataset) -> Predictor:
+def calibrated(predictor: Predictor, dataset: Datasets) -> Predictor:
     "`predictor` with the calibration and the flat channels that `dataset`, its training images, tells."
-    look = look_at(predictor, dataset)
-    facts = replace(predictor.facts, calibration=calibrate(look), flat=flat_landmarks(predictor, look))
+    observed = observe(predictor, dataset)
+    facts = replace(predictor.facts, calibration=calibrate(observed), flat=flat_landmarks(predictor, observed))
     return predictor.with_facts(facts)
 
 
@@ -75,7 +78,7 @@ def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotati
     evaluation = judge(predictor, annotations, Path(config.train_image_dir), predictions, out)
     notes = ['Each image was predicted by the model that was not trained on it. It did choose the best epoch of that '
              'model, so errors are a little optimistic', *result_notes(evaluation, annotations)]
-    summary, figures = write_evaluation(out, evaluation, None, {}, notes)
+    summary, figures = write_evaluation(out, evaluation, notes, settings={})
     folds = fold_table(evaluation.scores, dict(zip(annotations.image_names, fold_of, strict=True)), summary)
     write_report(config.folder / 'report.html', config.experiment_name,
                  f'cross-validation with {len(evaluations)} folds', summary, figures, asdict(config) | asdict(facts),
@@ -99,7 +102,7 @@ def merged(evaluations: list[Evaluation], annotations: Annotations) -> Predictio
     return together
 
 
-def fold_table(scores: Scores, fold_of: dict[str, int], summary: dict) -> tuple[list[str], list[list[str]]]:
+def fold_table(scores: Scores, fold_of: dict[str, int], summary: dict) -> Table:
     "A row for all images of `scores` and one for each fold, as `table` has them for landmarks; `fold_of` by name."
     folds = np.array([fold_of[name] for name in scores.image_names])
     each = {f'fold {k}': summarize(scores.on(np.flatnonzero(folds == k)), summary['thresholds'])['overall']

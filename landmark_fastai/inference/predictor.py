@@ -1,13 +1,14 @@
 "A trained network, or several, on new images."
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from fastai.data.core import DataLoaders
+from fastai.learner import Learner
 from fastcore.basics import chunked
 from torch import Tensor, nn
 
@@ -40,9 +41,11 @@ class Prediction(NamedTuple):
     size: np.ndarray        # (2,) int: width and height of the image as it is looked at
 
     @classmethod
-    def stack(cls, each: Iterable['Prediction']) -> 'Prediction':
-        "One `Prediction` of all images."
-        return cls(*map(np.stack, zip(*each, strict=True)))
+    def stack(cls, each: Sequence['Prediction'], n_landmarks: int) -> 'Prediction':
+        "One `Prediction` of all images, of which there may be none."
+        columns = zip(*each, strict=True) if each else [()] * len(cls._fields)
+        shapes = (n_landmarks, 2), (n_landmarks,), (n_landmarks,), (n_landmarks,), (2,)
+        return cls(*(np.array(values).reshape(-1, *shape) for values, shape in zip(columns, shapes, strict=True)))
 
     def blanked(self, min_confidence: float) -> 'Prediction':
         "Without the points of one image of less confidence than `min_confidence`, or NaN (diverged networks)."
@@ -60,8 +63,8 @@ class Reading(NamedTuple):
     frame: Tensor | None = None       # (7,)
 
 
-class Seen(NamedTuple):
-    "What networks see on B squares, in network px; points and scatter of absent landmarks mean nothing."
+class Decoded(NamedTuple):
+    "What the heatmaps of B squares say, in network px; points and scatter of absent landmarks mean nothing."
     points: Tensor   # (B, N, 2)
     scatter: Tensor  # (B, N) of the heatmap around the point, see `geometry.decoding`
     spread: Tensor   # (B, N) of the points of several models
@@ -99,7 +102,7 @@ class Predictor:
         if isinstance(images, (str, Path, np.ndarray)): images = [images]
         found = [prediction for *_, prediction in self.stream(images, tta, min_confidence)]
         if not found: raise UsageError('no images were given')
-        return Prediction.stack(found)
+        return Prediction.stack(found, len(self.names))
 
     def stream(self, images: Iterable, tta: bool = False, min_confidence: float = 0.,
                fail: Callable | None = None) -> Iterator[tuple]:
@@ -120,21 +123,18 @@ class Predictor:
             for reading, prediction in zip(good, self.predict_squares(squares, frames, tta), strict=True):
                 yield reading.image, reading.pixels, prediction.blanked(min_confidence)
 
-    def learner(self, dls: DataLoaders | None = None, **kwargs):
-        """A `LandmarkLearner` with these weights, to fine-tune on `dls`, of `landmark_dls`: the run's own if left out.
+    def learner(self, dls: DataLoaders | None = None, config: TrainConfig | None = None, **kwargs) -> Learner:
+        """A `LandmarkLearner` with a copy of these weights, to fine-tune on `dls`, of `landmark_dls`.
 
-        The landmarks must be the network's; `kwargs` of `landmark_learner` win over what the run was trained with.
-        Raises UsageError, also for an ensemble.
+        When left out, `dls` is the run's own data, and the flags `config` those that it was trained with; `kwargs` of
+        `landmark_learner` win. Raises UsageError where the landmarks are not the network's, and for an ensemble.
         """
         from ..learner import config_learner  # what only predicts needs no Learner
-        if dls is None: dls = config_dls(self.config, self.device)
-        return self.give_weights(config_learner(dls, self.config, **{'encoder_weights': 'none'} | kwargs))
-
-    def give_weights(self, learn):
-        "`learn` with the weights of this network. Raises UsageError where its landmarks are others."
         if len(self.models) > 1:
             raise UsageError(f'an ensemble of {len(self.models)} models is not trained on; take the folder of a fold')
-        self.check_names(learn.dls.annotations)
+        if dls is None: dls = config_dls(self.config, self.device)
+        self.check_names(dls.annotations)
+        learn = config_learner(dls, config or self.config, **{'encoder_weights': 'none'} | kwargs)
         learn.model.load_state_dict(self.models[0].state_dict())
         return learn
 
@@ -158,21 +158,25 @@ class Predictor:
         return Reading(image, None, pixels, torch.from_numpy(square).permute(2, 0, 1), frame)
 
     @torch.inference_mode()
-    def look(self, squares: Tensor, frames: Tensor, tta: bool = False) -> Seen:
-        "What the networks see on `squares` (B, C, S, S) uint8 with `frames` (B, 7); tensors on the CPU."
+    def decode_squares(self, squares: Tensor, frames: Tensor, tta: bool = False) -> Decoded:
+        "What the networks find on `squares` (B, C, S, S) uint8 with `frames` (B, 7); tensors on the CPU."
         squares, frames = upload((squares, frames), self.device)
         images = squares.float() / 255
-        each = [self._heatmaps(model, images, tta) for model in self.models]
-        logits = sum(each) / len(each)
-        points = decode(logits, frames, self.config.decode)
-        points_of_each = torch.stack([decode(one, frames, self.config.decode) for one in each])
-        seen = Seen(points, scatter(logits, points, frames), spread(points_of_each), ~is_present(logits, frames))
-        seen = Seen(*(values.cpu() for values in seen))
-        return seen._replace(absent=seen.absent & self.can_be_absent)
+        total, points_of_each = 0, []
+        for model in self.models:  # the heatmaps of one at a time are in memory
+            logits = self._heatmaps(model, images, tta)
+            points_of_each.append(decode(logits, frames, self.config.decode))
+            total = total + logits
+        logits = total / len(self.models)
+        points = points_of_each[0] if len(self.models) == 1 else decode(logits, frames, self.config.decode)
+        decoded = Decoded(points, scatter(logits, points, frames), spread(torch.stack(points_of_each)),
+                          ~is_present(logits, frames))
+        decoded = Decoded(*(values.cpu() for values in decoded))
+        return decoded._replace(absent=decoded.absent & self.can_be_absent)
 
     def predict_squares(self, squares: Tensor, frames: Tensor, tta: bool = False) -> list[Prediction]:
         "A `Prediction` of each of `squares` (B, C, S, S), uint8, of images with `frames` (B, 7)."
-        seen = self.look(squares, frames, tta)
+        seen = self.decode_squares(squares, frames, tta)
         original = to_original(seen.points, frames[:, None]).masked_fill(seen.absent[..., None], torch.nan)
         sizes = frames[:, :2].numpy().astype(int)
         # rounding may leave the image

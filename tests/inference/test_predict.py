@@ -13,7 +13,7 @@ import landmark_fastai
 from landmark_fastai import UsageError
 from landmark_fastai.formats.annotations import UNLABELLED, VISIBLE, read_annotations
 from landmark_fastai.formats.dataset import check_images
-from landmark_fastai.inference import folder
+from landmark_fastai.inference import folder, predictions
 
 
 def predict(image_dir, output_dir, *argv):
@@ -35,10 +35,13 @@ def images(finished): return finished.parent.parent / 'images'
 
 @pytest.fixture
 def with_discs(monkeypatch):
-    "`predict` with a network that finds discs, see `test_predictor`."
-    finder = disc_finder(128)
-    monkeypatch.setattr('landmark_fastai.inference.options.load', lambda *_: finder)
-    return finder
+    "`predict` with a network that finds discs; called, with one of other facts. Returns the `Predictor`."
+    def use(**facts):
+        finder = disc_finder(128, **facts)
+        monkeypatch.setattr('landmark_fastai.inference.loading.load', lambda *_: finder)
+        return finder
+    use()
+    return use
 
 
 def test_predictions_can_be_trained_on_as_they_are(finished, images, tmp_path):
@@ -96,7 +99,7 @@ def test_overlays_can_be_left_out(finished, images, tmp_path):
 
 
 def test_uncertain_landmarks_are_blank_and_absent_ones_minus_one(with_discs, tmp_path):
-    with_discs.config['presence'], with_discs.can_be_absent[1] = ['white'], True
+    with_discs(presence=['white'])
     write_discs(tmp_path / 'films' / 'a.png', n=1)  # no white disc
     write_discs(tmp_path / 'films' / 'b.png', points=((50, 60), (150, 100), (150, 40)), n=3)  # two grey discs
     assert predict(tmp_path / 'films', tmp_path / 'out', '--min_confidence', '0.5') == 0
@@ -186,12 +189,13 @@ def test_links_are_followed_inside_the_folder_and_named_where_they_lead_out(with
 
 def test_an_interruption_keeps_what_was_found(with_discs, tmp_path):
     for k in range(60): write_discs(tmp_path / 'films' / f'{k:02}.png')
-    stream = with_discs.stream
+    finder = with_discs()
+    stream = finder.stream
     def interrupted(*args):
         for k, result in enumerate(stream(*args)):
             if k == 30: raise KeyboardInterrupt  # as Ctrl-C does in the main thread, which runs the network
             yield result
-    with_discs.stream = interrupted
+    finder.stream = interrupted
     assert predict(tmp_path / 'films', tmp_path / 'out') == 1
     table, overlays = pd.read_csv(tmp_path / 'out' / 'predictions.csv'), (tmp_path / 'out' / 'overlays').iterdir()
     assert 20 <= len(table) < 60 and [f'{name}.png' for name in table.image_name] == sorted(p.name for p in overlays)
@@ -199,11 +203,11 @@ def test_an_interruption_keeps_what_was_found(with_discs, tmp_path):
 
 def test_the_table_is_whole_whenever_it_is_written(with_discs, tmp_path, monkeypatch):
     monkeypatch.setattr(folder, 'SAVE_EVERY', 0)
-    lengths, write = [], folder.write_annotations
+    lengths, write = [], predictions.write_annotations
     def counted(path, annotations, *estimates):
         lengths.append(len(annotations))
         write(path, annotations, *estimates)
-    monkeypatch.setattr(folder, 'write_annotations', counted)
+    monkeypatch.setattr(predictions, 'write_annotations', counted)
     for k in range(40): write_discs(tmp_path / 'films' / f'{k:02}.png')
     assert predict(tmp_path / 'films', tmp_path / 'out', '--no_overlays') == 0
     assert len(lengths) > 20 and lengths == sorted(lengths) and lengths[-1] == 40
@@ -224,14 +228,14 @@ BAD = {
     'wrong number': (['--n_landmarks', '3'], ['n_landmarks is 3', '2 landmarks (head, knee)']),
     'no images': (['--image_dir', 'EMPTY'], ['EMPTY', 'no image']),
     'no folder': (['--image_dir', '/nowhere'], ['/nowhere']),
-    'decoder': (['--decode', 'max'], ["decode 'max' is unknown", 'centroid']),
-    'confidence': (['--min_confidence', '2'], ['min_confidence is 2', '0 to 1']),
-    'spacing': (['--pixel_spacing', '0'], ['--pixel_spacing is 0', 'more than 0']),
-    'endless spacing': (['--pixel_spacing', '1e999'], ['--pixel_spacing is inf', 'more than 0']),
+    'decoder': (['--decode', 'max'], ['decode', "'max'", 'centroid', 'argmax']),
+    'confidence': (['--min_confidence', '2'], ['min_confidence', '2', 'at least 0', 'at most 1']),
+    'spacing': (['--pixel_spacing', '0'], ['pixel_spacing', '0', 'above 0']),
+    'endless spacing': (['--pixel_spacing', '1e999'], ['pixel_spacing', 'inf', '0']),
     'encoder': (['--encoder_name', 'resnet18'], ['encoder_name without weights']),
     'device': (['--device', 'tpu9'], ["device 'tpu9'"]),
     'output in images': (['--output_dir', 'IMAGES/out'], ['lies in the image folder', '--output_dir']),
-    'output under a file': (['--output_dir', __file__ + '/out'], ['test_inference.py', '--output_dir']),
+    'output under a file': (['--output_dir', __file__ + '/out'], ['test_predict.py', '--output_dir']),
 }
 
 
@@ -246,4 +250,4 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(case, finished, images, 
 
 
 def test_unknown_arguments_are_refused_in_python_too():
-    with pytest.raises(UsageError, match='unknown argument models'): landmark_fastai.predict('a', 'b', models='c')
+    with pytest.raises(UsageError, match="'models'.*model"): landmark_fastai.predict('a', 'b', models='c')
