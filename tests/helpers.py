@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from torch import nn
 
 from landmark_fastai.config import TrainConfig
-from landmark_fastai.inference.predictor import Predictor
+from landmark_fastai.inference.predictor import Prediction, Predictor
 from landmark_fastai.model.facts import ModelFacts
 
 TINY = ['--image_resize', '64', '--batch_size', '4', '--encoder_name', 'resnet18', '--encoder_weights', 'none']
@@ -90,12 +90,23 @@ def disc_finder(image_resize=512, **facts):
     return Predictor([DiscFinder()], config, ModelFacts(**known | facts), 'cpu')
 
 
+BLANK, GONE = (np.nan, np.nan), (-1, -1)  # points that are not labelled, and absent
+
+
 def discs(width, height, points, dtype=np.uint8):
     "An image with a grey and a white disc of radius 5 % of the side at `points`, to a sixteenth of a pixel."
     image, radius = np.zeros((height, width), np.uint8), round(0.05 * max(width, height) * 16)
     for (x, y), level in zip(points, (128, 255, 128), strict=False):
         cv2.circle(image, (round(x * 16), round(y * 16)), radius, level, -1, cv2.LINE_AA, 4)
     return image if dtype == np.uint8 else (image.astype(dtype) * 100)
+
+
+def predicted(points, state=0, confidence=np.nan, spread=np.nan):
+    "A `Prediction` of `points` (n, N, 2) on images of 1000 px, visible and of unknown confidence unless told."
+    points = np.array(points, float)
+    n, n_landmarks = points.shape[:2]
+    state, confidence, spread = (np.broadcast_to(values, (n, n_landmarks)) for values in (state, confidence, spread))
+    return Prediction(points, state, confidence, spread, np.full((n, 2), 1000))
 
 
 def original_weights(folder, n_landmarks=3):

@@ -23,7 +23,6 @@ from helpers import (
 
 import cli
 import landmark_fastai
-from landmark_fastai.inference import options
 
 FIGURES = {f'figures/{name}.png' for name in ('cumulative', 'boxes', 'vectors', 'confidence', 'worst')}
 
@@ -43,10 +42,12 @@ def data(finished): return finished.parent.parent / 'images', finished.parent.pa
 
 @pytest.fixture
 def with_discs(monkeypatch):
-    "`evaluate` with a network that finds discs, see `test_predictor`."
-    monkeypatch.setattr('landmark_fastai.evaluation.evaluate.make_predictor', lambda options, names: finder)
-    finder = disc_finder(128)
-    return finder
+    "`evaluate` with a network that finds discs; called, with one of other facts."
+    def use(**facts):
+        finder = disc_finder(128, **facts)
+        monkeypatch.setattr('landmark_fastai.evaluation.evaluate.config_predictor', lambda config, names: finder)
+    use()
+    return use
 
 
 def write_csv(path, *rows, columns=()):
@@ -123,8 +124,7 @@ def test_without_spacing_there_are_no_millimetres_and_the_report_says_why(with_d
 
 
 def test_blank_landmarks_count_nowhere_and_absent_ones_only_for_presence(with_discs, tmp_path):
-    with_discs.config['presence'] = ['white']
-    with_discs.can_be_absent[1] = True
+    with_discs(presence=['white'])
     for name in 'abc': write_discs(tmp_path / 'films' / f'{name}.png')
     for name in 'de': write_discs(tmp_path / 'films' / f'{name}.png', n=1)  # no white disc
     csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 50, 60, 150, 100], ['b.png', 200, 160, 50, 60, '', ''],
@@ -161,7 +161,7 @@ def test_images_that_cannot_be_read_are_left_out_and_said(with_discs, tmp_path, 
 
 def test_names_are_escaped_in_the_report(with_discs, tmp_path):
     evil = '<script>alert(1)<&"\''
-    with_discs.names[1] = evil
+    with_discs(landmarks=['grey', evil])
     write_discs(tmp_path / evil / f'{evil}.png')
     csv_file = write_csv(tmp_path / f'{evil}.csv', [f'{evil}.png', 200, 160, 50, 60, 150, 100])
     header = '"{0}_x","{0}_y"'.format(evil.replace('"', '""'))
@@ -184,11 +184,10 @@ def test_weights_of_the_original_system_are_measured_too(tmp_path):
 
 
 def test_the_worst_images_have_missed_landmarks_then_large_errors(with_discs, tmp_path, monkeypatch):
-    with_discs.config['presence'], with_discs.can_be_absent[1] = ['white'], True
+    with_discs(presence=['white'])
     sheets = []
-    monkeypatch.setattr("landmark_fastai.evaluation.judge.contact_sheet",
-                        lambda pictures, captions, columns: sheets.append(captions) or
-                        pictures[0])
+    monkeypatch.setattr('landmark_fastai.evaluation.output.contact_sheet',
+                        lambda pictures, captions, columns: sheets.append(captions) or pictures[0])
     for name in ('good', 'bad'): write_discs(tmp_path / 'f' / f'{name}.png')
     for name in ('missed', 'lost'): write_discs(tmp_path / 'f' / f'{name}.png', n=1)
     at = 50, 60
@@ -231,15 +230,6 @@ def test_what_is_read_is_never_overwritten(with_discs, tmp_path, capsys):
     assert (tmp_path / 'out' / 'overlays' / 'a.png.png').exists()
 
 
-def test_validation_without_labels_has_a_report_without_numbers(tmp_path):
-    from conftest import write_unlabelled_validation
-    csv_file, images = write_unlabelled_validation(tmp_path)
-    argv = ['--train_image_dir', images, '--label_dir', tmp_path, '--train_csv_file', csv_file.name, '--epochs', 1]
-    assert cli.main(['train', *map(str, argv), *TINY, '--output_dir', str(tmp_path / 'runs')]) == 0
-    run = tmp_path / 'runs' / 'baseline'
-    assert summary(run / 'validation')['overall']['px']['mean'] is None and (run / 'report.html').exists()
-
-
 def test_no_text_of_a_dicom_file_reaches_an_output(tmp_path, capfd):
     csv_file, images = write_dots(tmp_path)
     for path in sorted(images.iterdir()):
@@ -265,12 +255,14 @@ def test_no_text_of_a_dicom_file_reaches_an_output(tmp_path, capfd):
 BAD = {
     'thresholds': (['--thresholds', '2,x'], ["thresholds is '2,x'", '2,2.5,3,4']),
     'negative thresholds': (['--thresholds', '-1'], ["thresholds is '-1'"]),
-    'split': (['--split', 'train'], ["split 'train' is unknown", 'all, val, test']),
+    'split': (['--split', 'train'], ['split', "'train'", 'all, val, test']),
     'nothing on that side': (['--split', 'test'], ['no image is marked test']),
     'no CSV': (['--csv', '/nowhere.csv'], ['/nowhere.csv', 'no such file']),
     'other landmarks': (['--csv', 'OTHER'], ['3 landmarks (a, b, c)', '2 (head, knee)']),
     'missing files': (['--image_dir', 'EMPTY'], ['row 2 (dot_0.png)', 'no such file', '9 other images']),
     'no weights': (['--model', 'BARE'], ['BARE', 'no weight/best.pth']),
+    'a run of version 0.4': (['--model', 'OLD'], ['OLD', '0.4']),
+    'endless spacing': (['--pixel_spacing', '1e999'], ['pixel_spacing', 'inf']),
 }
 
 
@@ -279,9 +271,11 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(case, finished, data, tm
     argv, words = BAD[case]
     (tmp_path / 'EMPTY').mkdir()
     (tmp_path / 'BARE').mkdir()
-    shutil.copy(finished / 'config.json', tmp_path / 'BARE')
+    for name in ('config.yaml', 'model.json'): shutil.copy(finished / name, tmp_path / 'BARE')
     other, _ = write_dots(tmp_path / 'other', names=('a', 'b', 'c'), n=2)
-    places = {'EMPTY': tmp_path / 'EMPTY', 'BARE': tmp_path / 'BARE', 'OTHER': other}
+    (tmp_path / 'OLD').mkdir()
+    (tmp_path / 'OLD' / 'config.json').write_text('{}')
+    places = {'OLD': tmp_path / 'OLD', 'EMPTY': tmp_path / 'EMPTY', 'BARE': tmp_path / 'BARE', 'OTHER': other}
     assert evaluate(*data, tmp_path / 'out', '--model', finished, *[places.get(arg, arg) for arg in argv]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and all(word in lines[0] for word in words), lines
@@ -293,11 +287,3 @@ def test_an_evaluation_is_not_overwritten(finished, data, tmp_path, capsys):
     (tmp_path / 'out' / 'predictions.csv').write_text('corrected by hand')
     assert evaluate(*data, tmp_path / 'out', '--model', finished) == 2
     assert (tmp_path / 'out' / 'predictions.csv').read_text() == 'corrected by hand'
-
-
-def test_python_and_the_command_line_have_the_same_defaults():
-    evaluation = {'split': 'all', 'thresholds': None, 'invisible_landmarks': None}
-    for name, own in (('predict', {}), ('evaluate', evaluation)):
-        flags = {flag: parameter.default for flag, parameter in cli.flags_of(name).items()
-                 if flag not in ('image_dir', 'output_dir', 'csv')}
-        assert flags == options.OPTIONS | own

@@ -12,8 +12,8 @@ from landmark_fastai import UsageError
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
 from landmark_fastai.inference.predictor import Predictor
-from landmark_fastai.model.facts import ModelFacts
 from landmark_fastai.inference.views import warp
+from landmark_fastai.model.facts import ModelFacts
 
 POINTS = {'landscape': (3000, 2400, [[700.25, 1900.5], [2250.75, 420.]]),
           'portrait': (2000, 3000, [[333.3, 2600.6], [1650., 500.5]]),
