@@ -83,11 +83,11 @@ class DiscFinder(nn.Module):
         return -100 * ((x - torch.tensor([0.5, 1.]).view(1, 2, 1, 1)).abs() + uneven)
 
 
-def disc_finder(image_resize=512, **facts):
-    "A `Predictor` with `DiscFinder`; `facts` win over those of a network of grey and white discs."
+def disc_finder(image_resize=512, *models, flip_pairs=None, **facts):
+    "A `Predictor` of `models`, else `DiscFinder`; `facts` win over those of a network of grey and white discs."
     known = dict(landmarks=['grey', 'white'], mean=[0.] * 3, std=[1.] * 3)
-    config = TrainConfig.of({'image_resize': image_resize})
-    return Predictor([DiscFinder()], config, ModelFacts(**known | facts), 'cpu')
+    config = TrainConfig(image_resize=image_resize, flip_pairs=flip_pairs)
+    return Predictor(list(models) or [DiscFinder()], config, ModelFacts(**known | facts), 'cpu')
 
 
 BLANK, GONE = (np.nan, np.nan), (-1, -1)  # points that are not labelled, and absent

@@ -16,7 +16,7 @@ from ..inference.loading import config_predictor
 from ..viz.report import CURVES, figures_in, write_report
 from .judge import predict_annotated
 from .notes import flag_notes, result_notes, split_notes
-from .output import write_evaluation
+from .output import run_settings, write_evaluation
 from .summary import as_text, table
 
 
@@ -46,9 +46,9 @@ def evaluate(config: EvaluateConfig) -> dict:
     settings = asdict(config) | {'model': source}
     summary, figures = write_evaluation(folder, evaluation, notes, settings, thresholds)
     if not config.weights: figures += figures_in(Path(config.model, 'graph'), CURVES)
-    of_training = asdict(predictor.config) | asdict(predictor.facts)
+    of_run = {f'training: {name}': value for name, value in run_settings(predictor.config, predictor.facts).items()}
     write_report(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary, figures,
-                 settings | {f'training: {name}': value for name, value in of_training.items()}, notes)
+                 settings | of_run, notes)
     print(as_text(table(summary)))
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')

@@ -2,13 +2,17 @@
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from ..config import TrainConfig
 from ..files import write_text
+from ..flags import saved
 from ..formats.images import read_image
 from ..inference.predictions import printable
+from ..model.facts import ModelFacts
 from ..viz.figures import plot_boxes, plot_confidence, plot_cumulative, plot_vectors
 from ..viz.overlays import contact_sheet, draw_markers, write_png
 from ..viz.report import FIGURES, figures_in
@@ -35,6 +39,11 @@ def write_evaluation(folder: Path, evaluation: Evaluation, notes: list[str], set
     write_text(folder / 'summary.json', json.dumps(summary | known, indent=2, ensure_ascii=False) + '\n')
     write_figures(folder / 'figures', evaluation, summary)
     return summary, figures_in(folder / 'figures', FIGURES)
+
+
+def run_settings(config: TrainConfig, facts: ModelFacts) -> dict:
+    "What a report tells of a run: its flags, and what it has learned."
+    return saved(config) | {f'model: {name}': value for name, value in asdict(facts).items()}
 
 
 def write_figures(folder: Path, evaluation: Evaluation, summary: dict):

@@ -1,6 +1,6 @@
 "Evaluations that a training ends with: of its validation images, or of all folds together."
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..model.facts import ModelFacts, write_facts
 from ..viz.report import CURVES, figures_in, write_report
 from .judge import Evaluation, judge, predict_annotated
 from .notes import result_notes, split_notes
-from .output import write_evaluation
+from .output import run_settings, write_evaluation
 from .scores import Scores
 from .summary import Table, as_text, summarize, table
 
@@ -37,7 +37,7 @@ def evaluate_validation(config: TrainConfig, facts: ModelFacts, learn: Learner) 
     notes += result_notes(evaluation, annotations)
     summary, figures = write_evaluation(out, evaluation, notes, settings={})
     write_report(config.folder / 'report.html', config.experiment_name, 'validation images of the training', summary,
-                 figures + figures_in(config.folder / 'graph', CURVES), asdict(config) | asdict(predictor.facts), notes)
+                 figures + figures_in(config.folder / 'graph', CURVES), run_settings(config, predictor.facts), notes)
     print(f'report: {config.folder / "report.html"}')
     return evaluation
 
@@ -71,25 +71,28 @@ def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotati
     `evaluations` are those of the folds' validation images.
     """
     out = config.folder / 'cross_validation'
-    facts = replace(facts, **{name: of_any(evaluations, name, annotations.names) for name in ('presence', 'flat')})
+    facts_of_folds = [each.predictor.facts for each in evaluations]
+    facts = replace(facts, presence=in_any(annotations.names, [each.presence for each in facts_of_folds]),
+                    flat=in_any(annotations.names, [each.flat for each in facts_of_folds]))
     write_facts(config.folder, facts)
-    predictor, predictions = evaluations[0].predictor.with_facts(facts), merged(evaluations, annotations)
+    predictions = merged(evaluations, annotations)
     predictions.write(out)
-    evaluation = judge(predictor, annotations, Path(config.train_image_dir), predictions, out)
+    predictor = evaluations[0].predictor.with_facts(facts)
+    evaluation = judge(predictor, annotations, Path(config.train_image_dir), predictions)
     notes = ['Each image was predicted by the model that was not trained on it. It did choose the best epoch of that '
              'model, so errors are a little optimistic', *result_notes(evaluation, annotations)]
     summary, figures = write_evaluation(out, evaluation, notes, settings={})
     folds = fold_table(evaluation.scores, dict(zip(annotations.image_names, fold_of, strict=True)), summary)
     write_report(config.folder / 'report.html', config.experiment_name,
-                 f'cross-validation with {len(evaluations)} folds', summary, figures, asdict(config) | asdict(facts),
+                 f'cross-validation with {len(evaluations)} folds', summary, figures, run_settings(config, facts),
                  notes, [('Folds', folds)])
     print(as_text(folds), as_text(table(summary)), *notes, f'report: {config.folder / "report.html"}', sep='\n')
     return summary
 
 
-def of_any(evaluations: list[Evaluation], fact: str, names: list[str]) -> list[str]:
-    "Those of the landmarks `names` that any model of `evaluations` has in its `fact`, presence or flat."
-    return [name for name in names if any(name in getattr(each.predictor.facts, fact) for each in evaluations)]
+def in_any(names: list[str], lists: list[list[str]]) -> list[str]:
+    "Those of `names` that are in any of `lists`."
+    return [name for name in names if any(name in each for each in lists)]
 
 
 def merged(evaluations: list[Evaluation], annotations: Annotations) -> Predictions:

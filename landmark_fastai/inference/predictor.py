@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from .views import average_views
 
 MOST = 32     # images that go through the network together: those that wait are in memory at full size
 DECIMALS = 3  # of coordinates: far below what any network resolves, and it keeps files small
+Image = str | Path | np.ndarray  # what an image may be given as
 
 
 class Prediction(NamedTuple):
@@ -56,7 +57,7 @@ class Prediction(NamedTuple):
 
 class Reading(NamedTuple):
     "An image as it was read, or the `error` that reading it raised."
-    image: str | Path | np.ndarray  # what was asked for
+    image: Image  # what was asked for
     error: UsageError | None = None
     pixels: np.ndarray | None = None  # (H, W) or (H, W, 3) uint8
     square: Tensor | None = None      # (C, S, S) uint8
@@ -91,7 +92,7 @@ class Predictor:
         self.calibration = torch.tensor(facts.calibration or [1.] * len(self.names))
         self.mirrored = mirror_order(config.pairs, self.names) if config.pairs else None
 
-    def predict(self, images, tta: bool = False, min_confidence: float = 0.) -> Prediction:
+    def predict(self, images: Image | Iterable[Image], tta: bool = False, min_confidence: float = 0.) -> Prediction:
         """Landmarks of `images`: paths of files, or uint8 arrays (H, W), (H, W, 3) RGB for a run with --color.
 
         One image may stand alone. Returns a `Prediction` of arrays (n, N, ...): points in original px, (0, 0) is the
@@ -99,13 +100,14 @@ class Predictor:
         flip pairs; landmarks of a confidence below `min_confidence` are left blank. Raises UsageError for the first
         image that cannot be read.
         """
-        if isinstance(images, (str, Path, np.ndarray)): images = [images]
+        if isinstance(images, Image) or not isinstance(images, Iterable): images = [images]
         found = [prediction for *_, prediction in self.stream(images, tta, min_confidence)]
         if not found: raise UsageError('no images were given')
         return Prediction.stack(found, len(self.names))
 
-    def stream(self, images: Iterable, tta: bool = False, min_confidence: float = 0.,
-               fail: Callable | None = None) -> Iterator[tuple]:
+    def stream(self, images: Iterable[Image], tta: bool = False, min_confidence: float = 0.,
+               fail: Callable[[Image, UsageError], None] | None = None
+               ) -> Iterator[tuple[Image, np.ndarray, Prediction]]:
         """Yield, in order, each of `images`, its pixels and its `Prediction`; memory does not grow with their number.
 
         Files are read ahead in threads while the network is busy. For an image that cannot be read `fail` is called,
@@ -119,7 +121,8 @@ class Predictor:
                 fail(reading.image, reading.error)
             good = [reading for reading in batch if reading.error is None]
             if not good: continue
-            squares, frames = (torch.stack([getattr(r, name) for r in good]) for name in ('square', 'frame'))
+            squares = torch.stack([reading.square for reading in good])
+            frames = torch.stack([reading.frame for reading in good])
             for reading, prediction in zip(good, self.predict_squares(squares, frames, tta), strict=True):
                 yield reading.image, reading.pixels, prediction.blanked(min_confidence)
 
@@ -134,6 +137,10 @@ class Predictor:
             raise UsageError(f'an ensemble of {len(self.models)} models is not trained on; take the folder of a fold')
         if dls is None: dls = config_dls(self.config, self.device)
         self.check_names(dls.annotations)
+        for name in ('arch', 'encoder_name'):
+            own = getattr(self.config, name)
+            if kwargs.get(name, own) != own:
+                raise UsageError(f'{name} is {kwargs[name]!r}, but these are the weights of {own!r}; leave it out')
         learn = config_learner(dls, config or self.config, **{'encoder_weights': 'none'} | kwargs)
         learn.model.load_state_dict(self.models[0].state_dict())
         return learn
@@ -149,8 +156,10 @@ class Predictor:
                          f'{", ".join(annotations.names)}; the model has the {len(self.names)} landmarks '
                          f'{", ".join(self.names)}: expected the same names in the same order')
 
-    def _read(self, image) -> Reading:
-        try: pixels = self.reader.image(image)
+    def _read(self, image: Image) -> Reading:
+        try:
+            check_image(image)
+            pixels = self.reader.image(image)
         except UsageError as e: return Reading(image, e)
         except OSError as e: return Reading(image, UsageError(f'{image}: {e.strerror}'))
         square = np.atleast_3d(letterbox(pixels, self.reader.image_resize))
@@ -192,6 +201,15 @@ class Predictor:
         def logits(view):
             with autocast(self.precision, self.device): return model.eval()((view - self.mean) / self.std)
         return average_views(logits, images, self.mirrored) if tta else logits(images)
+
+
+def check_image(image: Any):
+    "Raise UsageError unless `image` is a path, or an array that has pixels."
+    if not isinstance(image, Image):
+        raise UsageError(f'a {type(image).__name__} was given as an image; expected the path of a file, or a uint8 '
+                         'array of pixels')
+    if isinstance(image, np.ndarray) and not image.size:
+        raise UsageError(f'an array of {image.shape} was given as an image; expected one with pixels')
 
 
 def batch_size(image_resize: int, device: torch.device) -> int:

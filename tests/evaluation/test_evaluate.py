@@ -91,6 +91,8 @@ def test_everything_is_written_and_the_numbers_are_those_of_predictions_csv(fini
     assert overall['px']['sd'] == pytest.approx(values.std(ddof=1))
     assert overall['px']['median'] == pytest.approx(np.median(values))
     assert overall['success_rate']['4'] == pytest.approx((values / 2 <= 4).mean())
+    report = (out / 'report.html').read_text()
+    assert all(f'<th>{name}</th>' in report for name in ('tta', 'training: epochs', 'training: model: landmarks'))
     said = capsys.readouterr().out
     assert f"{overall['mm']['mean']:.2f} ±" in said and '8 of 10 images have the names of images that' in said
 
@@ -181,6 +183,16 @@ def test_weights_of_the_original_system_are_measured_too(tmp_path):
     assert list(found['landmarks']) == ['grey', 'white'] and found['settings']['model'] == str(weights)
     assert found['landmarks']['grey']['n_absent'] == 1
     assert any(note.startswith('1 points in the top-left corner box') for note in found['notes'])
+
+
+def test_only_images_that_are_evaluated_count_in_the_notes(finished, data, tmp_path):
+    table = pd.read_csv(data[1])
+    table[['head_x', 'head_y']] = 5  # in the corner
+    table.to_csv(tmp_path / 'a.csv', index=False)
+    landmark_fastai.evaluate(data[0], tmp_path / 'a.csv', tmp_path / 'out', model=finished, split='val',
+                             invisible_landmarks=True, no_overlays=True)
+    notes = summary(tmp_path / 'out')['notes']
+    assert [note.split()[0] for note in notes if 'corner box' in note] == ['2']  # there are 2 validation images of 10
 
 
 def test_the_worst_images_have_missed_landmarks_then_large_errors(with_discs, tmp_path, monkeypatch):

@@ -8,9 +8,7 @@ import torch
 from helpers import DiscFinder, disc_finder, discs, write_dots
 
 from landmark_fastai import landmark_dls
-from landmark_fastai.config import TrainConfig
 from landmark_fastai.inference.calibration import Observed, calibrate, flat_landmarks, observe
-from landmark_fastai.inference.predictor import Predictor
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ class Half(DiscFinder):
 
 def test_a_landmark_without_a_peak_is_told(discs_csv):
     csv_file, images = discs_csv(100)
-    dls, facts = landmark_dls(csv_file, images, image_resize=64, batch_size=4), disc_finder(64).facts
+    dls = landmark_dls(csv_file, images, image_resize=64, batch_size=4)
     for network, flat in ((DiscFinder(), []), (Half(), ['white'])):
-        finder = Predictor([network], TrainConfig(image_resize=64), facts, 'cpu')
+        finder = disc_finder(64, network)
         assert flat_landmarks(finder, observe(finder, dls.train_ds)) == flat

@@ -56,6 +56,11 @@ def test_what_is_given_to_the_learner_wins(finished):
     assert learn.lr == 0.5 and learn.loss_func.name == 'bce'
 
 
+def test_another_network_for_the_weights_is_refused(finished):
+    with pytest.raises(UsageError, match="encoder_name is 'resnet34'.*'resnet18'"):
+        load(finished).learner(encoder_name='resnet34')
+
+
 def test_the_learner_trains_a_model_of_its_own(finished):
     predictor = load(finished)
     before = {name: value.clone() for name, value in predictor.models[0].state_dict().items()}

@@ -10,7 +10,7 @@ from helpers import TINY, disc_finder, discs, original_weights, write_dicom, wri
 
 import cli
 import landmark_fastai
-from landmark_fastai import UsageError
+from landmark_fastai import Incomplete, UsageError
 from landmark_fastai.formats.annotations import UNLABELLED, VISIBLE, read_annotations
 from landmark_fastai.formats.dataset import check_images
 from landmark_fastai.inference import folder, predictions
@@ -249,5 +249,21 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(case, finished, images, 
     assert [path.name for path in tmp_path.iterdir()] == ['EMPTY'] and not (images / 'out').exists()
 
 
-def test_unknown_arguments_are_refused_in_python_too():
+def test_python_gets_the_predictions(finished, images, tmp_path):
+    table = landmark_fastai.predict(image_dir=images, output_dir=tmp_path / 'out', model=finished, no_overlays=True)
+    np.testing.assert_array_equal(table.points, read_annotations(tmp_path / 'out' / 'predictions.csv').points)
+    np.testing.assert_array_equal(table.points, landmark_fastai.load(finished).predict(sorted(images.iterdir())).points)
+
+
+def test_python_gets_them_also_where_an_image_cannot_be_read(with_discs, tmp_path):
+    write_discs(tmp_path / 'films' / 'a.png')
+    (tmp_path / 'films' / 'b.png').write_bytes(b'junk')
+    with pytest.raises(Incomplete, match='1 of 2 images') as error:
+        landmark_fastai.predict(tmp_path / 'films', tmp_path / 'out')
+    assert error.value.result.image_names == ['a.png']
+
+
+def test_arguments_are_checked_in_python_too():
     with pytest.raises(UsageError, match="'models'.*model"): landmark_fastai.predict('a', 'b', models='c')
+    with pytest.raises(UsageError, match='image_dir'): landmark_fastai.predict(output_dir='b')
+    with pytest.raises(UsageError, match="tta is 'yes'"): landmark_fastai.predict('a', 'b', tta='yes')

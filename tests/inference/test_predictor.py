@@ -1,4 +1,4 @@
-"Predicting: geometry to the original pixel for every kind of file, views averaged right, models of an ensemble too."
+"Predicting: geometry to the original pixel for every kind of file, states, and the models of an ensemble."
 
 import cv2
 import numpy as np
@@ -9,22 +9,11 @@ from PIL import Image
 from torch import nn
 
 from landmark_fastai import UsageError
-from landmark_fastai.config import TrainConfig
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
-from landmark_fastai.inference.predictor import Predictor
-from landmark_fastai.inference.views import warp
-from landmark_fastai.model.facts import ModelFacts
 
 POINTS = {'landscape': (3000, 2400, [[700.25, 1900.5], [2250.75, 420.]]),
           'portrait': (2000, 3000, [[333.3, 2600.6], [1650., 500.5]]),
           'square': (2500, 2500, [[1250., 1249.5], [2350.5, 149.]])}
-
-
-def predictor(*models, image_resize=64, flip_pairs=None, **facts):
-    "A `Predictor` of `models` that were trained on grey and white discs."
-    known = dict(landmarks=['grey', 'white'], mean=[0.] * 3, std=[1.] * 3)
-    config = TrainConfig.of({'image_resize': image_resize, 'flip_pairs': flip_pairs})
-    return Predictor(list(models), config, ModelFacts(**known | facts), 'cpu')
 
 
 @pytest.mark.parametrize('shape', POINTS)
@@ -76,57 +65,12 @@ def test_a_single_image_may_stand_alone(tmp_path):
     for image in (pixels, path, str(path)): assert disc_finder(64).predict(image).points.shape == (1, 2, 2)
 
 
-def test_views_are_padded_with_black():
-    seen = []
-    class Watcher(DiscFinder):
-        def forward(self, x):
-            seen.append(x)
-            return super().forward(x)
-    predictor(Watcher(), mean=[0.5] * 3, std=[0.5] * 3).predict([np.zeros((50, 60), np.uint8)], tta=True)
-    assert len(seen) == 7 and all((x == -1).all() for x in seen)
-
-
 def test_points_lie_on_the_image_whatever_the_network_says():
     class Corner(nn.Module):
         def forward(self, x):
             return x.new_zeros(len(x), 2, *x.shape[2:]).index_fill(3, torch.tensor(x.shape[-1] - 1), 9)
-    found = predictor(Corner()).predict([np.zeros((77, 131), np.uint8)])
+    found = disc_finder(64, Corner()).predict([np.zeros((77, 131), np.uint8)])
     assert (found.points >= 0).all() and (found.points <= [130, 76]).all()
-
-
-@pytest.mark.parametrize('tta', [False, True])
-def test_averaging_over_views_keeps_the_place(tta):
-    width, height, points = POINTS['landscape']
-    found = disc_finder(256).predict([discs(width, height, points)], tta=tta)
-    np.testing.assert_allclose(found.points[0], points, atol=6)  # half a network px
-
-
-def test_mirror_views_give_left_to_right():
-    class Sides(DiscFinder):
-        "Two grey discs: channel 0 prefers the left one, channel 1 the right one."
-        def forward(self, x):
-            x = super().forward(x)[:, :1]
-            ramp = torch.linspace(8, -8, x.shape[-1])
-            return torch.cat([x + ramp, x - ramp], 1)
-    image, points = np.zeros((400, 400), np.uint8), [[100.5, 150.], [320., 260.25]]
-    for x, y in points: cv2.circle(image, (round(x * 16), round(y * 16)), 20 * 16, 128, -1, cv2.LINE_AA, 4)
-    finder = predictor(Sides(), image_resize=128, flip_pairs='grey:white')
-    plain, averaged = (finder.predict([image], tta=tta) for tta in (False, True))
-    np.testing.assert_allclose(plain.points[0], points, atol=4)
-    np.testing.assert_allclose(averaged.points[0], points, atol=4)
-    # without the exchange of channels the views would contradict each other
-    finder.mirrored = [0, 1]
-    assert np.abs(finder.predict([image], tta=True).confidence[0] - averaged.confidence[0]).max() > 0.2
-
-
-def test_warping_back_undoes_warping():
-    image = torch.zeros(1, 1, 64, 64)
-    image[..., 20:30, 40:50] = 1
-    zoom, shift = torch.tensor([-0.95, 0.95]), torch.tensor([1 / 32, 0.])
-    there = warp(image, zoom, shift)
-    assert (there - image).abs().max() > 0.9
-    back = warp(there, 1 / zoom, -shift / zoom)
-    assert (back - image)[..., 22:28, 42:48].abs().max() < 1e-4 and back[..., :15, :].abs().max() < 1e-4
 
 
 def test_absence_is_told_only_of_landmarks_that_were_absent_in_training():
@@ -135,7 +79,7 @@ def test_absence_is_told_only_of_landmarks_that_were_absent_in_training():
     class Offset(DiscFinder):
         def forward(self, x): return super().forward(x) + 10  # 0.5 is far from either: sigmoid near 0 where it is not
     for presence, state in (([], VISIBLE), (['grey'], VISIBLE), (['white'], ABSENT)):
-        found = predictor(Offset(), presence=presence).predict([image])
+        found = disc_finder(64, Offset(), presence=presence).predict([image])
         assert found.state[0].tolist() == [VISIBLE, state]
         assert np.isnan(found.points[0, 1]).all() == np.isnan(found.confidence[0, 1]) == (state == ABSENT)
 
@@ -151,7 +95,7 @@ def test_uncertain_landmarks_are_left_blank():
 def test_a_diverged_network_finds_nothing():
     class Broken(nn.Module):
         def forward(self, x): return x.new_full((len(x), 2, *x.shape[2:]), torch.nan)
-    found = predictor(Broken()).predict([np.zeros((50, 60), np.uint8)])
+    found = disc_finder(64, Broken()).predict([np.zeros((50, 60), np.uint8)])
     assert (found.state == UNLABELLED).all()
 
 
@@ -164,6 +108,15 @@ def test_unreadable_images_raise_or_are_collected(tmp_path):
     results = list(disc_finder(64).stream([bad, good, bad, good], fail=lambda *failure: failed.append(failure)))
     assert [path for path, *_ in results] == [good, good] and [path for path, _ in failed] == [bad, bad]
     with pytest.raises(UsageError, match='no images'): disc_finder(64).predict([])
+
+
+@pytest.mark.parametrize('image, words', [
+    (5, ['int', 'path']), (None, ['NoneType']), ([None], ['NoneType']), (Image.new('L', (9, 9)), ['Image', 'uint8']),
+    (np.zeros((9, 9)), ['float64', 'uint8']), (np.zeros((9, 9, 3), np.uint8), ['(9, 9, 3)', '(H, W)']),
+    (np.zeros((0, 9), np.uint8), ['(0, 9)', 'pixels']), ('', ['no such file'])])
+def test_what_is_no_image_is_named(image, words):
+    with pytest.raises(UsageError) as error: disc_finder(64).predict(image)
+    assert all(word in str(error.value) for word in words), error.value
 
 
 # --- ensembles
@@ -179,15 +132,15 @@ class Shifted(DiscFinder):
 
 def test_the_models_of_an_ensemble_are_averaged_and_their_spread_is_in_original_px():
     image = discs(512, 512, [[200.5, 200.5], [300.5, 400.5]])
-    found = predictor(Shifted(-2), Shifted(2), image_resize=128).predict([image])
+    found = disc_finder(128, Shifted(-2), Shifted(2)).predict([image])
     np.testing.assert_allclose(found.spread[0], 4 * 8 ** 0.5, atol=0.1)  # 2 px each from their mean: sqrt((4 + 4) / 1)
     np.testing.assert_allclose(found.points[0], [[200.5, 200.5], [300.5, 400.5]], atol=8)
-    agreed = predictor(*[Shifted(0)] * 3, image_resize=128).predict([image])
+    agreed = disc_finder(128, *[Shifted(0)] * 3).predict([image])
     assert agreed.spread.max() < 1e-3
-    alone = predictor(Shifted(0), image_resize=128).predict([image])
+    alone = disc_finder(128, Shifted(0)).predict([image])
     assert np.isnan(alone.spread).all()
     np.testing.assert_allclose(agreed.points, alone.points, atol=1e-3)
 
 
 def test_an_ensemble_is_not_trained_on():
-    with pytest.raises(UsageError, match='ensemble of 2 models'): predictor(DiscFinder(), DiscFinder()).learner()
+    with pytest.raises(UsageError, match='ensemble of 2 models'): disc_finder(64, DiscFinder(), DiscFinder()).learner()
