@@ -17,7 +17,7 @@ from ..viz.report import CURVES, figures_in, write_report
 from .judge import predict_annotated
 from .notes import flag_notes, result_notes, split_notes
 from .output import run_settings, write_evaluation
-from .summary import as_text, table
+from .table import as_text, errors_table
 
 
 @takes(EvaluateConfig)
@@ -49,7 +49,7 @@ def evaluate(config: EvaluateConfig) -> dict:
     of_run = {f'training: {name}': value for name, value in run_settings(predictor.config, predictor.facts).items()}
     write_report(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary, figures,
                  settings | of_run, notes)
-    print(as_text(table(summary)))
+    print(as_text(errors_table(summary)))
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')
     evaluation.predictions.check_complete(folder, summary)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ..config import TrainConfig
 from ..files import write_text
@@ -17,7 +18,8 @@ from ..viz.figures import plot_boxes, plot_confidence, plot_cumulative, plot_vec
 from ..viz.overlays import contact_sheet, draw_markers, write_png
 from ..viz.report import FIGURES, figures_in
 from .judge import Evaluation
-from .summary import summarize, write_distances
+from .scores import Scores
+from .summary import summarize
 
 N_WORST = 12  # images on the sheet of the worst
 TILE = 590    # longer side of an image there, px: three fill the sheet
@@ -39,6 +41,15 @@ def write_evaluation(folder: Path, evaluation: Evaluation, notes: list[str], set
     write_text(folder / 'summary.json', json.dumps(summary | known, indent=2, ensure_ascii=False) + '\n')
     write_figures(folder / 'figures', evaluation, summary)
     return summary, figures_in(folder / 'figures', FIGURES)
+
+
+def write_distances(path: Path, scores: Scores):
+    "Write the distances of `scores` to the CSV `path`: a row an image, blank where there is nothing to score."
+    columns = {'image_name': scores.image_names}
+    for unit in scores.units:
+        distances = pd.DataFrame(scores.distances(unit), columns=[f'{name}_{unit}' for name in scores.names])
+        columns |= {f'mean_error_{unit}': distances.mean(axis=1), **distances}
+    write_text(path, pd.DataFrame(columns).to_csv(index=False, float_format='%.4f'))
 
 
 def run_settings(config: TrainConfig, facts: ModelFacts) -> dict:

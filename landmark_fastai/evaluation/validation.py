@@ -18,8 +18,7 @@ from ..viz.report import CURVES, figures_in, write_report
 from .judge import Evaluation, judge, predict_annotated
 from .notes import result_notes, split_notes
 from .output import run_settings, write_evaluation
-from .scores import Scores
-from .summary import Table, as_text, summarize, table
+from .table import as_text, errors_table, fold_table
 
 
 def evaluate_validation(config: TrainConfig, facts: ModelFacts, learn: Learner) -> Evaluation:
@@ -86,7 +85,7 @@ def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotati
     write_report(config.folder / 'report.html', config.experiment_name,
                  f'cross-validation with {len(evaluations)} folds', summary, figures, run_settings(config, facts),
                  notes, [('Folds', folds)])
-    print(as_text(folds), as_text(table(summary)), *notes, f'report: {config.folder / "report.html"}', sep='\n')
+    print(as_text(folds), as_text(errors_table(summary)), *notes, f'report: {config.folder / "report.html"}', sep='\n')
     return summary
 
 
@@ -103,12 +102,3 @@ def merged(evaluations: list[Evaluation], annotations: Annotations) -> Predictio
         together.facts |= each.predictions.facts
         together.failed |= each.predictions.failed
     return together
-
-
-def fold_table(scores: Scores, fold_of: dict[str, int], summary: dict) -> Table:
-    "A row for all images of `scores` and one for each fold, as `table` has them for landmarks; `fold_of` by name."
-    folds = np.array([fold_of[name] for name in scores.image_names])
-    each = {f'fold {k}': summarize(scores.on(np.flatnonzero(folds == k)), summary['thresholds'])['overall']
-            for k in sorted(set(folds))}
-    (_, *header), rows = table(summary | {'landmarks': each})
-    return ['images of', *header], rows

@@ -1,6 +1,5 @@
 "The summary of scores: success rates, presence and intervals against numbers worked out by hand, or by scipy."
 
-import csv
 import json
 
 import numpy as np
@@ -9,7 +8,8 @@ from helpers import BLANK, GONE, predicted
 from scipy.stats import bootstrap, spearmanr
 
 from landmark_fastai.evaluation.scores import score
-from landmark_fastai.evaluation.summary import as_text, headline, summarize, table, write_distances
+from landmark_fastai.evaluation.summary import summarize
+from landmark_fastai.evaluation.table import errors_table, headline
 from landmark_fastai.formats.annotations import ABSENT, VISIBLE
 
 
@@ -83,7 +83,7 @@ def test_nothing_scored(apart):
     assert summary['overall']['px'] == {'n': 0, 'n_missed': 0, 'n_images': 0} | nothing
     assert set(summary['overall']['success_rate'].values()) == {None}
     assert headline(summary).startswith('No error is known')
-    assert [row[1:] for row in table(summary)[1]] == [['0', *['–'] * 7]] * 3
+    assert [row[1:] for row in errors_table(summary)[1]] == [['0', *['–'] * 7]] * 3
 
 
 def test_no_image_at_all(annotated):
@@ -147,61 +147,6 @@ def test_summaries_are_repeatable(apart):
     assert summarize(scores) == summarize(scores)
 
 
-# Words, table and CSV
-
-def test_headline(apart, scored):
-    scores = apart([[1.5], [2.5], [1.5], [2.5]], pixel_spacing=[1] * 4)
-    assert headline(summarize(scores)) == (
-        'Mean radial error 2.00 mm (95 % interval 1.50 to 2.50) over 4 landmarks of 4 images; 50.0 % within 2 mm.')
-    assert headline(summarize(scored([[(9, 9)] * 2], [[(9, 12), GONE]]))) == (
-        'Mean radial error 3.00 px over 1 landmark of 1 image, 1 missed; 0.0 % within 2 px.')
-    assert headline(summarize(scored([[(9, 9)] * 2], [[BLANK, GONE]]))) == (
-        'No error is known: 2 landmarks are visible, and none was found.')
-
-
-def test_table(scored):
-    at = (10, 10)
-    scores = scored([[at, at], [at, GONE], [at, at]], [[(10, 14), at], [GONE, GONE], [(10, 12), BLANK]],
-                    names=['tip', 'two\nlines'], presence=['two\nlines'], pixel_spacing=[0.5, 0.5, 0.5])
-    header, rows = table(summarize(scores, [1, 1.5]))
-    assert header == ['landmark', 'n', 'missed', 'mean ± SD, mm', '95 % interval', 'median', 'mean, px', 'SDR 1 mm',
-                      'SDR 1.5 mm', 'absent', 'presence']
-    assert rows[0] == ['all', '3', '2', '1.00 ± 1.00', '1.00–1.00', '1.00', '2.00', '40.0 %', '40.0 %', '1', '100.0 %']
-    assert rows[1] == ['tip', '2', '1', '1.50 ± 0.71', '1.00–2.00', '1.50', '3.00', '33.3 %', '33.3 %', '0', '–']
-    assert rows[2] == ['two lines', '1', '1', '0.00 ± –', '–', '0.00', '0.00', '50.0 %', '50.0 %', '1', '100.0 %']
-
-
-def test_a_landmark_called_all_keeps_its_row(apart):
-    rows = table(summarize(apart([[1, 3]], names=['all', 'b'])))[1]
-    assert [row[:3] for row in rows] == [['all', '2', '2.00 ± 1.41'], ['all', '1', '1.00 ± –'], ['b', '1', '3.00 ± –']]
-
-
-def test_columns_without_content_are_left_out(apart):
-    assert table(summarize(apart([[1], [2]])))[0] == [
-        'landmark', 'n', 'mean ± SD, px', '95 % interval', 'median', 'SDR 2 px', 'SDR 5 px', 'SDR 10 px', 'SDR 20 px']
-
-
-def test_text_is_aligned():
-    lines = as_text((['landmark', 'n'], [['all', '1,000'], ['a_long_name', '7']])).split('\n')
-    assert lines == ['landmark         n', 'all          1,000', 'a_long_name      7']
-
-
-def test_text_of_twenty_landmarks_fits_a_terminal(apart):
-    names = [f'landmark_of_name_{k:02}' for k in range(20)]
-    lines = as_text(table(summarize(apart(np.full((150, 20), 12.34), names=names, pixel_spacing=[0.1] * 150))))
-    assert len(lines.split('\n')) == 22 and max(map(len, lines.split('\n'))) <= 120
-
-
-def test_distances_are_written(scored, tmp_path):
-    scores = scored([[(10, 20), (5, 5)], [(10, 20), BLANK], [BLANK, BLANK]], [[(13, 24), (6, 5)]] * 3,
-                    names=['tip', 'b,"c'], pixel_spacing=[0.1, '', 0.1])
-    write_distances(tmp_path / 'd.csv', scores)
-    with open(tmp_path / 'd.csv', newline='') as f: rows = list(csv.reader(f))
-    assert rows == [['image_name', 'mean_error_px', 'tip_px', 'b,"c_px', 'mean_error_mm', 'tip_mm', 'b,"c_mm'],
-                    ['0.png', '3.0000', '5.0000', '1.0000', '0.3000', '0.5000', '0.1000'],
-                    ['1.png', '5.0000', '5.0000', '', '', '', ''], ['2.png', *[''] * 6]]
-
-
 # Confidence and spread
 
 def scored_with(annotated, distances, confidence, spread=np.nan):
@@ -233,6 +178,6 @@ def test_the_spread_of_an_ensemble_is_in_summary_and_table(annotated):
     spread = np.array([[1., 2.], [3., np.nan]])
     summary = summarize(scored_with(annotated, [[1, 2], [3, 4]], [[0.5, 0.5]] * 2, spread))
     assert summary['overall']['spread'] == 2 and summary['landmarks']['a']['spread'] == 2
-    header, rows = table(summary)
+    header, rows = errors_table(summary)
     assert [row[header.index('spread, px')] for row in rows] == ['2.00'] * 3
-    assert 'spread, px' not in table(summarize(scored_with(annotated, [[1]], [[0.5]])))[0]
+    assert 'spread, px' not in errors_table(summarize(scored_with(annotated, [[1]], [[0.5]])))[0]
