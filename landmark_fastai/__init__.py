@@ -6,7 +6,7 @@
 from importlib import import_module
 from importlib.util import find_spec
 
-__version__ = '0.4.0'
+__version__ = '0.5.0'
 
 
 def __getattr__(name):

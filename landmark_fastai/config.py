@@ -108,7 +108,11 @@ class TrainConfig(DataConfig):
 
     @classmethod
     def of(cls, given: dict) -> 'TrainConfig':
-        "As `Flags.of`; with `resume` the flags are those of the run that is there, if one is."
+        """As `Flags.of`; with `resume` the flags are those of the run that is there, if one is.
+
+        `encoder_weights` of None are 'none', as in segmentation-models-pytorch.
+        """
+        if given.get('encoder_weights', '') is None: given = given | {'encoder_weights': 'none'}
         if not given.get('resume'): return super().of(given)
         given = (read_file(cls, given['config']) if given.get('config') else {}) | known(cls, given)
         return resumed(given) or cls.complete({}, given)

@@ -9,6 +9,7 @@ import inspect
 import os
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import wraps
+from math import isfinite
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, get_args
@@ -93,7 +94,8 @@ def checked(each: Field, value: Any) -> Any:
 
 
 def fits(each: Field, value: Any) -> bool:
-    "Whether `value`, of the right type, is one of the choices and within the bounds of the flag."
+    "Whether `value`, of the right type, is one of the choices, finite and within the bounds of the flag."
+    if isinstance(value, float) and not isfinite(value): return False
     compare = {'at least': lambda bound: value >= bound, 'above': lambda bound: value > bound,
                'at most': lambda bound: value <= bound, 'below': lambda bound: value < bound}
     choices = each.metadata['choices']

@@ -1,19 +1,192 @@
-"The configuration of a run: what it starts from, what it hands on, what it refuses."
+"The flags of a run: recipes, what it starts from and hands on, its file, and what a resumed one may change."
 
-import json
 import shutil
+from dataclasses import asdict, fields, replace
 
 import pandas as pd
 import pytest
 import torch
+import yaml
 from helpers import TINY, write_dots
 
-import cli
 import landmark_fastai
-from landmark_fastai import UsageError
-from landmark_fastai.inference.loading import load
-from landmark_fastai.training import build, config
+from landmark_fastai import cli
+from landmark_fastai.config import RECIPES, EvaluateConfig, PredictConfig, TrainConfig, is_run, read_config, resumed
+from landmark_fastai.data.augmentation import STRENGTHS
+from landmark_fastai.errors import UsageError
+from landmark_fastai.flags import to_yaml
+from landmark_fastai.formats.cache import MODES
+from landmark_fastai.geometry.decoding import DECODERS
+from landmark_fastai.learner import OPTIMIZERS
+from landmark_fastai.model.losses import LOSSES
+from landmark_fastai.model.precision import PRECISIONS
+from landmark_fastai.model.facts import ModelFacts, git_commit, read_facts, write_facts
+from landmark_fastai.training.build import make_learner
 
+ORIGINAL = dict(
+    image_resize=512, batch_size=8, epochs=350, arch='unet', encoder_name='resnet101', encoder_weights='imagenet',
+    loss='bce', dice_weight=1, bce_weight=1, spatial_weight=1,
+    erosion_schedule='fixed', dilation_iters=65, erosion_freq=50, erosion_iters=10,
+    optimizer='torch_adam', lr=1e-4, weight_decay=0, schedule='constant', ema=0, augment='none', elastic=0,
+    decode='argmax', normalization='imagenet', color=True, drop_last=False)
+
+
+def values(config, names=ORIGINAL): return {name: getattr(config, name) for name in names}
+
+
+def refused(words, make, *args, **kwargs):
+    "`make(...)` raises a UsageError that has all `words`."
+    with pytest.raises(UsageError) as error: make(*args, **kwargs)
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+# --- recipes
+
+def test_original_is_the_original_system_to_the_number():
+    assert values(TrainConfig.of({'recipe': 'original'})) == ORIGINAL
+
+
+def test_default_keeps_what_a_run_of_the_original_costs():
+    names = 'image_resize', 'batch_size', 'epochs', 'arch'
+    assert values(TrainConfig(), names) == {name: ORIGINAL[name] for name in names}
+
+
+@pytest.mark.parametrize('recipe', ['original', 'default'])
+def test_a_given_flag_wins_over_the_recipe_also_where_it_is_zero_or_false(recipe):
+    given = {'epochs': 7, 'encoder_name': 'resnet18', 'lr': 0.5, 'loss': 'dice', 'dilation_iters': 0,
+             'weight_decay': 0., 'color': False, 'drop_last': False}
+    plain = TrainConfig.of({'recipe': recipe})
+    assert TrainConfig.of({'recipe': recipe} | given) == replace(plain, **given)
+    assert TrainConfig.of({'recipe': recipe} | dict.fromkeys(given)) == plain  # None is not given
+
+
+def test_encoder_weights_of_none_are_none_as_in_smp():
+    assert TrainConfig.of({'encoder_weights': None}).encoder_weights == 'none'
+
+
+def test_recipes_set_the_same_flags():
+    assert RECIPES['default'].keys() == RECIPES['original'].keys()
+    assert TrainConfig.of({'recipe': 'default'}) == TrainConfig()
+
+
+def test_flags_win_over_a_file_and_a_recipe_over_what_is_below_it(tmp_path):
+    (tmp_path / 'mine.yaml').write_text('recipe: original\nlr: 1e-3\nepochs: 9\n')
+    made = TrainConfig.of({'config': tmp_path / 'mine.yaml', 'epochs': 11})
+    assert (made.loss, made.lr, made.epochs, made.encoder_name) == ('bce', 1e-3, 11, 'resnet101')
+    made = TrainConfig.of({'config': tmp_path / 'mine.yaml', 'recipe': 'default'})
+    assert (made.loss, made.lr, made.epochs) == ('dice_bce_spatial', TrainConfig.lr, 9)
+
+
+def test_choices_are_those_that_the_code_knows():
+    choices = {each.name: set(each.metadata['choices']) for each in fields(TrainConfig)}
+    known = dict(loss=LOSSES, decode=DECODERS, augment=STRENGTHS, cache=MODES, optimizer=OPTIMIZERS,
+                 precision=PRECISIONS)
+    assert {name: choices[name] for name in known} == {name: set(names) for name, names in known.items()}
+
+
+# --- the file of a run
+
+def write_run(folder, **given):
+    "Write `config.yaml` and `model.json` of a run that was given these flags; returns the folder."
+    folder.mkdir(parents=True)
+    (folder / 'config.yaml').write_text(to_yaml(TrainConfig.of(given)))
+    write_facts(folder, ModelFacts(['a'], [0.5] * 3, [0.5] * 3))
+    return folder
+
+
+def test_the_file_of_a_run_is_its_flags_and_a_file_of_flags(tmp_path):
+    given = dict(epochs=3, flip_pairs='a:b', pixel_spacing=0.2, experiment_name='2024')
+    run = write_run(tmp_path / 'run', **given)
+    assert read_config(run) == TrainConfig.of(given) == replace(
+        TrainConfig.of({'config': run / 'config.yaml'}), config=None)
+    held = yaml.safe_load((run / 'config.yaml').read_text())
+    assert set(held) == {each.name for each in fields(TrainConfig)} - {'config', 'resume', 'overwrite', 'clear_cache'}
+
+
+def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path):
+    refused(['none', 'no such folder'], read_config, tmp_path / 'none')
+    refused([str(tmp_path), 'config.yaml'], read_config, tmp_path)
+    (tmp_path / 'config.yaml').write_text('epochs: 3\n')
+    refused(['config.yaml', 'lacks', 'batch_size'], read_config, tmp_path)
+
+
+def test_a_run_of_version_0_4_is_refused_in_one_line_that_says_so(tmp_path, capsys):
+    (tmp_path / 'config.json').write_text('{"epochs": 3}')
+    for argv in (['predict', '--image_dir', '.', '--output_dir', 'x', '--model', str(tmp_path)],
+                 ['train', '--from_run', str(tmp_path)],
+                 ['train', '--resume', '--output_dir', str(tmp_path.parent), '--experiment_name', tmp_path.name]):
+        assert cli.main(argv) == 2
+        line, = capsys.readouterr().err.splitlines()
+        assert '0.4' in line and str(tmp_path) in line
+
+
+def test_facts_come_back_as_they_were_and_a_newer_format_is_refused(tmp_path):
+    facts = ModelFacts(['a', 'ü'], [0.5], [0.25], presence=['a'], calibration=[1.5, 2.], flat=['ü'], data='1f')
+    write_facts(tmp_path, facts)
+    assert read_facts(tmp_path) == facts
+    path = tmp_path / 'model.json'
+    text = path.read_text(encoding='utf-8')
+    path.write_text(text.replace('"format": 1', '"format": 2'), encoding='utf-8')
+    refused(['model.json', 'format 2'], read_facts, tmp_path)
+    path.write_text('{"format": 1}')
+    refused(['model.json', 'landmarks'], read_facts, tmp_path)
+    path.write_text('nonsense')
+    refused(['model.json', 'damaged'], read_facts, tmp_path)
+
+
+def test_overwriting_asks_for_a_run_of_our_own(finished, tmp_path):
+    assert is_run(finished) and not is_run(tmp_path)
+    (tmp_path / 'config.yaml').write_text('other: 1')
+    assert not is_run(tmp_path)
+
+
+# --- resuming
+
+@pytest.mark.parametrize('given', [
+    {}, {'weight_decay': 0}, {'weight_decay': 0.}, {'lr': 0.5}, {'device': 'cpu', 'num_workers': 1, 'cache': 'ram'},
+    {'epochs': 9}])
+def test_a_resumed_run_takes_equal_values_and_those_that_may_change(tmp_path, given):
+    write_run(tmp_path / 'baseline', epochs=9, weight_decay=0, lr=0.5)
+    found = resumed({'output_dir': str(tmp_path), 'resume': True} | given)
+    assert found.resume and (found.epochs, found.weight_decay, found.lr) == (9, 0., 0.5)
+    for name, value in given.items(): assert getattr(found, name) == value
+
+
+@pytest.mark.parametrize('given, words', [
+    ({'weight_decay': 0.1}, ['weight_decay 0.0', '0.1']), ({'loss': 'dice'}, ["loss 'dice_bce_spatial'", "'dice'"]),
+    ({'epochs': 10}, ['epochs 9', '10', '--from_run']), ({'epochs': 8}, ['epochs 9', '8']),
+    ({'overwrite': True}, ['resume', 'overwrite'])])
+def test_a_resumed_run_refuses_other_values(tmp_path, given, words):
+    write_run(tmp_path / 'baseline', epochs=9, weight_decay=0)
+    refused(words, resumed, {'output_dir': str(tmp_path), 'resume': True} | given)
+
+
+def test_more_epochs_need_schedules_that_do_not_know_their_number(tmp_path):
+    run = write_run(tmp_path / 'baseline', recipe='original', epochs=9)
+    given = {'output_dir': str(tmp_path), 'resume': True, 'epochs': 12}
+    assert resumed(given) == replace(read_config(run), epochs=12, resume=True, output_dir=str(tmp_path))
+    refused(['epochs 9', '8'], resumed, given | {'epochs': 8})
+
+
+def test_nothing_to_resume_is_a_new_run(tmp_path):
+    assert resumed({'output_dir': str(tmp_path), 'resume': True}) is None
+    assert TrainConfig.of({'output_dir': str(tmp_path), 'resume': True, 'epochs': 4}).epochs == 4
+
+
+# --- other commands
+
+def test_what_must_be_given_is_asked_for():
+    refused(['image_dir', '--image_dir'], PredictConfig.of, {})
+    refused(['csv', '--csv'], EvaluateConfig.of, {'image_dir': 'a', 'output_dir': 'b'})
+    refused(['encoder_name', 'weights'], PredictConfig.of,
+            {'image_dir': 'a', 'output_dir': 'b', 'encoder_name': 'resnet18'})
+
+
+def test_evaluate_has_every_flag_of_predict():
+    assert set(asdict(PredictConfig(image_dir='a', output_dir='b'))) < {each.name for each in fields(EvaluateConfig)}
+
+
+# --- starting from another run
 
 def train(csv_file, images, output_dir, *argv):
     "Train from the command line; returns the exit code."
@@ -22,28 +195,20 @@ def train(csv_file, images, output_dir, *argv):
 
 
 def test_a_run_starts_from_the_network_of_another(finished, dots):
-    made = config.make_config({'from_run': str(finished), 'epochs': 3})
-    assert made['encoder_name'] == 'resnet18' and made['image_resize'] == 64 and made['arch'] == 'unet'
-    assert made['color'] is False and made['encoder_weights'] == 'none' and made['epochs'] == 3
-    assert made['batch_size'] == 8 and made['lr'] == 3e-3  # of the recipe, not of the run
-    assert config.make_config({'from_run': str(finished), 'image_resize': 96})['image_resize'] == 96
-    arguments = dict(label_dir=dots[0].parent, train_csv_file=dots[0].name, train_image_dir=dots[1], batch_size=4)
-    learn = build.make_learner(config.make_config({'from_run': str(finished)} | arguments))
+    made = TrainConfig.of({'from_run': finished, 'epochs': 3})
+    assert (made.encoder_name, made.image_resize, made.arch, made.color) == ('resnet18', 64, 'unet', False)
+    assert (made.encoder_weights, made.epochs) == ('none', 3)
+    assert (made.batch_size, made.lr) == (8, 3e-3)  # of the recipe, not of the run
+    assert TrainConfig.of({'from_run': finished, 'image_resize': 96}).image_resize == 96
+    where = dict(label_dir=dots[0].parent, train_csv_file=dots[0].name, train_image_dir=dots[1], batch_size=4)
+    learn = make_learner(TrainConfig.of({'from_run': finished} | where))
     best = torch.load(finished / 'weight' / 'best.pth', weights_only=True)
     assert all(torch.equal(value, best[key]) for key, value in learn.model.state_dict().items())
 
 
-def test_a_run_of_an_earlier_version_still_makes_a_learner(finished, dots, tmp_path):
-    old = shutil.copytree(finished, tmp_path / 'old')
-    known = json.loads((old / 'config.json').read_text())
-    for flag in ('precision', 'precision_used', 'compile', 'cache', 'clear_cache'): del known[flag]
-    (old / 'config.json').write_text(json.dumps(known))
-    assert load(old).learner().precision == 'fp32'
-
-
 def test_training_goes_on_from_another_run(finished, dots, tmp_path):
     assert train(*dots, tmp_path, '--from_run', finished, '--batch_size', 4, '--epochs', 1) == 0
-    assert json.loads((tmp_path / 'baseline' / 'config.json').read_text())['from_run'] == str(finished)
+    assert read_config(tmp_path / 'baseline').from_run == str(finished)
     assert len(pd.read_csv(tmp_path / 'baseline' / 'train_results' / 'training_log.csv')) == 1
 
 
@@ -76,23 +241,17 @@ def test_absence_is_learned_where_it_was_seen_by_a_loss_that_sees_it(tmp_path):
     table.loc[9, ['head_x', 'head_y']] = -1  # on a validation image: not learned
     table.to_csv(csv_file, index=False)
     assert train(csv_file, images, tmp_path / 'runs', *TINY, '--epochs', 1) == 0
-    assert config.read_config(tmp_path / 'runs' / 'baseline')['presence'] == ['knee']
+    assert read_facts(tmp_path / 'runs' / 'baseline').presence == ['knee']
     argv = ['--epochs', 1, '--loss', 'spatial_ce', '--experiment_name', 'blind']
     with pytest.warns(UserWarning, match='cannot learn absence'):
         assert train(csv_file, images, tmp_path / 'runs', *TINY, *argv) == 0
-    assert config.read_config(tmp_path / 'runs' / 'blind')['presence'] == []
+    assert read_facts(tmp_path / 'runs' / 'blind').presence == []
 
 
 def test_unknown_arguments_are_refused_in_python_too():
-    with pytest.raises(UsageError, match='unknown argument epoch'): landmark_fastai.train(epoch=3)
+    refused(["'epoch'", 'epochs'], landmark_fastai.train, epoch=3)
 
 
 def test_a_machine_without_git_has_no_commit(monkeypatch):
     monkeypatch.setenv('PATH', '')
-    assert config.git_commit() is None
-
-
-def test_overwriting_asks_for_a_config_of_our_own(finished, tmp_path):
-    assert config.is_run(finished) and not config.is_run(tmp_path)
-    (tmp_path / 'config.json').write_text('{"versions": {"other": 1}}')
-    assert not config.is_run(tmp_path)
+    assert git_commit() is None

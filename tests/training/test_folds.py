@@ -1,17 +1,20 @@
 "Cross-validation: each image is judged by the model that did not see it, and the folds together are an ensemble."
 
 import json
+import shutil
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import TINY, write_dots
 
-import cli
-from landmark_fastai import UsageError, load
+from landmark_fastai import UsageError, cli, load
+from landmark_fastai.config import read_config
 from landmark_fastai.evaluation.validation import evaluate_again, evaluate_folds
 from landmark_fastai.formats.annotations import read_annotations
-from landmark_fastai.training import folds, run
+from landmark_fastai.model.facts import read_facts
+from landmark_fastai.training import folds
 from landmark_fastai.training.train import train
 
 
@@ -60,25 +63,30 @@ def test_each_image_is_judged_by_the_model_that_did_not_see_it(validated):
 
 def test_what_one_model_knows_of_a_landmark_is_said_of_all(validated, tmp_path):
     "head is absent on one image, so one of the models has never seen it absent; knee is flat in another."
-    known = [json.loads((validated / f'fold_{k}' / 'config.json').read_text()) for k in (1, 2, 3)]
-    assert sorted(config['presence'] for config in known) == [[], ['head'], ['head']]
-    assert json.loads((validated / 'config.json').read_text())['presence'] == ['head']
+    known = [read_facts(validated / f'fold_{k}').presence for k in (1, 2, 3)]
+    assert sorted(known) == [[], ['head'], ['head']] and read_facts(validated).presence == ['head']
     annotations = read_annotations(validated.parents[1] / 'annotation.csv').subset(range(9))
     evaluations = []
-    for k, config in enumerate(known, 1):
+    for k in (1, 2, 3):
         of_fold = pd.read_csv(validated / f'fold_{k}' / 'split.csv').split
         rows = annotations.subset(np.flatnonzero(of_fold[:9] == 'val'))
-        evaluation = evaluate_again(validated / f'fold_{k}', rows, config)
-        evaluation.predictor.config['flat'] = ['knee'] if k == 2 else []
-        evaluations.append(evaluation)
-    config = json.loads((validated / 'config.json').read_text())
-    out = tmp_path / 'again'
+        evaluation = evaluate_again(config_of(validated / f'fold_{k}'), rows)
+        facts = replace(evaluation.predictor.facts, flat=['knee'] if k == 2 else [])
+        evaluations.append(replace(evaluation, predictor=evaluation.predictor.with_facts(facts)))
+    config = replace(read_config(validated), output_dir=str(tmp_path), experiment_name='again')
     folds = pd.read_csv(validated / 'split.csv').fold.to_numpy()[:9]
-    summary = evaluate_folds(out, config, annotations, folds, evaluations)
-    assert json.loads((out / 'config.json').read_text())['flat'] == ['knee']
-    assert any('The network sees no place for knee' in note for note in
-               json.loads((out / 'cross_validation' / 'summary.json').read_text())['notes'])
+    before = [asdict(evaluation.predictor.facts) for evaluation in evaluations]
+    summary = evaluate_folds(config, read_facts(validated), annotations, folds, evaluations)
+    assert before == [asdict(evaluation.predictor.facts) for evaluation in evaluations]
+    assert read_facts(config.folder).flat == ['knee']
+    assert any('knee' in note and 'no place' in note for note in
+               json.loads((config.folder / 'cross_validation' / 'summary.json').read_text())['notes'])
     assert summary['overall']['n_absent'] == 1  # scored, by the model that cannot tell it, too
+
+
+def config_of(run):
+    "The flags of `run`, in the folder where it lies."
+    return replace(read_config(run), output_dir=str(run.parent), experiment_name=run.name)
 
 
 def test_one_table_has_a_row_for_each_fold(validated, capsys, tmp_path):
@@ -104,8 +112,8 @@ def test_the_folds_are_an_ensemble(validated, tmp_path, capsys):
 
 
 def test_a_fold_that_is_missing_is_named(validated, tmp_path):
-    (tmp_path / 'config.json').write_text((validated / 'config.json').read_text())
-    with pytest.raises(UsageError, match='fold_1 has no weight/best.pth'): load(tmp_path)
+    for name in ('config.yaml', 'model.json'): shutil.copy(validated / name, tmp_path)
+    with pytest.raises(UsageError, match='fold_1'): load(tmp_path)
 
 
 @pytest.mark.slow
@@ -128,12 +136,12 @@ def test_a_cross_validation_that_was_stopped_goes_on(dots, tmp_path, monkeypatch
                      output_dir=tmp_path, image_resize=64, batch_size=4, encoder_weights='none',
                      encoder_name='timm-mobilenetv3_small_minimal_100')
     whole = train(**arguments, experiment_name='whole')
-    once, trained = run.train_once, []
-    def stop_at_second(config, split):
-        trained.append(config['experiment_name'])
+    once, trained = folds.train_run, []
+    def stop_at_second(config, split, cbs):
+        trained.append(config.experiment_name)
         if trained == ['fold_1', 'fold_2']: raise KeyboardInterrupt
-        return once(config, split)
-    monkeypatch.setattr(folds, 'train_once', stop_at_second)
+        return once(config, split, cbs)
+    monkeypatch.setattr(folds, 'train_run', stop_at_second)
     with pytest.raises(KeyboardInterrupt): train(**arguments, experiment_name='stopped')
     before = {path: path.read_bytes() for path in (tmp_path / 'stopped').rglob('*') if path.is_file()}
     csv_text = dots[0].read_text()
@@ -141,7 +149,7 @@ def test_a_cross_validation_that_was_stopped_goes_on(dots, tmp_path, monkeypatch
     with pytest.raises(UsageError, match='other annotations or another split'):
         train(resume=True, output_dir=tmp_path, experiment_name='stopped')
     dots[0].write_text(csv_text)
-    with pytest.raises(UsageError, match='with epochs 2, not 3'):
+    with pytest.raises(UsageError, match='epochs 2, not 3'):
         train(resume=True, output_dir=tmp_path, experiment_name='stopped', epochs=3)
     assert before == {path: path.read_bytes() for path in (tmp_path / 'stopped').rglob('*') if path.is_file()}
     again = train(resume=True, output_dir=tmp_path, experiment_name='stopped')

@@ -3,6 +3,7 @@
 import json
 import re
 from functools import partialmethod
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,17 +13,22 @@ import pandas as pd
 import pytest
 import segmentation_models_pytorch as smp
 import torch
+from fastai.callback.core import Callback
 from helpers import TINY, write_dots, write_unlabelled_validation
-from landmark_fastai.training.recipes import RECIPES
 
-import cli
-from landmark_fastai.data.items import AnnotatedImage, make_frame
+from landmark_fastai import cli
+from landmark_fastai import train as train_from_python
+from landmark_fastai.config import TrainConfig, read_config
+from landmark_fastai.flags import to_yaml
+from landmark_fastai.formats.annotations import VISIBLE
 from landmark_fastai.learner import LandmarkLearner
-from landmark_fastai.training import build, config, demo, run
+from landmark_fastai.model.facts import read_facts
+from landmark_fastai.training import run
+from landmark_fastai.training.build import make_learner
 
 GRAPHS = ['loss_curve', 'mean_landmark_error', 'mean_landmark_error_log', 'mean_dice_score', 'per_landmark_error',
           'per_landmark_error_log', 'per_landmark_dice']
-MOUSE = Path(cli.__file__).parent.parent / 'shared' / 'data' / 'mouse_mirror_12'
+MOUSE = Path(__file__).parents[3] / 'shared' / 'data' / 'mouse_mirror_12'
 FIGURES = ['cumulative', 'boxes', 'vectors', 'confidence', 'worst']
 
 
@@ -39,7 +45,8 @@ def test_run_leaves_what_was_promised_and_nothing_else(finished):
     frames = {f'train_results/frames/{kind}/000{n}.png' for kind in ('masks', 'coordinates') for n in (1, 2)}
     graphs = {f'graph/{name}.png' for name in GRAPHS}
     assert found == overlays | frames | graphs | {
-        'weight/best.pth', 'weight/last.ckpt', 'config.json', 'split.csv', 'train_results/training_log.csv',
+        'weight/best.pth', 'weight/last.ckpt', 'config.yaml', 'model.json', 'split.csv',
+        'train_results/training_log.csv',
         'train_results/masks.gif', 'train_results/coordinates.gif', 'report.html', 'validation/predictions.csv',
         'validation/distances.csv', 'validation/summary.json', *(f'validation/figures/{name}.png' for name in FIGURES)}
 
@@ -61,12 +68,17 @@ def test_best_weights_load_into_a_bare_unet(finished):
     smp.Unet('resnet18', encoder_weights=None, classes=2).load_state_dict(state, strict=True)
 
 
-def test_config_holds_every_argument_and_what_a_model_needs(finished):
-    config = json.loads((finished / 'config.json').read_text())
-    assert set(cli.flags_of('train')) <= set(config) and set(RECIPES['default']) <= set(config)
-    assert config['landmarks'] == ['head', 'knee'] and config['mean'] == [0.485, 0.456, 0.406]
-    assert config['epochs'] == 2 and config['loss'] == 'dice_bce_spatial'
-    assert config['versions']['torch'] == torch.__version__
+def test_the_run_knows_its_flags_and_what_it_has_learned(finished):
+    config, facts = read_config(finished), read_facts(finished)
+    assert (config.epochs, config.loss, config.gif) == (2, 'dice_bce_spatial', True)
+    assert (facts.landmarks, facts.mean, facts.precision) == (['head', 'knee'], [0.485, 0.456, 0.406], 'fp32')
+    assert facts.versions['torch'] == version('torch') and facts.median_pixel_spacing == [0.5, 0.5]
+    assert len(facts.calibration) == 2
+
+
+def test_flags_of_a_run_are_never_changed_after_its_start(finished):
+    assert (finished / 'config.yaml').read_text() == to_yaml(read_config(finished))
+    assert (finished / 'config.yaml').stat().st_mtime_ns < (finished / 'weight' / 'best.pth').stat().st_mtime_ns
 
 
 def test_split_is_eighty_to_twenty_and_complete(finished):
@@ -91,13 +103,13 @@ def test_the_same_seed_gives_the_same_log_twice(dots, tmp_path):
 
 def test_a_run_never_overwrites_another_unless_told(dots, tmp_path, capsys):  # trap 13
     assert train(*dots, tmp_path, '--epochs', '1') == 0
-    before = (tmp_path / 'baseline' / 'config.json').stat().st_mtime_ns
+    before = (tmp_path / 'baseline' / 'config.yaml').stat().st_mtime_ns
     assert train(*dots, tmp_path, '--epochs', '1') == 2
     error = capsys.readouterr().err
     assert '--overwrite' in error and '--experiment_name' in error
-    assert (tmp_path / 'baseline' / 'config.json').stat().st_mtime_ns == before
+    assert (tmp_path / 'baseline' / 'config.yaml').stat().st_mtime_ns == before
     assert train(*dots, tmp_path, '--epochs', '1', '--overwrite') == 0
-    assert (tmp_path / 'baseline' / 'config.json').stat().st_mtime_ns > before
+    assert (tmp_path / 'baseline' / 'config.yaml').stat().st_mtime_ns > before
 
 
 def test_overwrite_spares_a_folder_that_is_no_run(dots, tmp_path, capsys):
@@ -107,9 +119,9 @@ def test_overwrite_spares_a_folder_that_is_no_run(dots, tmp_path, capsys):
     assert 'no run folder' in capsys.readouterr().err and (tmp_path / 'baseline' / 'thesis.docx').exists()
 
 
-def test_a_diverged_network_is_not_called_unlabelled(tmp_path, capsys):
-    films = [run_film(50, 50, [[30., 5.]])]
-    run.report(tmp_path, SimpleNamespace(best=None), films)
+def test_a_diverged_network_is_not_called_unlabelled(capsys):
+    validation = [SimpleNamespace(state=np.array([VISIBLE]))]
+    run.say_best(TrainConfig(), SimpleNamespace(best=None), validation)
     assert 'the network diverged' in capsys.readouterr().out
 
 
@@ -158,7 +170,7 @@ def test_corner_points_are_real_unless_invisible_landmarks_is_on(tmp_path):  # t
     arguments = dict(train_image_dir=images, label_dir=tmp_path, train_csv_file=csv_file.name, image_resize=64,
                   batch_size=4, encoder_name='resnet18', encoder_weights='none', output_dir=tmp_path / 'runs')
     for flag, expected in ((False, 0), (True, 10)):
-        learn = build.make_learner(config.make_config(arguments | {'invisible_landmarks': flag}))
+        learn = make_learner(TrainConfig.of(arguments | {'invisible_landmarks': flag}))
         assert (learn.dls.annotations.state[:, 0] == 1).sum() == expected
 
 
@@ -173,36 +185,11 @@ def test_find_lr_writes_its_plot_and_nothing_else_also_beside_a_run(dots, tmp_pa
     assert cli.main(['find_lr', *argv, *TINY, '--output_dir', str(tmp_path)]) == 2
 
 
-def test_demo_takes_the_next_free_folder_and_says_its_error(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(demo, 'DEMO', dict(image_resize=64, epochs=1, encoder_name='resnet18', encoder_weights='none'))
-    monkeypatch.setattr(demo, 'write_sample', lambda folder, n_images, seed: run_sample(folder, 10, seed))
-    from landmark_fastai.data.sample import write_sample as run_sample
-    for name in ('demo', 'demo_2'):
-        assert cli.main(['demo', '--output_dir', str(tmp_path)]) == 0
-        assert iio.imread(tmp_path / name / 'held_out.png').shape[2] == 3
-        assert (tmp_path / name / 'run' / 'weight' / 'best.pth').exists()
-    assert 'held-out images: mean error' in capsys.readouterr().out
-
-
-def test_mean_position_is_mapped_through_each_square():
-    films = [run_film(100, 50, [[10., 20.]]), run_film(50, 50, [[30., 5.]])]
-    # in the square of the first, 25 px of padding above: (10, 45) of 100 is (5, 22.5) of 50
-    first, second = demo.mean_positions(films, films)
-    np.testing.assert_allclose(second, [[(4.75 + 30) / 2, (22.25 + 5) / 2]], atol=1e-4)
-    np.testing.assert_allclose((first + 0.5 + [0, 25]) / 2, second + 0.5, atol=1e-4)
-    assert demo.mean_error([[[13., 24.]], [[30., 5.]]], films) == pytest.approx(2.5)
-
-
-def run_film(width, height, points):
-    "A film of that size on a square of 50 px."
-    return AnnotatedImage('', '', np.array(points), np.array([0]), make_frame((width, height), (np.nan, np.nan), 50))
-
-
 def test_cache_and_precision_are_used_and_written_down(dots, tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     assert train(*dots, tmp_path, '--epochs', '1', '--cache', 'disk', '--precision', 'bf16') == 0
-    known = json.loads((tmp_path / 'baseline' / 'config.json').read_text())
-    assert (known['cache'], known['precision'], known['precision_used']) == ('disk', 'bf16', 'bf16')
+    config = read_config(tmp_path / 'baseline')
+    assert (config.cache, config.precision, read_facts(tmp_path / 'baseline').precision) == ('disk', 'bf16', 'bf16')
     log = pd.read_csv(tmp_path / 'baseline' / 'train_results' / 'training_log.csv')
     errors = json.loads((tmp_path / 'baseline' / 'validation' / 'summary.json').read_text())['overall']['px']['mean']
     assert errors == pytest.approx(log.mean_error_px.min(), abs=0.5)  # bf16, too, and the peaks of a new network
@@ -212,6 +199,18 @@ def test_cache_and_precision_are_used_and_written_down(dots, tmp_path, monkeypat
     assert train(*dots, tmp_path, '--epochs', '1', '--cache', 'disk', '--clear_cache', '--overwrite') == 0
     left = [path.name for path in (tmp_path / 'cache').rglob('*') if path.is_file()]
     assert sorted(left) == sorted(path.name for path in squares)
+
+
+def test_more_callbacks_take_part_in_a_training_from_python(dots, tmp_path):
+    epochs = []
+    class Note(Callback):
+        def after_epoch(self): epochs.append(self.epoch)
+    small = dict(image_resize=64, batch_size=4, encoder_name='resnet18', encoder_weights=None, epochs=2)
+    where = dict(train_image_dir=dots[1], label_dir=dots[0].parent, train_csv_file=dots[0].name, output_dir=tmp_path)
+    learn = train_from_python(**where, **small, cbs=[Note()])
+    assert epochs == [0, 1] and learn.evaluation.scores.names == ['head', 'knee']
+    train_from_python(**where, **small, experiment_name='folds', folds=2, cbs=Note())
+    assert epochs == [0, 1] * 3
 
 
 @pytest.mark.skipif(not MOUSE.is_dir(), reason='the mouse frames are not on this machine')

@@ -1,0 +1,64 @@
+"The layout: packages one level deep, arrows one way, and no torch where none is needed."
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / 'landmark_fastai'
+BASE = {'config', 'errors', 'files', 'flags', 'threads', '__init__'}
+MAY_USE = {  # beside itself and the base; `learner` and the two packages it stands between are one room of fastai's
+    'formats': set(), 'geometry': set(), 'viz': set(), 'quality': {'formats', 'viz'}, 'data': {'formats', 'geometry'},
+    'model': {'data', 'formats', 'geometry'}, 'callbacks': {'model', 'data', 'formats', 'geometry', 'viz'},
+    'learner': {'callbacks', 'model', 'data', 'formats', 'geometry'},
+    'inference': {'learner', 'model', 'data', 'formats', 'geometry', 'viz'},
+    'evaluation': {'inference', 'model', 'data', 'formats', 'geometry', 'viz'},
+    'training': {'evaluation', 'inference', 'learner', 'callbacks', 'model', 'data', 'formats', 'geometry', 'viz'},
+} | dict.fromkeys(BASE, set()) | {'config': {'flags'}, '__init__': {'all'}}
+EVERYTHING = {'cli', 'all'}
+
+
+def room(path):
+    "The package, or the module at the top, that the file at `path` is in."
+    return path.relative_to(PACKAGE).parts[0].removesuffix('.py')
+
+
+def imported(path):
+    "The rooms that the file at `path` imports from, also within functions."
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if not isinstance(node, ast.ImportFrom) or not node.level: continue
+        above = path.parents[node.level - 1]
+        if node.module: yield room(above / node.module.replace('.', '/'))
+        elif above == PACKAGE: yield from (alias.name for alias in node.names if not alias.name.startswith('__'))
+
+
+@pytest.mark.parametrize('path', sorted(PACKAGE.rglob('*.py')), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_arrows_go_one_way_and_packages_lie_one_level_deep(path):
+    assert len(path.relative_to(PACKAGE).parts) <= 2
+    if room(path) in EVERYTHING: return
+    beyond = set(imported(path)) - MAY_USE[room(path)] - BASE - {room(path)}
+    assert not beyond, f'{room(path)} must not use {beyond}'
+
+
+@pytest.mark.parametrize('name', ['config', 'cli', 'model.facts', 'formats', 'quality', 'viz', 'geometry.frame',
+                                  'data.sample'])
+def test_there_is_no_torch_where_none_is_needed(name):
+    folder = PACKAGE / name
+    modules = [f'{name}.{path.stem}' for path in folder.glob('[a-z]*.py')] if folder.is_dir() else [name]
+    code = f'import sys, importlib\nfor name in {modules}: importlib.import_module("landmark_fastai." + name)\n' \
+           'print({"torch", "fastai", "pandas"} & set(sys.modules))'
+    found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
+    assert found.returncode == 0 and 'torch' not in found.stdout and 'fastai' not in found.stdout, found
+    if name == 'config': assert found.stdout == 'set()\n'
+
+
+def test_the_tests_mirror_the_tree():
+    mine = Path(__file__).parent
+    folders = {path.name for path in mine.iterdir() if path.is_dir() and path.name != '__pycache__'}
+    packages = {path.parent.name for path in PACKAGE.glob('*/__init__.py')}
+    assert folders == packages | {'benchmarks'}
+    for path in mine.rglob('test_*.py'):
+        assert '\nfrom test_' not in path.read_text(encoding='utf-8'), f'{path} imports a test'
