@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import disc_finder, discs, original_weights, write_dicom, write_discs, write_dots
+from safetensors.torch import save_file
 
 import cli
 import landmark_fastai
@@ -161,8 +162,10 @@ def test_names_are_escaped_in_the_report(with_discs, tmp_path):
     assert '<script' not in report and report.count('&lt;script&gt;alert(1)') >= 3  # folder, CSV, landmark
 
 
-def test_weights_of_the_original_system_are_measured_too(tmp_path):
-    _, weights = original_weights(tmp_path, n_landmarks=2)
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_weights_of_the_original_system_are_measured_too(tmp_path, suffix):
+    model, weights = original_weights(tmp_path, n_landmarks=2)
+    if suffix == '.safetensors': save_file(model.state_dict(), weights := weights.with_suffix(suffix))
     write_discs(tmp_path / 'films' / 'a.png')
     csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 40, 45, 150, 100])
     argv = ['--weights', weights, '--encoder_name', 'resnet18', '--invisible_landmarks']

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import TINY, disc_finder, discs, original_weights, write_dicom, write_discs
+from safetensors.torch import save_file
 
 import cli
 import landmark_fastai
@@ -214,13 +215,18 @@ def test_the_table_is_whole_whenever_it_is_written(with_discs, tmp_path, monkeyp
 
 
 def test_weights_of_the_original_system_predict(tmp_path, capsys):
-    _, weights = original_weights(tmp_path, n_landmarks=2)
+    model, weights = original_weights(tmp_path, n_landmarks=2)
+    save_file(model.state_dict(), tmp_path / 'old.safetensors')
     write_discs(tmp_path / 'films' / 'a.png')
-    argv = ['--weights', weights, '--encoder_name', 'resnet18', '--n_landmarks', '2']
-    assert predict(tmp_path / 'films', tmp_path / 'out', *argv) == 0
+    argv = ['--encoder_name', 'resnet18', '--n_landmarks', '2']
+    assert predict(tmp_path / 'films', tmp_path / 'out', '--weights', weights, *argv) == 0
+    assert predict(tmp_path / 'films', tmp_path / 'safe', '--weights', tmp_path / 'old.safetensors', *argv) == 0
     table = read_annotations(tmp_path / 'out' / 'predictions.csv')
     assert table.names == ['landmark_1', 'landmark_2'] and (table.state == VISIBLE).all()
-    assert 'no such file' in refused(capsys, tmp_path / 'films', tmp_path / 'out2', '--weights', 'nowhere.pth')
+    pth, safetensors = ((tmp_path / name / 'predictions.csv').read_bytes() for name in ('out', 'safe'))
+    assert pth == safetensors
+    line = refused(capsys, tmp_path / 'films', tmp_path / 'none', '--weights', 'nowhere.safetensors')
+    assert 'nowhere.safetensors' in line and 'no such file' in line
 
 
 BAD = {
