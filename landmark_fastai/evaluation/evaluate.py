@@ -13,6 +13,7 @@ from ..formats.annotations import Annotations, fill_spacing, read_annotations
 from ..formats.dataset import check_images
 from ..inference.folder import make_output
 from ..inference.loading import config_predictor
+from ..inference.predictor import Predictor
 from ..viz.report import CURVES, figures_in, write_report
 from .judge import predict_annotated
 from .notes import flag_notes, result_notes, split_notes
@@ -29,20 +30,13 @@ def evaluate(config: EvaluateConfig) -> dict:
     """
     thresholds = parse_thresholds(config.thresholds)
     clicked = read_annotations(config.csv)
-    predictor, source = config_predictor(config, clicked.names), config.weights or config.model
+    predictor = config_predictor(config, clicked.names)
     sides = {} if config.weights else read_split(Path(config.model))
-    hidden = config.invisible_landmarks
-    if hidden is None: hidden = predictor.config.invisible_landmarks
-    truth = read_annotations(config.csv, invisible_landmarks=True) if hidden else clicked
-    truth, clicked = (on_side(in_order(each, predictor.names), sides, config.split, source)
-                      for each in (truth, clicked))
-    n_corner = int((truth.state != clicked.state).sum())
-    truth, _ = check_images(truth, config.image_dir)
-    if config.pixel_spacing is not None: truth = fill_spacing(truth, config.pixel_spacing, '--pixel_spacing')
+    truth, n_corner = read_truth(config, clicked, predictor, sides)
     folder = make_output(config, config.csv)
-
     evaluation = predict_annotated(predictor, truth, config, folder)
     notes = split_notes(evaluation, sides) + flag_notes(config, n_corner) + result_notes(evaluation, truth)
+    source = config.weights or config.model
     settings = asdict(config) | {'model': source}
     summary, figures = write_evaluation(folder, evaluation, notes, settings, thresholds)
     if not config.weights: figures += figures_in(Path(config.model, 'graph'), CURVES)
@@ -64,6 +58,26 @@ def parse_thresholds(thresholds: str | list | None) -> list[float] | None:
     except (TypeError, ValueError): numbers = []
     if numbers and all(0 < number < np.inf for number in numbers): return numbers
     raise UsageError(f'thresholds is {thresholds!r}; expected positive numbers such as 2,2.5,3,4')
+
+
+def read_truth(config: EvaluateConfig, clicked: Annotations, predictor: Predictor,
+               sides: dict[str, str]) -> tuple[Annotations, int]:
+    """The annotations to compare with, and how many points in the corner box were taken for absent landmarks.
+
+    They are those `clicked` in the CSV that are on the side that is asked for, with landmarks in the order of the
+    `predictor`. Raises UsageError, also for images that are missing or of another size.
+    """
+    def wanted(annotations: Annotations) -> Annotations:
+        return on_side(in_order(annotations, predictor.names), sides, config.split, config.weights or config.model)
+
+    hide_corner = config.invisible_landmarks
+    if hide_corner is None: hide_corner = predictor.config.invisible_landmarks
+    clicked = truth = wanted(clicked)
+    if hide_corner: truth = wanted(read_annotations(config.csv, invisible_landmarks=True))
+    n_corner = int((truth.state != clicked.state).sum())
+    truth, _ = check_images(truth, config.image_dir)
+    if config.pixel_spacing is not None: truth = fill_spacing(truth, config.pixel_spacing, '--pixel_spacing')
+    return truth, n_corner
 
 
 def in_order(annotations: Annotations, names: list[str]) -> Annotations:

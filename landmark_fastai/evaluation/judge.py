@@ -30,8 +30,9 @@ def predict_annotated(predictor: Predictor, annotations: Annotations, config: Pr
     index = {name: i for i, name in enumerate(annotations.image_names)}
 
     def facts_of(name: str) -> ImageFacts:
-        i, patients = index[name], annotations.patient_id
-        return ImageFacts(annotations.spacing[i], annotations.spacing_source[i], patients and patients[i])
+        i = index[name]
+        patient = None if annotations.patient_id is None else annotations.patient_id[i]
+        return ImageFacts(annotations.spacing[i], annotations.spacing_source[i], patient)
 
     def draw(name: str, pixels: np.ndarray, prediction: Prediction) -> np.ndarray:
         return draw_errors(annotations, index[name], pixels, prediction)

@@ -11,7 +11,8 @@ from .judge import Evaluation
 def split_notes(evaluation: Evaluation, sides: dict[str, str]) -> list[str]:
     "What it means for the errors that images were trained or validated on; `sides` is train, val or test by name."
     names = evaluation.annotations.image_names
-    counts, notes = Counter(sides.get(name) for name in names), []
+    counts = Counter(sides.get(name) for name in names)
+    notes = []
     if counts['train']:
         notes.append(f'{counts["train"]} of {len(names)} images have the names of images that the model was trained '
                      'on: if they are the same, their errors say nothing about new images')
@@ -35,7 +36,8 @@ def flag_notes(config: PredictConfig, n_corner: int) -> list[str]:
 
 def result_notes(evaluation: Evaluation, annotations: Annotations) -> list[str]:
     "What a reader must know of images and landmarks that do not count; `annotations` are of all images."
-    notes, predictor = spacing_notes(evaluation.predictions), evaluation.predictor
+    predictor = evaluation.predictor
+    notes = spacing_notes(evaluation.predictions)
     if evaluation.scores.unit == 'px':
         notes.append('Errors are in pixels of the original images: for millimetres the pixel spacing of every image is '
                      'needed')

@@ -60,7 +60,8 @@ def run_settings(config: TrainConfig, facts: ModelFacts) -> dict:
 def write_figures(folder: Path, evaluation: Evaluation, summary: dict):
     "Write the figures of `evaluation` into `folder`."
     scores = evaluation.scores
-    unit, names, distances = scores.unit, scores.names, scores.distances(scores.unit, missed=np.inf)
+    unit, names = scores.unit, scores.names
+    distances = scores.distances(unit, missed=np.inf)
     plot_cumulative(distances, names, summary['thresholds'], unit, folder / 'cumulative.png')
     plot_boxes(distances, names, unit, folder / 'boxes.png')
     plot_vectors(scores.offsets[unit], names, unit, folder / 'vectors.png')

@@ -56,7 +56,8 @@ def _errors(scores, unit, draws):
     distances = scores.distances(unit, missed=np.inf)
     scored = np.isfinite(distances)
     low, high = _interval(np.where(scored, distances, 0).sum(1), scored.sum(1), scores.groups, draws)
-    n, values = int(scored.sum()), distances[scored]
+    values = distances[scored]
+    n = len(values)
     return {'n': n, 'n_missed': int(np.isinf(distances).sum()), 'n_images': int(scored.any(1).sum()),
             'mean': _mean(values), 'sd': float(np.std(values, ddof=1)) if n > 1 else None,
             'median': float(np.median(values)) if n else None, 'ci_low': low, 'ci_high': high}

@@ -101,7 +101,7 @@ def read_state(path: str | Path) -> dict:
 def make_predictor(config: TrainConfig, facts: ModelFacts, weights: list[Weights], decode: str | None,
                    device: str | torch.device | None, precision: str) -> Predictor:
     "The `Predictor` of a run with `weights`, those of each model. Raises UsageError where they do not fit."
-    if decode: config = replace(config, decode=decode)
+    if decode is not None: config = replace(config, decode=decode)
     models = []
     for each in weights:
         model = create_model(config.arch, config.encoder_name, 'none', len(facts.landmarks))

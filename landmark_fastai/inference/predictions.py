@@ -49,12 +49,12 @@ class Predictions:
 
     def annotations(self, folder: Path) -> Annotations:
         "The predictions as the `Annotations` that predictions.csv in `folder` holds."
-        done, found = self.done, self.stacked()
-        facts = [self.facts[name] for name in done]
+        found = self.stacked()
+        facts = [self.facts[name] for name in self.done]
         patients = [each.patient for each in facts]
         return Annotations(
-            path=folder / 'predictions.csv', names=self.names, image_names=done, rows=list(range(2, len(done) + 2)),
-            sizes=found.size, points=found.points, state=found.state,
+            path=folder / 'predictions.csv', names=self.names, image_names=self.done,
+            rows=list(range(2, len(facts) + 2)), sizes=found.size, points=found.points, state=found.state,
             spacing=np.array([each.spacing for each in facts], float).reshape(-1, 2),
             spacing_source=np.array([each.source for each in facts], object),
             patient_id=None if None in patients else patients, split=None)

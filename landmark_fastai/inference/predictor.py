@@ -30,14 +30,14 @@ from .views import average_views
 
 MOST = 32     # images that go through the network together: those that wait are in memory at full size
 DECIMALS = 3  # of coordinates: far below what any network resolves, and it keeps files small
-Image = str | Path | np.ndarray  # what an image may be given as
+ImageSource = str | Path | np.ndarray  # what an image may be given as
 
 
 class Prediction(NamedTuple):
     "The N landmarks of one image; of n images, every array has n in front."
     points: np.ndarray      # (N, 2) float64: x, y in original px, NaN unless visible
     state: np.ndarray       # (N,) uint8: VISIBLE, ABSENT, or UNLABELLED where it is too uncertain
-    confidence: np.ndarray  # (N,) float64: 0 to 1, see `geometry.confidence` and `calibrate`; NaN where absent
+    confidence: np.ndarray  # (N,) float64: 0 to 1, see `geometry.distances`; NaN where absent
     spread: np.ndarray      # (N,) float64: how far the models of an ensemble are apart, original px; NaN of one model
     size: np.ndarray        # (2,) int: width and height of the image as it is looked at
 
@@ -57,7 +57,7 @@ class Prediction(NamedTuple):
 
 class Reading(NamedTuple):
     "An image as it was read, or the `error` that reading it raised."
-    image: Image  # what was asked for
+    image: ImageSource  # what was asked for
     error: UsageError | None = None
     pixels: np.ndarray | None = None  # (H, W) or (H, W, 3) uint8
     square: Tensor | None = None      # (C, S, S) uint8
@@ -79,7 +79,9 @@ class Predictor:
     """
     def __init__(self, models: list[nn.Module], config: TrainConfig, facts: ModelFacts,
                  device: str | torch.device | None = None, precision: str = 'auto'):
-        self.config, self.facts, self.names = config, facts, facts.landmarks
+        self.config = config
+        self.facts = facts
+        self.names = facts.landmarks
         self.device = usable_device(device)
         self.precision = choose_precision(precision, self.device)
         self.models = [model.to(self.device) for model in models]
@@ -92,7 +94,8 @@ class Predictor:
         self.calibration = torch.tensor(facts.calibration or [1.] * len(self.names))
         self.mirrored = mirror_order(config.pairs, self.names) if config.pairs else None
 
-    def predict(self, images: Image | Iterable[Image], tta: bool = False, min_confidence: float = 0.) -> Prediction:
+    def predict(self, images: ImageSource | Iterable[ImageSource], tta: bool = False,
+                min_confidence: float = 0.) -> Prediction:
         """Landmarks of `images`: paths of files, or uint8 arrays (H, W), (H, W, 3) RGB for a run with --color.
 
         One image may stand alone. Returns a `Prediction` of arrays (n, N, ...): points in original px, (0, 0) is the
@@ -100,14 +103,14 @@ class Predictor:
         flip pairs; landmarks of a confidence below `min_confidence` are left blank. Raises UsageError for the first
         image that cannot be read.
         """
-        if isinstance(images, Image) or not isinstance(images, Iterable): images = [images]
+        if isinstance(images, ImageSource) or not isinstance(images, Iterable): images = [images]
         found = [prediction for *_, prediction in self.stream(images, tta, min_confidence)]
         if not found: raise UsageError('no images were given')
         return Prediction.stack(found, len(self.names))
 
-    def stream(self, images: Iterable[Image], tta: bool = False, min_confidence: float = 0.,
-               fail: Callable[[Image, UsageError], None] | None = None
-               ) -> Iterator[tuple[Image, np.ndarray, Prediction]]:
+    def stream(self, images: Iterable[ImageSource], tta: bool = False, min_confidence: float = 0.,
+               fail: Callable[[ImageSource, UsageError], None] | None = None
+               ) -> Iterator[tuple[ImageSource, np.ndarray, Prediction]]:
         """Yield, in order, each of `images`, its pixels and its `Prediction`; memory does not grow with their number.
 
         Files are read ahead in threads while the network is busy. For an image that cannot be read `fail` is called,
@@ -156,7 +159,7 @@ class Predictor:
                          f'{", ".join(annotations.names)}; the model has the {len(self.names)} landmarks '
                          f'{", ".join(self.names)}: expected the same names in the same order')
 
-    def _read(self, image: Image) -> Reading:
+    def _read(self, image: ImageSource) -> Reading:
         try:
             check_image(image)
             pixels = self.reader.image(image)
@@ -171,7 +174,8 @@ class Predictor:
         "What the networks find on `squares` (B, C, S, S) uint8 with `frames` (B, 7); tensors on the CPU."
         squares, frames = upload((squares, frames), self.device)
         images = squares.float() / 255
-        total, points_of_each = 0, []
+        points_of_each = []
+        total = 0
         for model in self.models:  # the heatmaps of one at a time are in memory
             logits = self._heatmaps(model, images, tta)
             points_of_each.append(decode(logits, frames, self.config.decode))
@@ -205,7 +209,7 @@ class Predictor:
 
 def check_image(image: Any):
     "Raise UsageError unless `image` is a path, or an array that has pixels."
-    if not isinstance(image, Image):
+    if not isinstance(image, ImageSource):
         raise UsageError(f'a {type(image).__name__} was given as an image; expected the path of a file, or a uint8 '
                          'array of pixels')
     if isinstance(image, np.ndarray) and not image.size:
