@@ -165,8 +165,12 @@ def _as_number(each: Field, value: Any) -> Any:
 
 def to_yaml(flags: Flags) -> str:
     "All `flags` that a file may hold, as YAML that `read_file` takes."
-    values = {each.name: getattr(flags, each.name) for each in fields(flags) if each.metadata['saved']}
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(saved(flags), sort_keys=False, allow_unicode=True)
+
+
+def saved(flags: Flags) -> dict:
+    "Those of `flags` that a file may hold."
+    return {each.name: getattr(flags, each.name) for each in fields(flags) if each.metadata['saved']}
 
 
 # --- functions

@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from torch import nn
 
 from landmark_fastai.config import TrainConfig
-from landmark_fastai.inference.predictor import Predictor
+from landmark_fastai.inference.predictor import Prediction, Predictor
 from landmark_fastai.model.facts import ModelFacts
 
 TINY = ['--image_resize', '64', '--batch_size', '4', '--encoder_name', 'resnet18', '--encoder_weights', 'none']
@@ -83,11 +83,14 @@ class DiscFinder(nn.Module):
         return -100 * ((x - torch.tensor([0.5, 1.]).view(1, 2, 1, 1)).abs() + uneven)
 
 
-def disc_finder(image_resize=512, **facts):
-    "A `Predictor` with `DiscFinder`; `facts` win over those of a network of grey and white discs."
+def disc_finder(image_resize=512, *models, flip_pairs=None, **facts):
+    "A `Predictor` of `models`, else `DiscFinder`; `facts` win over those of a network of grey and white discs."
     known = dict(landmarks=['grey', 'white'], mean=[0.] * 3, std=[1.] * 3)
-    config = TrainConfig.of({'image_resize': image_resize})
-    return Predictor([DiscFinder()], config, ModelFacts(**known | facts), 'cpu')
+    config = TrainConfig(image_resize=image_resize, flip_pairs=flip_pairs)
+    return Predictor(list(models) or [DiscFinder()], config, ModelFacts(**known | facts), 'cpu')
+
+
+BLANK, GONE = (np.nan, np.nan), (-1, -1)  # points that are not labelled, and absent
 
 
 def discs(width, height, points, dtype=np.uint8):
@@ -96,6 +99,14 @@ def discs(width, height, points, dtype=np.uint8):
     for (x, y), level in zip(points, (128, 255, 128), strict=False):
         cv2.circle(image, (round(x * 16), round(y * 16)), radius, level, -1, cv2.LINE_AA, 4)
     return image if dtype == np.uint8 else (image.astype(dtype) * 100)
+
+
+def predicted(points, state=0, confidence=np.nan, spread=np.nan):
+    "A `Prediction` of `points` (n, N, 2) on images of 1000 px, visible and of unknown confidence unless told."
+    points = np.array(points, float)
+    n, n_landmarks = points.shape[:2]
+    state, confidence, spread = (np.broadcast_to(values, (n, n_landmarks)) for values in (state, confidence, spread))
+    return Prediction(points, state, confidence, spread, np.full((n, 2), 1000))
 
 
 def original_weights(folder, n_landmarks=3):

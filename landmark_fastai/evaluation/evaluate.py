@@ -12,11 +12,13 @@ from ..flags import takes
 from ..formats.annotations import Annotations, fill_spacing, read_annotations
 from ..formats.dataset import check_images
 from ..inference.folder import make_output
-from ..inference.loading import load_asked
+from ..inference.loading import config_predictor
+from ..inference.predictor import Predictor
 from ..viz.report import CURVES, figures_in, write_report
-from .judge import predict_annotated, write_evaluation
+from .judge import predict_annotated
 from .notes import flag_notes, result_notes, split_notes
-from .summary import as_text, table
+from .output import run_settings, write_evaluation
+from .table import as_text, errors_table
 
 
 @takes(EvaluateConfig)
@@ -28,29 +30,23 @@ def evaluate(config: EvaluateConfig) -> dict:
     """
     thresholds = parse_thresholds(config.thresholds)
     clicked = read_annotations(config.csv)
-    predictor, source = load_asked(config, clicked.names), config.weights or config.model
-    hidden = config.invisible_landmarks
-    if hidden is None: hidden = predictor.config.invisible_landmarks
-    annotations = read_annotations(config.csv, invisible_landmarks=True) if hidden else clicked
-    n_corner = (annotations.state != clicked.state).sum()
-    sides = {} if config.weights else read_split(Path(source))
-    annotations = on_side(in_order(annotations, predictor.names), sides, config.split, source)
-    annotations, _ = check_images(annotations, config.image_dir)
-    if config.pixel_spacing: annotations = fill_spacing(annotations, config.pixel_spacing, '--pixel_spacing')
+    predictor = config_predictor(config, clicked.names)
+    sides = {} if config.weights else read_split(Path(config.model))
+    truth, n_corner = read_truth(config, clicked, predictor, sides)
     folder = make_output(config, config.csv)
-
-    evaluation = predict_annotated(predictor, annotations, config, folder)
+    evaluation = predict_annotated(predictor, truth, config, folder)
+    notes = split_notes(evaluation, sides) + flag_notes(config, n_corner) + result_notes(evaluation, truth)
+    source = config.weights or config.model
     settings = asdict(config) | {'model': source}
-    notes = split_notes(evaluation, sides) + flag_notes(config, n_corner) + result_notes(evaluation, annotations)
-    summary, figures = write_evaluation(folder, evaluation, thresholds, settings, notes)
-    if not config.weights: figures += figures_in(Path(source, 'graph'), CURVES)
-    of_training = asdict(predictor.config) | asdict(predictor.facts)
+    summary, figures = write_evaluation(folder, evaluation, notes, settings, thresholds)
+    if not config.weights: figures += figures_in(Path(config.model, 'graph'), CURVES)
+    of_run = {f'training: {name}': value for name, value in run_settings(predictor.config, predictor.facts).items()}
     write_report(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary, figures,
-                 settings | {f'training: {name}': value for name, value in of_training.items()}, notes)
-    print(as_text(table(summary)))
+                 settings | of_run, notes)
+    print(as_text(errors_table(summary)))
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')
-    evaluation.predictions.complain(folder, summary)
+    evaluation.predictions.check_complete(folder, summary)
     return summary
 
 
@@ -62,6 +58,26 @@ def parse_thresholds(thresholds: str | list | None) -> list[float] | None:
     except (TypeError, ValueError): numbers = []
     if numbers and all(0 < number < np.inf for number in numbers): return numbers
     raise UsageError(f'thresholds is {thresholds!r}; expected positive numbers such as 2,2.5,3,4')
+
+
+def read_truth(config: EvaluateConfig, clicked: Annotations, predictor: Predictor,
+               sides: dict[str, str]) -> tuple[Annotations, int]:
+    """The annotations to compare with, and how many points in the corner box were taken for absent landmarks.
+
+    They are those `clicked` in the CSV that are on the side that is asked for, with landmarks in the order of the
+    `predictor`. Raises UsageError, also for images that are missing or of another size.
+    """
+    def wanted(annotations: Annotations) -> Annotations:
+        return on_side(in_order(annotations, predictor.names), sides, config.split, config.weights or config.model)
+
+    hide_corner = config.invisible_landmarks
+    if hide_corner is None: hide_corner = predictor.config.invisible_landmarks
+    clicked = truth = wanted(clicked)
+    if hide_corner: truth = wanted(read_annotations(config.csv, invisible_landmarks=True))
+    n_corner = int((truth.state != clicked.state).sum())
+    truth, _ = check_images(truth, config.image_dir)
+    if config.pixel_spacing is not None: truth = fill_spacing(truth, config.pixel_spacing, '--pixel_spacing')
+    return truth, n_corner
 
 
 def in_order(annotations: Annotations, names: list[str]) -> Annotations:

@@ -2,26 +2,17 @@
 
 from collections import Counter
 
-import numpy as np
-
 from ..config import PredictConfig
-from ..formats.annotations import ABSENT, UNLABELLED, VISIBLE
+from ..formats.annotations import ABSENT, UNLABELLED, Annotations
 from ..inference.predictions import spacing_notes
+from .judge import Evaluation
 
 
-def error_note(true_state, pred_state, offset, spacing):
-    "What an overlay says of a landmark whose prediction is `offset` px away."
-    if true_state == UNLABELLED: return 'not labelled'
-    if true_state == ABSENT: return 'absent, as predicted' if pred_state == ABSENT else 'absent in truth'
-    if pred_state != VISIBLE: return 'called absent' if pred_state == ABSENT else 'left blank'
-    mm = np.linalg.norm(offset * spacing)
-    return f'{np.linalg.norm(offset):.1f} px' + (f' = {mm:.2f} mm' if np.isfinite(mm) else '')
-
-
-def split_notes(evaluation, sides):
-    "What the sides of the run that the images were on mean for the errors."
+def split_notes(evaluation: Evaluation, sides: dict[str, str]) -> list[str]:
+    "What it means for the errors that images were trained or validated on; `sides` is train, val or test by name."
     names = evaluation.annotations.image_names
-    counts, notes = Counter(sides.get(name) for name in names), []
+    counts = Counter(sides.get(name) for name in names)
+    notes = []
     if counts['train']:
         notes.append(f'{counts["train"]} of {len(names)} images have the names of images that the model was trained '
                      'on: if they are the same, their errors say nothing about new images')
@@ -43,9 +34,10 @@ def flag_notes(config: PredictConfig, n_corner: int) -> list[str]:
     return notes
 
 
-def result_notes(evaluation, annotations):
+def result_notes(evaluation: Evaluation, annotations: Annotations) -> list[str]:
     "What a reader must know of images and landmarks that do not count; `annotations` are of all images."
-    notes, predictor = spacing_notes(evaluation.predictions), evaluation.predictor
+    predictor = evaluation.predictor
+    notes = spacing_notes(evaluation.predictions)
     if evaluation.scores.unit == 'px':
         notes.append('Errors are in pixels of the original images: for millimetres the pixel spacing of every image is '
                      'needed')

@@ -1,10 +1,12 @@
-"Predictions against the truth: distances, success rates and presence, as a summary, a CSV and a printed table."
+"Predictions against the truth, landmark by landmark: distances and states."
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..formats.annotations import VISIBLE
+from ..formats.annotations import VISIBLE, Annotations
+from ..inference.predictor import Prediction
 
 
 @dataclass(frozen=True)
@@ -23,29 +25,31 @@ class Scores:
     spread: np.ndarray  # (n, N) original px: how far the models of an ensemble are apart, NaN where there is no telling
 
     @property
-    def units(self): return tuple(self.offsets)
+    def units(self) -> tuple[str, ...]: return tuple(self.offsets)
 
     @property
-    def groups(self):
+    def groups(self) -> list[str]:
         "What the bootstrap resamples, (n,): patients where they are known, else images."
         return self.image_names if self.patient_id is None else self.patient_id
 
-    def of(self, columns):
+    def of(self, columns: Sequence[int]) -> 'Scores':
         "The scores of the landmarks `columns` alone."
-        return replace(self, names=[self.names[k] for k in columns], **self._taken((slice(None), columns)))
+        return self._at(slice(None), columns, names=[self.names[k] for k in columns])
 
-    def on(self, rows):
+    def on(self, rows: Sequence[int]) -> 'Scores':
         "The scores of the images `rows` alone."
         patients = self.patient_id and [self.patient_id[i] for i in rows]
-        return replace(self, image_names=[self.image_names[i] for i in rows], patient_id=patients,
-                       has_spacing=self.has_spacing[rows], **self._taken(rows))
+        return self._at(rows, slice(None), image_names=[self.image_names[i] for i in rows], patient_id=patients,
+                        has_spacing=self.has_spacing[rows])
 
-    def _taken(self, index):
-        "The arrays (n, N, ...) of which `index` is wanted, by field."
-        arrays = {field: getattr(self, field)[index] for field in ('true_state', 'pred_state', 'confidence', 'spread')}
-        return arrays | {'offsets': {unit: values[index] for unit, values in self.offsets.items()}}
+    def _at(self, rows, columns, **changes) -> 'Scores':
+        "The scores with `changes`, and of arrays (n, N, ...) only what is at `rows` and `columns`."
+        return replace(self, **changes, true_state=self.true_state[rows, columns],
+                       pred_state=self.pred_state[rows, columns], confidence=self.confidence[rows, columns],
+                       spread=self.spread[rows, columns],
+                       offsets={unit: values[rows, columns] for unit, values in self.offsets.items()})
 
-    def distances(self, unit, missed=np.nan):
+    def distances(self, unit: str, missed: float = np.nan) -> np.ndarray:
         """Radial errors (n, N) in `unit`, NaN where there is nothing to score.
 
         `missed` stands for visible landmarks that were called absent or left blank; with infinity, a share of the
@@ -56,20 +60,20 @@ class Scores:
         return np.where(lost & counts, missed, np.linalg.norm(self.offsets[unit], axis=-1))
 
 
-def score(annotations, points, state, presence=(), confidence=None, spread=None):
-    """Compare predicted `points` (n, N, 2) in original px, and their `state` (n, N), with `annotations`.
+def score(annotations: Annotations, predicted: Prediction, presence: Sequence[str] = ()) -> Scores:
+    """Compare what was `predicted` of n images, arrays (n, N, ...), with their `annotations`, in the same order.
 
     Landmarks have a distance where both are visible. mm are taken per axis, pixels need not be square; they are left
-    out where no visible landmark lies on an image of known spacing. `confidence` and `spread` (n, N) are those of the
-    predictions, where they are known.
+    out where no visible landmark lies on an image of known spacing. `presence` are the names of landmarks whose absence
+    the network has learned.
     """
-    unknown = np.full(state.shape, np.nan)
     visible = annotations.state == VISIBLE
-    both = visible & (state == VISIBLE) & np.isfinite(points).all(-1)
-    offsets = {'px': np.where(both[..., None], points - annotations.points, np.nan)}
+    both = visible & (predicted.state == VISIBLE) & np.isfinite(predicted.points).all(-1)
+    offsets = {'px': np.where(both[..., None], predicted.points - annotations.points, np.nan)}
     has_spacing = np.isfinite(annotations.spacing).all(1)
     if visible[has_spacing].any(): offsets['mm'] = offsets['px'] * annotations.spacing[:, None]
     unit = 'mm' if visible.any() and has_spacing[visible.any(1)].all() else 'px'
-    return Scores(annotations.names, annotations.image_names, annotations.patient_id, offsets, unit, has_spacing,
-                  annotations.state, state, list(presence),
-                  *(unknown if values is None else values for values in (confidence, spread)))
+    return Scores(
+        names=annotations.names, image_names=annotations.image_names, patient_id=annotations.patient_id,
+        offsets=offsets, unit=unit, has_spacing=has_spacing, true_state=annotations.state, pred_state=predicted.state,
+        presence=list(presence), confidence=predicted.confidence, spread=predicted.spread)

@@ -1,17 +1,18 @@
-"Predictions against the truth: distances, success rates and presence, as a summary, a CSV and a printed table."
+"What scores come to: means with intervals, success rates and presence, in a dict that JSON can hold."
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from ..files import write_text
 from ..formats.annotations import ABSENT, UNLABELLED
+from .scores import Scores
 
 DEFAULT_THRESHOLDS = {'mm': (2, 2.5, 3, 4), 'px': (2, 5, 10, 20)}
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
-DASH = '–'  # where there is no value
 
 
-def summarize(scores, thresholds=None):
+def summarize(scores: Scores, thresholds: Sequence[float] | None = None) -> dict:
     """Errors, success rates and presence of `scores`, overall and for each landmark, as a dict that JSON can hold.
 
     Means are over landmarks, not over images. A success rate is the share of the labelled visible landmarks, missed
@@ -29,7 +30,7 @@ def summarize(scores, thresholds=None):
             'overall': _entry(scores, thresholds, draws), 'landmarks': each}
 
 
-def _draws(groups):
+def _draws(groups: list[str]) -> np.ndarray:
     "How often each image is in each resample of whole `groups`, (RESAMPLES, n)."
     unique, members = np.unique(groups, return_inverse=True)
     n = max(1, len(unique))
@@ -55,7 +56,8 @@ def _errors(scores, unit, draws):
     distances = scores.distances(unit, missed=np.inf)
     scored = np.isfinite(distances)
     low, high = _interval(np.where(scored, distances, 0).sum(1), scored.sum(1), scores.groups, draws)
-    n, values = int(scored.sum()), distances[scored]
+    values = distances[scored]
+    n = len(values)
     return {'n': n, 'n_missed': int(np.isinf(distances).sum()), 'n_images': int(scored.any(1).sum()),
             'mean': _mean(values), 'sd': float(np.std(values, ddof=1)) if n > 1 else None,
             'median': float(np.median(values)) if n else None, 'ci_low': low, 'ci_high': high}
@@ -75,7 +77,7 @@ def _presence(scores):
     return {'n': int(called.sum()), 'accuracy': _mean((scores.true_state == scores.pred_state)[called])}
 
 
-def rank_correlation(a, b):
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
     "Spearman's correlation of two arrays, over the pairs without NaN; None for less than three, and for constants."
     pairs = pd.DataFrame({'a': np.ravel(a), 'b': np.ravel(b)}).dropna().rank()
     if len(pairs) < 3 or pairs.nunique().min() < 2: return None
@@ -83,65 +85,3 @@ def rank_correlation(a, b):
 
 
 def _mean(values): return float(np.mean(values)) if len(values) else None
-
-
-def headline(summary):
-    "One sentence on the mean error of `summary` and the share within the smallest threshold."
-    unit, overall = summary['unit'], summary['overall']
-    errors = overall[unit]
-    if not errors['n']: return f"No error is known: {errors['n_missed']:,} landmarks are visible, and none was found."
-    interval = '' if errors['ci_low'] is None else (
-        f" (95 % interval {errors['ci_low']:.2f} to {errors['ci_high']:.2f})")
-    missed = f", {errors['n_missed']:,} missed" if errors['n_missed'] else ''
-    threshold, rate = next(iter(overall['success_rate'].items()))
-    return (f"Mean radial error {errors['mean']:.2f} {unit}{interval} over {_count(errors['n'], 'landmark')} of "
-            f"{_count(errors['n_images'], 'image')}{missed}; {100 * rate:.1f} % within {threshold} {unit}.")
-
-
-def _count(n, thing): return f'{n:,} {thing}' + ('' if n == 1 else 's')
-
-
-def table(summary):
-    "Header and rows of the table of `summary`, all as text: a row for all landmarks, then one for each."
-    rows = [_cells('all', summary['overall'], summary)]
-    rows += [_cells(name, entry, summary) for name, entry in summary['landmarks'].items()]
-    return list(rows[0]), [list(cells.values()) for cells in rows]
-
-
-def _cells(name, entry, summary):
-    "The row of `entry`, {column: text}; the columns are the same for each entry of a `summary`."
-    unit, overall = summary['unit'], summary['overall']
-    errors = entry[unit]
-    cells = {'landmark': ' '.join(name.split()), 'n': f"{errors['n']:,}"}
-    if overall[unit]['n_missed']: cells['missed'] = f"{errors['n_missed']:,}"
-    cells[f'mean ± SD, {unit}'] = f"{_fixed(errors['mean'])} ± {_fixed(errors['sd'])}" if errors['n'] else DASH
-    cells['95 % interval'] = DASH if errors['ci_low'] is None else f"{errors['ci_low']:.2f}–{errors['ci_high']:.2f}"
-    cells['median'] = _fixed(errors['median'])
-    if unit == 'mm': cells['mean, px'] = _fixed(entry['px']['mean'])
-    if overall['spread'] is not None: cells['spread, px'] = _fixed(entry['spread'])
-    cells |= {f'SDR {threshold} {unit}': _percent(rate) for threshold, rate in entry['success_rate'].items()}
-    if 'presence' not in overall: return cells
-    return cells | {'absent': f"{entry['n_absent']:,}", 'presence': _percent(entry.get('presence', {}).get('accuracy'))}
-
-
-def _fixed(value): return DASH if value is None else f'{value:.2f}'
-
-
-def _percent(share): return DASH if share is None else f'{100 * share:.1f} %'
-
-
-def as_text(table):
-    "The header and rows of `table` as aligned lines."
-    header, rows = table
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in (header, *rows)]
-    return '\n'.join('  '.join(line) for line in lines)
-
-
-def write_distances(path, scores):
-    "Write the distances of `scores` to the CSV `path`: a row an image, blank where there is nothing to score."
-    columns = {'image_name': scores.image_names}
-    for unit in scores.units:
-        distances = pd.DataFrame(scores.distances(unit), columns=[f'{name}_{unit}' for name in scores.names])
-        columns |= {f'mean_error_{unit}': distances.mean(axis=1), **distances}
-    write_text(path, pd.DataFrame(columns).to_csv(index=False, float_format='%.4f'))

@@ -1,25 +1,27 @@
 "Evaluations that a training ends with: of its validation images, or of all folds together."
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from fastai.data.core import Datasets
+from fastai.learner import Learner
 
 from ..config import PredictConfig, TrainConfig
 from ..formats.annotations import Annotations
-from ..inference.calibration import calibrate, flat_landmarks, look_at
+from ..inference.calibration import calibrate, flat_landmarks, observe
 from ..inference.loading import load
 from ..inference.predictions import Predictions
 from ..inference.predictor import Predictor
 from ..model.facts import ModelFacts, write_facts
 from ..viz.report import CURVES, figures_in, write_report
-from .judge import Evaluation, judge, predict_annotated, write_evaluation
+from .judge import Evaluation, judge, predict_annotated
 from .notes import result_notes, split_notes
-from .scores import Scores
-from .summary import as_text, summarize, table
+from .output import run_settings, write_evaluation
+from .table import as_text, errors_table, fold_table
 
 
-def evaluate_validation(config: TrainConfig, facts: ModelFacts, learn) -> Evaluation:
+def evaluate_validation(config: TrainConfig, facts: ModelFacts, learn: Learner) -> Evaluation:
     """Write `validation/` and `report.html` of a run: its validation images by the weights of the learner `learn`.
 
     What is learned of the model's confidence and of flat channels is added to `facts` in model.json.
@@ -32,17 +34,17 @@ def evaluate_validation(config: TrainConfig, facts: ModelFacts, learn) -> Evalua
     evaluation = predict_annotated(predictor, annotations, as_predict(config, out), out)
     notes = split_notes(evaluation, dict.fromkeys(annotations.image_names, 'val'))
     notes += result_notes(evaluation, annotations)
-    summary, figures = write_evaluation(out, evaluation, None, {}, notes)
+    summary, figures = write_evaluation(out, evaluation, notes, settings={})
     write_report(config.folder / 'report.html', config.experiment_name, 'validation images of the training', summary,
-                 figures + figures_in(config.folder / 'graph', CURVES), asdict(config) | asdict(predictor.facts), notes)
+                 figures + figures_in(config.folder / 'graph', CURVES), run_settings(config, predictor.facts), notes)
     print(f'report: {config.folder / "report.html"}')
     return evaluation
 
 
-def calibrated(predictor: Predictor, dataset) -> Predictor:
+def calibrated(predictor: Predictor, dataset: Datasets) -> Predictor:
     "`predictor` with the calibration and the flat channels that `dataset`, its training images, tells."
-    look = look_at(predictor, dataset)
-    facts = replace(predictor.facts, calibration=calibrate(look), flat=flat_landmarks(predictor, look))
+    observed = observe(predictor, dataset)
+    facts = replace(predictor.facts, calibration=calibrate(observed), flat=flat_landmarks(predictor, observed))
     return predictor.with_facts(facts)
 
 
@@ -68,25 +70,28 @@ def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotati
     `evaluations` are those of the folds' validation images.
     """
     out = config.folder / 'cross_validation'
-    facts = replace(facts, **{name: of_any(evaluations, name, annotations.names) for name in ('presence', 'flat')})
+    facts_of_folds = [each.predictor.facts for each in evaluations]
+    facts = replace(facts, presence=in_any(annotations.names, [each.presence for each in facts_of_folds]),
+                    flat=in_any(annotations.names, [each.flat for each in facts_of_folds]))
     write_facts(config.folder, facts)
-    predictor, predictions = evaluations[0].predictor.with_facts(facts), merged(evaluations, annotations)
+    predictions = merged(evaluations, annotations)
     predictions.write(out)
-    evaluation = judge(predictor, annotations, Path(config.train_image_dir), predictions, out)
+    predictor = evaluations[0].predictor.with_facts(facts)
+    evaluation = judge(predictor, annotations, Path(config.train_image_dir), predictions)
     notes = ['Each image was predicted by the model that was not trained on it. It did choose the best epoch of that '
              'model, so errors are a little optimistic', *result_notes(evaluation, annotations)]
-    summary, figures = write_evaluation(out, evaluation, None, {}, notes)
+    summary, figures = write_evaluation(out, evaluation, notes, settings={})
     folds = fold_table(evaluation.scores, dict(zip(annotations.image_names, fold_of, strict=True)), summary)
     write_report(config.folder / 'report.html', config.experiment_name,
-                 f'cross-validation with {len(evaluations)} folds', summary, figures, asdict(config) | asdict(facts),
+                 f'cross-validation with {len(evaluations)} folds', summary, figures, run_settings(config, facts),
                  notes, [('Folds', folds)])
-    print(as_text(folds), as_text(table(summary)), *notes, f'report: {config.folder / "report.html"}', sep='\n')
+    print(as_text(folds), as_text(errors_table(summary)), *notes, f'report: {config.folder / "report.html"}', sep='\n')
     return summary
 
 
-def of_any(evaluations: list[Evaluation], fact: str, names: list[str]) -> list[str]:
-    "Those of the landmarks `names` that any model of `evaluations` has in its `fact`, presence or flat."
-    return [name for name in names if any(name in getattr(each.predictor.facts, fact) for each in evaluations)]
+def in_any(names: list[str], lists: list[list[str]]) -> list[str]:
+    "Those of `names` that are in any of `lists`."
+    return [name for name in names if any(name in each for each in lists)]
 
 
 def merged(evaluations: list[Evaluation], annotations: Annotations) -> Predictions:
@@ -97,12 +102,3 @@ def merged(evaluations: list[Evaluation], annotations: Annotations) -> Predictio
         together.facts |= each.predictions.facts
         together.failed |= each.predictions.failed
     return together
-
-
-def fold_table(scores: Scores, fold_of: dict[str, int], summary: dict) -> tuple[list[str], list[list[str]]]:
-    "A row for all images of `scores` and one for each fold, as `table` has them for landmarks; `fold_of` by name."
-    folds = np.array([fold_of[name] for name in scores.image_names])
-    each = {f'fold {k}': summarize(scores.on(np.flatnonzero(folds == k)), summary['thresholds'])['overall']
-            for k in sorted(set(folds))}
-    (_, *header), rows = table(summary | {'landmarks': each})
-    return ['images of', *header], rows

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from fastai.data.core import Datasets
 from fastcore.basics import chunked
 
 from ..geometry.frame import to_network
@@ -13,38 +14,38 @@ LOOKED_AT = 200  # images, at most: enough for the means of `calibrate`
 FLAT = 0.2       # of the square's side: half the scatter of a heatmap that is the same everywhere
 
 
-class Look(NamedTuple):
-    "Errors and scatters (n, N) of landmarks, network px."
+class Observed(NamedTuple):
+    "Errors and scatters (n, N) of the heatmaps of n images with N landmarks, network px."
     errors: np.ndarray    # NaN where a landmark is not visible
     scatters: np.ndarray  # see `geometry.decoding`; NaN where it was called absent
 
 
-def look_at(predictor: Predictor, dataset) -> Look:
-    "What `predictor` sees on the first images of `dataset`, a subset of `landmark_dls`."
+def observe(predictor: Predictor, dataset: Datasets) -> Observed:
+    "How far `predictor` is off on the first images of `dataset`, such as `dls.train_ds`, and how its heatmaps scatter."
     errors, scatters = [], []
     for chunk in chunked(range(min(len(dataset), LOOKED_AT)), predictor.batch_size):
         images = [dataset.items[i] for i in chunk]
         frames = torch.from_numpy(np.stack([image.frame for image in images]))
-        seen = predictor.look(torch.stack([dataset[i][0] for i in chunk]), frames)
+        seen = predictor.decode_squares(torch.stack([dataset[i][0] for i in chunk]), frames)
         true = to_network(torch.from_numpy(np.stack([image.points for image in images])), frames[:, None])
         errors.append(torch.linalg.vector_norm(seen.points - true, dim=-1))
         scatters.append(seen.scatter.masked_fill(seen.absent, torch.nan))
-    return Look(torch.cat(errors).numpy(), torch.cat(scatters).numpy())
+    return Observed(torch.cat(errors).numpy(), torch.cat(scatters).numpy())
 
 
-def calibrate(look: Look) -> list[float]:
+def calibrate(observed: Observed) -> list[float]:
     """The factor of each landmark (N,) from the scatter of its heatmap to the expected error.
 
     It is the mean error over the mean scatter: some landmarks are defined less sharply than the network thinks. 1 where
     that cannot be told.
     """
-    there = np.isfinite(look.errors) & np.isfinite(look.scatters)
-    errors, scatters = (np.where(there, values, 0).sum(0) for values in look)
+    there = np.isfinite(observed.errors) & np.isfinite(observed.scatters)
+    errors, scatters = (np.where(there, values, 0).sum(0) for values in observed)
     return np.divide(errors, scatters, out=np.ones(len(errors)), where=(errors > 0) & (scatters > 0)).tolist()
 
 
-def flat_landmarks(predictor: Predictor, look: Look) -> list[str]:
+def flat_landmarks(predictor: Predictor, observed: Observed) -> list[str]:
     "The landmarks that the network sees no place for: their median scatter is nearly that of noise."
-    known = np.isfinite(look.scatters).any(0)
-    return [name for name, values, there in zip(predictor.names, look.scatters.T, known, strict=True)
+    known = np.isfinite(observed.scatters).any(0)
+    return [name for name, values, there in zip(predictor.names, observed.scatters.T, known, strict=True)
             if there and np.nanmedian(values) > FLAT * predictor.config.image_resize]

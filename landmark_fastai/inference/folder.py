@@ -59,21 +59,22 @@ def predict_folder(predictor: Predictor, config: PredictConfig, folder: Path, im
     `facts_of` tells what is known of an image by its name, `draw` makes its overlay from name, pixels and prediction.
     What was found is written as it comes, and also when it is interrupted.
     """
-    predictions, written = Predictions(predictor.names, image_names), time.time()
+    predictions = Predictions(predictor.names, image_names)
     predictions.failed = {name: reason for name in image_names if (reason := unfit(name, config.image_dir))}
     names = {Path(config.image_dir, name): name for name in image_names if name not in predictions.failed}
 
-    def finish(result):
+    def finish(result: tuple[Path, np.ndarray, Prediction]):
         path, pixels, prediction = result
         name = names[path]
         if not config.no_overlays: write_overlay(folder, name, draw(name, pixels, prediction))
         # here, in the thread, so that what is finished counts when the main thread is interrupted
         predictions.add(name, prediction, facts_of(name))
 
-    def fail(path, error): predictions.failed[names[path]] = error
+    def fail(path: Path, error: UsageError): predictions.failed[names[path]] = error
 
     results = predictor.stream(names, config.tta, config.min_confidence, fail)
     bar = tqdm(total=len(image_names), unit='image', disable=not sys.stderr.isatty())
+    written = time.time()
     try:
         with bar, closing(in_threads(finish, results)) as finished:
             for _ in finished:

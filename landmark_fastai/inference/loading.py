@@ -3,9 +3,11 @@
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from ..config import PredictConfig, TrainConfig, read_config
 from ..errors import UsageError
@@ -14,6 +16,12 @@ from ..model.facts import ModelFacts, read_facts
 from ..model.network import create_model
 from ..model.weights import IMAGENET_STATS, load_weights
 from .predictor import Predictor
+
+
+class Weights(NamedTuple):
+    "A state dict, and the file that it was in."
+    state: dict[str, torch.Tensor]
+    path: str | Path
 
 
 def load(run: str | Path, decode: str | None = None, device: str | torch.device | None = None,
@@ -26,17 +34,17 @@ def load(run: str | Path, decode: str | None = None, device: str | torch.device 
     weights.
     """
     config, facts = read_config(run), read_facts(run)
-    if not config.folds: return with_weights(config, facts, [read_weights(run)], decode, device, precision)
+    if not config.folds: return make_predictor(config, facts, [read_weights(run)], decode, device, precision)
     folds = [Path(run, f'fold_{k}') for k in range(1, config.folds + 1)]
     calibrations = [known for fold in folds if (known := read_facts(fold).calibration)]
     facts = replace(facts, calibration=np.mean(calibrations, 0).tolist() if calibrations else None)
-    return with_weights(config, facts, [read_weights(fold) for fold in folds], decode, device, precision)
+    return make_predictor(config, facts, [read_weights(fold) for fold in folds], decode, device, precision)
 
 
 def load_original(weights: str | Path, encoder_name: str | None = None, n_landmarks: int | None = None,
                   names: list[str] | None = None, decode: str | None = None,
                   device: str | torch.device | None = None, precision: str = 'auto') -> Predictor:
-    """The `Predictor` of `weights`, a plain state dict of the original system's U-Net.
+    """The `Predictor` of `weights`, the .pth or .safetensors of a plain state dict of the original system's U-Net.
 
     It sees images as the original does: 512 px, RGB, ImageNet's normalisation. When left out, `encoder_name` is
     resnet101, `decode` argmax, and `names` of the landmarks are landmark_1, landmark_2 and so on; `n_landmarks`, when
@@ -53,48 +61,50 @@ def load_original(weights: str | Path, encoder_name: str | None = None, n_landma
     config = TrainConfig.of({'recipe': 'original', 'encoder_name': encoder_name})
     mean, std = IMAGENET_STATS
     facts = ModelFacts(landmarks=list(names), mean=list(mean), std=list(std))
-    return with_weights(config, facts, [(state, weights)], decode, device, precision)
+    return make_predictor(config, facts, [Weights(state, weights)], decode, device, precision)
 
 
-def load_asked(config: PredictConfig, names: list[str] | None = None) -> Predictor:
-    "The `Predictor` that the flags ask for; `names` are for weights, which have none. Raises UsageError."
-    how = config.decode, None if config.device == 'auto' else config.device, config.precision
-    if config.weights: return load_original(config.weights, config.encoder_name, config.n_landmarks, names, *how)
-    predictor = load(config.model, *how)
+def config_predictor(config: PredictConfig, names: list[str] | None = None) -> Predictor:
+    "The `Predictor` that the flags `config` ask for; `names` are for weights, which have none. Raises UsageError."
+    device = None if config.device == 'auto' else config.device
+    if config.weights:
+        return load_original(config.weights, config.encoder_name, config.n_landmarks, names, config.decode, device,
+                             config.precision)
+    predictor = load(config.model, config.decode, device, config.precision)
     if config.n_landmarks not in (None, len(predictor.names)):
         raise UsageError(f'n_landmarks is {config.n_landmarks}, but {config.model} has {len(predictor.names)} '
                          f'landmarks ({", ".join(predictor.names)}); leave it out')
     return predictor
 
 
-def read_weights(run: str | Path) -> tuple[dict, Path]:
-    "The best weights of the run in the folder `run`, else its last ones, and their file. Raises UsageError."
+def read_weights(run: str | Path) -> Weights:
+    "The best weights of the run in the folder `run`, else its last ones. Raises UsageError."
     weight = Path(run, 'weight')
     best, last = weight / 'best.pth', weight / 'last.ckpt'
-    if best.is_file(): return read_state(best), best
+    if best.is_file(): return Weights(read_state(best), best)
     if not last.is_file():
         raise UsageError(f'{run} has no weight/best.pth, expected the folder of a training that has finished an epoch')
     warnings.warn(f'{run} has no weight/best.pth: its last weights are taken', stacklevel=2)
-    return read_state(last)['model'], last
+    return Weights(read_state(last)['model'], last)
 
 
 def read_state(path: str | Path) -> dict:
-    "The state dict in the file at `path`. Raises UsageError; code in the file is never run."
-    if not Path(path).is_file(): raise UsageError(f'{path}: no such file, expected weights (.pth)')
-    try: state = checkpoint.load(path)
+    "The state dict in the file at `path`, .pth or .safetensors. Raises UsageError; code in the file is never run."
+    if not Path(path).is_file(): raise UsageError(f'{path}: no such file, expected weights (.pth or .safetensors)')
+    try: state = load_file(path) if Path(path).suffix == '.safetensors' else checkpoint.load(path)
     except Exception:
         raise UsageError(f'{path} cannot be read as weights: damaged, or no state dict of tensors') from None
     if isinstance(state, dict): return state
     raise UsageError(f'{path} holds a {type(state).__name__}, expected a state dict')
 
 
-def with_weights(config: TrainConfig, facts: ModelFacts, weights: list[tuple[dict, Path]], decode: str | None,
-                 device: str | torch.device | None, precision: str) -> Predictor:
-    "The `Predictor` of a run with `weights`: the state dict of each model, and the file that it was in."
-    if decode: config = replace(config, decode=decode)
+def make_predictor(config: TrainConfig, facts: ModelFacts, weights: list[Weights], decode: str | None,
+                   device: str | torch.device | None, precision: str) -> Predictor:
+    "The `Predictor` of a run with `weights`, those of each model. Raises UsageError where they do not fit."
+    if decode is not None: config = replace(config, decode=decode)
     models = []
-    for state, path in weights:
+    for each in weights:
         model = create_model(config.arch, config.encoder_name, 'none', len(facts.landmarks))
-        load_weights(model, state, path, f'{config.arch} with {config.encoder_name}')
+        load_weights(model, each.state, each.path, f'{config.arch} with {config.encoder_name}')
         models.append(model)
     return Predictor(models, config, facts, device, precision)

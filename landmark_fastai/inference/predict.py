@@ -10,7 +10,7 @@ from ..formats.annotations import Annotations, check_spacing
 from ..formats.images import find_images, image_spacing
 from ..viz.overlays import draw_landmarks
 from .folder import make_output, predict_folder
-from .loading import load_asked
+from .loading import config_predictor
 from .predictions import ImageFacts, confidence_note, spacing_notes, spread_notes
 from .predictor import Prediction
 
@@ -23,7 +23,8 @@ def predict(config: PredictConfig) -> Annotations:
     before anything is written, and Incomplete at the end where images could not be read: see failed.csv.
     """
     if config.pixel_spacing is not None: check_spacing(config.pixel_spacing, '--pixel_spacing')
-    image_names, predictor = find_images(config.image_dir), load_asked(config)
+    image_names = find_images(config.image_dir)
+    predictor = config_predictor(config)
     folder = make_output(config)
 
     def facts_of(name: str) -> ImageFacts:
@@ -37,9 +38,9 @@ def predict(config: PredictConfig) -> Annotations:
         unknown = np.full_like(prediction.points, np.nan)
         return draw_landmarks(pixels, unknown, prediction.points, predictor.names, notes=notes, heading='confidence')
 
-    found = predict_folder(predictor, config, folder, image_names, facts_of, draw)
-    print(f'{len(found)} images predicted: {folder / "predictions.csv"}')
-    predicted = found.annotations(folder)
-    for line in spacing_notes(found) + spread_notes(predicted, found.estimates('spread', predicted)): print(line)
-    found.complain(folder, predicted)
-    return predicted
+    predictions = predict_folder(predictor, config, folder, image_names, facts_of, draw)
+    print(f'{len(predictions)} images predicted: {folder / "predictions.csv"}')
+    for line in spacing_notes(predictions) + spread_notes(predictions): print(line)
+    annotations = predictions.annotations(folder)
+    predictions.check_complete(folder, annotations)
+    return annotations

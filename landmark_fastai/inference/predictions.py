@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ..errors import Incomplete
+from ..errors import Incomplete, UsageError
 from ..files import write_text
 from ..formats.annotations import ABSENT, UNLABELLED, Annotations, write_annotations
 from .predictor import Prediction
@@ -29,7 +29,7 @@ class Predictions:
     image_names: list[str]
     found: dict[str, Prediction] = field(default_factory=dict)  # by image name, in any order
     facts: dict[str, ImageFacts] = field(default_factory=dict)
-    failed: dict[str, Any] = field(default_factory=dict)  # by image name: the error, or the reason
+    failed: dict[str, str | UsageError] = field(default_factory=dict)  # by image name: the reason
 
     def __len__(self): return len(self.found)
 
@@ -43,37 +43,34 @@ class Predictions:
         "Names of the images that were predicted, in order."
         return [name for name in self.image_names if name in self.found]
 
+    def stacked(self) -> Prediction:
+        "What was found on the images `done`: arrays (n, N, ...)."
+        return Prediction.stack([self.found[name] for name in self.done], len(self.names))
+
     def annotations(self, folder: Path) -> Annotations:
         "The predictions as the `Annotations` that predictions.csv in `folder` holds."
-        done = self.done
-        found, facts = [self.found[name] for name in done], [self.facts[name] for name in done]
-        n, patients = len(done), [each.patient for each in facts]
+        found = self.stacked()
+        facts = [self.facts[name] for name in self.done]
+        patients = [each.patient for each in facts]
         return Annotations(
-            path=folder / 'predictions.csv', names=self.names, image_names=done, rows=list(range(2, n + 2)),
-            sizes=np.array([each.size for each in found]).reshape(n, 2),
-            points=np.array([each.points for each in found]).reshape(n, len(self.names), 2),
-            state=np.array([each.state for each in found]).reshape(n, len(self.names)),
-            spacing=np.array([each.spacing for each in facts], float).reshape(n, 2),
+            path=folder / 'predictions.csv', names=self.names, image_names=self.done,
+            rows=list(range(2, len(facts) + 2)), sizes=found.size, points=found.points, state=found.state,
+            spacing=np.array([each.spacing for each in facts], float).reshape(-1, 2),
             spacing_source=np.array([each.source for each in facts], object),
             patient_id=None if None in patients else patients, split=None)
 
-    def estimates(self, name: str, annotations: Annotations) -> np.ndarray:
-        "The `confidence` or `spread`, by `name`, of the predictions `annotations`, (n, N)."
-        rows = [getattr(self.found[image], name) for image in annotations.image_names]
-        return np.array(rows).reshape(annotations.state.shape)
-
     def write(self, folder: Path):
         "Write predictions.csv and, where there is one to name, failed.csv."
-        annotations = self.annotations(folder)  # threads may add images meanwhile: its own are the ones that count
-        spread = self.estimates('spread', annotations)
-        write_annotations(folder / 'predictions.csv', annotations, self.estimates('confidence', annotations),
-                          None if np.isnan(spread).all() else spread)
+        now = replace(self, found=self.found.copy())  # threads may go on adding to `found`
+        all_images = now.stacked()
+        write_annotations(folder / 'predictions.csv', now.annotations(folder), all_images.confidence,
+                          None if np.isnan(all_images.spread).all() else all_images.spread)
         if not self.failed: return
-        failed = pd.DataFrame([(printable(name), printable(str(error))) for name, error in self.failed.items()],
+        failed = pd.DataFrame([(printable(name), printable(str(reason))) for name, reason in self.failed.items()],
                               columns=['image_name', 'reason'])
         write_text(folder / 'failed.csv', failed.to_csv(index=False))
 
-    def complain(self, folder: Path, result: Any):
+    def check_complete(self, folder: Path, result: Any):
         "Raise Incomplete, with the `result`, if an image could not be read."
         if not self.failed: return
         raise Incomplete(f'{len(self.failed)} of {len(self.failed) + len(self)} images could not be read; the reasons '
@@ -92,11 +89,12 @@ def confidence_note(state: int, confidence: float, spread: float) -> str:
     return f'{confidence:.2f}' + (f', ± {spread:.1f} px' if np.isfinite(spread) else '')
 
 
-def spread_notes(predicted: Annotations, spread: np.ndarray) -> list[str]:
-    "How far the models of an ensemble are apart on the images `predicted`: a line, none for a single model."
+def spread_notes(predictions: Predictions) -> list[str]:
+    "How far the models of an ensemble are apart: a line, none for a single model."
+    spread = predictions.stacked().spread
     known = np.isfinite(spread)
     each = [f'{name} {values[there].mean():.1f}' for name, values, there
-            in zip(predicted.names, spread.T, known.T, strict=True) if there.any()]
+            in zip(predictions.names, spread.T, known.T, strict=True) if there.any()]
     return [f'Spread of the models, mean in original px: {", ".join(each)}'] if each else []
 
 

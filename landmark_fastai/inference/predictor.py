@@ -1,13 +1,14 @@
 "A trained network, or several, on new images."
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from fastai.data.core import DataLoaders
+from fastai.learner import Learner
 from fastcore.basics import chunked
 from torch import Tensor, nn
 
@@ -29,20 +30,23 @@ from .views import average_views
 
 MOST = 32     # images that go through the network together: those that wait are in memory at full size
 DECIMALS = 3  # of coordinates: far below what any network resolves, and it keeps files small
+ImageSource = str | Path | np.ndarray  # what an image may be given as
 
 
 class Prediction(NamedTuple):
     "The N landmarks of one image; of n images, every array has n in front."
     points: np.ndarray      # (N, 2) float64: x, y in original px, NaN unless visible
     state: np.ndarray       # (N,) uint8: VISIBLE, ABSENT, or UNLABELLED where it is too uncertain
-    confidence: np.ndarray  # (N,) float64: 0 to 1, see `geometry.confidence` and `calibrate`; NaN where absent
+    confidence: np.ndarray  # (N,) float64: 0 to 1, see `geometry.distances`; NaN where absent
     spread: np.ndarray      # (N,) float64: how far the models of an ensemble are apart, original px; NaN of one model
     size: np.ndarray        # (2,) int: width and height of the image as it is looked at
 
     @classmethod
-    def stack(cls, each: Iterable['Prediction']) -> 'Prediction':
-        "One `Prediction` of all images."
-        return cls(*map(np.stack, zip(*each, strict=True)))
+    def stack(cls, each: Sequence['Prediction'], n_landmarks: int) -> 'Prediction':
+        "One `Prediction` of all images, of which there may be none."
+        columns = zip(*each, strict=True) if each else [()] * len(cls._fields)
+        shapes = (n_landmarks, 2), (n_landmarks,), (n_landmarks,), (n_landmarks,), (2,)
+        return cls(*(np.array(values).reshape(-1, *shape) for values, shape in zip(columns, shapes, strict=True)))
 
     def blanked(self, min_confidence: float) -> 'Prediction':
         "Without the points of one image of less confidence than `min_confidence`, or NaN (diverged networks)."
@@ -53,15 +57,15 @@ class Prediction(NamedTuple):
 
 class Reading(NamedTuple):
     "An image as it was read, or the `error` that reading it raised."
-    image: str | Path | np.ndarray  # what was asked for
+    image: ImageSource  # what was asked for
     error: UsageError | None = None
     pixels: np.ndarray | None = None  # (H, W) or (H, W, 3) uint8
     square: Tensor | None = None      # (C, S, S) uint8
     frame: Tensor | None = None       # (7,)
 
 
-class Seen(NamedTuple):
-    "What networks see on B squares, in network px; points and scatter of absent landmarks mean nothing."
+class Decoded(NamedTuple):
+    "What the heatmaps of B squares say, in network px; points and scatter of absent landmarks mean nothing."
     points: Tensor   # (B, N, 2)
     scatter: Tensor  # (B, N) of the heatmap around the point, see `geometry.decoding`
     spread: Tensor   # (B, N) of the points of several models
@@ -75,7 +79,9 @@ class Predictor:
     """
     def __init__(self, models: list[nn.Module], config: TrainConfig, facts: ModelFacts,
                  device: str | torch.device | None = None, precision: str = 'auto'):
-        self.config, self.facts, self.names = config, facts, facts.landmarks
+        self.config = config
+        self.facts = facts
+        self.names = facts.landmarks
         self.device = usable_device(device)
         self.precision = choose_precision(precision, self.device)
         self.models = [model.to(self.device) for model in models]
@@ -88,7 +94,8 @@ class Predictor:
         self.calibration = torch.tensor(facts.calibration or [1.] * len(self.names))
         self.mirrored = mirror_order(config.pairs, self.names) if config.pairs else None
 
-    def predict(self, images, tta: bool = False, min_confidence: float = 0.) -> Prediction:
+    def predict(self, images: ImageSource | Iterable[ImageSource], tta: bool = False,
+                min_confidence: float = 0.) -> Prediction:
         """Landmarks of `images`: paths of files, or uint8 arrays (H, W), (H, W, 3) RGB for a run with --color.
 
         One image may stand alone. Returns a `Prediction` of arrays (n, N, ...): points in original px, (0, 0) is the
@@ -96,13 +103,14 @@ class Predictor:
         flip pairs; landmarks of a confidence below `min_confidence` are left blank. Raises UsageError for the first
         image that cannot be read.
         """
-        if isinstance(images, (str, Path, np.ndarray)): images = [images]
+        if isinstance(images, ImageSource) or not isinstance(images, Iterable): images = [images]
         found = [prediction for *_, prediction in self.stream(images, tta, min_confidence)]
         if not found: raise UsageError('no images were given')
-        return Prediction.stack(found)
+        return Prediction.stack(found, len(self.names))
 
-    def stream(self, images: Iterable, tta: bool = False, min_confidence: float = 0.,
-               fail: Callable | None = None) -> Iterator[tuple]:
+    def stream(self, images: Iterable[ImageSource], tta: bool = False, min_confidence: float = 0.,
+               fail: Callable[[ImageSource, UsageError], None] | None = None
+               ) -> Iterator[tuple[ImageSource, np.ndarray, Prediction]]:
         """Yield, in order, each of `images`, its pixels and its `Prediction`; memory does not grow with their number.
 
         Files are read ahead in threads while the network is busy. For an image that cannot be read `fail` is called,
@@ -116,25 +124,27 @@ class Predictor:
                 fail(reading.image, reading.error)
             good = [reading for reading in batch if reading.error is None]
             if not good: continue
-            squares, frames = (torch.stack([getattr(r, name) for r in good]) for name in ('square', 'frame'))
+            squares = torch.stack([reading.square for reading in good])
+            frames = torch.stack([reading.frame for reading in good])
             for reading, prediction in zip(good, self.predict_squares(squares, frames, tta), strict=True):
                 yield reading.image, reading.pixels, prediction.blanked(min_confidence)
 
-    def learner(self, dls: DataLoaders | None = None, **kwargs):
-        """A `LandmarkLearner` with these weights, to fine-tune on `dls`, of `landmark_dls`: the run's own if left out.
+    def learner(self, dls: DataLoaders | None = None, config: TrainConfig | None = None, **kwargs) -> Learner:
+        """A `LandmarkLearner` with a copy of these weights, to fine-tune on `dls`, of `landmark_dls`.
 
-        The landmarks must be the network's; `kwargs` of `landmark_learner` win over what the run was trained with.
-        Raises UsageError, also for an ensemble.
+        When left out, `dls` is the run's own data, and the flags `config` those that it was trained with; `kwargs` of
+        `landmark_learner` win. Raises UsageError where the landmarks are not the network's, and for an ensemble.
         """
         from ..learner import config_learner  # what only predicts needs no Learner
-        if dls is None: dls = config_dls(self.config, self.device)
-        return self.give_weights(config_learner(dls, self.config, **{'encoder_weights': 'none'} | kwargs))
-
-    def give_weights(self, learn):
-        "`learn` with the weights of this network. Raises UsageError where its landmarks are others."
         if len(self.models) > 1:
             raise UsageError(f'an ensemble of {len(self.models)} models is not trained on; take the folder of a fold')
-        self.check_names(learn.dls.annotations)
+        if dls is None: dls = config_dls(self.config, self.device)
+        self.check_names(dls.annotations)
+        for name in ('arch', 'encoder_name'):
+            own = getattr(self.config, name)
+            if kwargs.get(name, own) != own:
+                raise UsageError(f'{name} is {kwargs[name]!r}, but these are the weights of {own!r}; leave it out')
+        learn = config_learner(dls, config or self.config, **{'encoder_weights': 'none'} | kwargs)
         learn.model.load_state_dict(self.models[0].state_dict())
         return learn
 
@@ -149,8 +159,10 @@ class Predictor:
                          f'{", ".join(annotations.names)}; the model has the {len(self.names)} landmarks '
                          f'{", ".join(self.names)}: expected the same names in the same order')
 
-    def _read(self, image) -> Reading:
-        try: pixels = self.reader.image(image)
+    def _read(self, image: ImageSource) -> Reading:
+        try:
+            check_image(image)
+            pixels = self.reader.image(image)
         except UsageError as e: return Reading(image, e)
         except OSError as e: return Reading(image, UsageError(f'{image}: {e.strerror}'))
         square = np.atleast_3d(letterbox(pixels, self.reader.image_resize))
@@ -158,21 +170,26 @@ class Predictor:
         return Reading(image, None, pixels, torch.from_numpy(square).permute(2, 0, 1), frame)
 
     @torch.inference_mode()
-    def look(self, squares: Tensor, frames: Tensor, tta: bool = False) -> Seen:
-        "What the networks see on `squares` (B, C, S, S) uint8 with `frames` (B, 7); tensors on the CPU."
+    def decode_squares(self, squares: Tensor, frames: Tensor, tta: bool = False) -> Decoded:
+        "What the networks find on `squares` (B, C, S, S) uint8 with `frames` (B, 7); tensors on the CPU."
         squares, frames = upload((squares, frames), self.device)
         images = squares.float() / 255
-        each = [self._heatmaps(model, images, tta) for model in self.models]
-        logits = sum(each) / len(each)
-        points = decode(logits, frames, self.config.decode)
-        points_of_each = torch.stack([decode(one, frames, self.config.decode) for one in each])
-        seen = Seen(points, scatter(logits, points, frames), spread(points_of_each), ~is_present(logits, frames))
-        seen = Seen(*(values.cpu() for values in seen))
-        return seen._replace(absent=seen.absent & self.can_be_absent)
+        points_of_each = []
+        total = 0
+        for model in self.models:  # the heatmaps of one at a time are in memory
+            logits = self._heatmaps(model, images, tta)
+            points_of_each.append(decode(logits, frames, self.config.decode))
+            total = total + logits
+        logits = total / len(self.models)
+        points = points_of_each[0] if len(self.models) == 1 else decode(logits, frames, self.config.decode)
+        decoded = Decoded(points, scatter(logits, points, frames), spread(torch.stack(points_of_each)),
+                          ~is_present(logits, frames))
+        decoded = Decoded(*(values.cpu() for values in decoded))
+        return decoded._replace(absent=decoded.absent & self.can_be_absent)
 
     def predict_squares(self, squares: Tensor, frames: Tensor, tta: bool = False) -> list[Prediction]:
         "A `Prediction` of each of `squares` (B, C, S, S), uint8, of images with `frames` (B, 7)."
-        seen = self.look(squares, frames, tta)
+        seen = self.decode_squares(squares, frames, tta)
         original = to_original(seen.points, frames[:, None]).masked_fill(seen.absent[..., None], torch.nan)
         sizes = frames[:, :2].numpy().astype(int)
         # rounding may leave the image
@@ -188,6 +205,15 @@ class Predictor:
         def logits(view):
             with autocast(self.precision, self.device): return model.eval()((view - self.mean) / self.std)
         return average_views(logits, images, self.mirrored) if tta else logits(images)
+
+
+def check_image(image: Any):
+    "Raise UsageError unless `image` is a path, or an array that has pixels."
+    if not isinstance(image, ImageSource):
+        raise UsageError(f'a {type(image).__name__} was given as an image; expected the path of a file, or a uint8 '
+                         'array of pixels')
+    if isinstance(image, np.ndarray) and not image.size:
+        raise UsageError(f'an array of {image.shape} was given as an image; expected one with pixels')
 
 
 def batch_size(image_resize: int, device: torch.device) -> int:

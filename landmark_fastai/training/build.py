@@ -30,8 +30,7 @@ def make_learner(config: TrainConfig, split: np.ndarray | None = None) -> Landma
     dls = config_dls(config, device, split)
     of_run = dict(total_epochs=config.epochs, path=config.folder)
     if not config.from_run: return config_learner(dls, config, **of_run)
-    earlier = load(config.from_run, device=device)
-    return earlier.give_weights(config_learner(dls, config, encoder_weights='none', **of_run))
+    return load(config.from_run, device=device).learner(dls, config, **of_run)
 
 
 def make_callbacks(config: TrainConfig, learn: LandmarkLearner, data: str, state: dict | None) -> list[Callback]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import __version__
-from ..evaluation.summary import DASH, RESAMPLES, headline, table
+from ..evaluation.summary import RESAMPLES
+from ..evaluation.table import DASH, errors_table, headline
 from ..files import write_text
 
 # file, title and explanation of what `evaluate` draws, and of the curves of a run that a report shows
@@ -34,7 +35,7 @@ def write_report(path, title, subtitle, summary, figures, config, notes, tables=
     settings, `notes` are sentences that a reader of the numbers has to know, and `tables` are more of them, as (title,
     (header, rows)).
     """
-    tables = [('Errors', table(summary)), *tables]
+    tables = [('Errors', errors_table(summary)), *tables]
     pictures = [(name, text, b64encode(Path(png).read_bytes()).decode()) for name, text, png in figures]
     settings = {name: _plain(value) for name, value in config.items()}
     html = render(

@@ -3,27 +3,15 @@
 import json
 import shutil
 
-import cv2
 import imageio.v3 as iio
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import (
-    NAMED,
-    SENTINEL,
-    TINY,
-    disc_finder,
-    discs,
-    original_weights,
-    spoiled,
-    write_dicom,
-    write_discs,
-    write_dots,
-)
+from helpers import disc_finder, discs, original_weights, write_dicom, write_discs, write_dots
+from safetensors.torch import save_file
 
 import cli
 import landmark_fastai
-from landmark_fastai.inference import options
 
 FIGURES = {f'figures/{name}.png' for name in ('cumulative', 'boxes', 'vectors', 'confidence', 'worst')}
 
@@ -43,10 +31,12 @@ def data(finished): return finished.parent.parent / 'images', finished.parent.pa
 
 @pytest.fixture
 def with_discs(monkeypatch):
-    "`evaluate` with a network that finds discs, see `test_predictor`."
-    monkeypatch.setattr('landmark_fastai.evaluation.evaluate.make_predictor', lambda options, names: finder)
-    finder = disc_finder(128)
-    return finder
+    "`evaluate` with a network that finds discs; called, with one of other facts."
+    def use(**facts):
+        finder = disc_finder(128, **facts)
+        monkeypatch.setattr('landmark_fastai.evaluation.evaluate.config_predictor', lambda config, names: finder)
+    use()
+    return use
 
 
 def write_csv(path, *rows, columns=()):
@@ -90,6 +80,8 @@ def test_everything_is_written_and_the_numbers_are_those_of_predictions_csv(fini
     assert overall['px']['sd'] == pytest.approx(values.std(ddof=1))
     assert overall['px']['median'] == pytest.approx(np.median(values))
     assert overall['success_rate']['4'] == pytest.approx((values / 2 <= 4).mean())
+    report = (out / 'report.html').read_text()
+    assert all(f'<th>{name}</th>' in report for name in ('tta', 'training: epochs', 'training: model: landmarks'))
     said = capsys.readouterr().out
     assert f"{overall['mm']['mean']:.2f} ±" in said and '8 of 10 images have the names of images that' in said
 
@@ -123,8 +115,7 @@ def test_without_spacing_there_are_no_millimetres_and_the_report_says_why(with_d
 
 
 def test_blank_landmarks_count_nowhere_and_absent_ones_only_for_presence(with_discs, tmp_path):
-    with_discs.config['presence'] = ['white']
-    with_discs.can_be_absent[1] = True
+    with_discs(presence=['white'])
     for name in 'abc': write_discs(tmp_path / 'films' / f'{name}.png')
     for name in 'de': write_discs(tmp_path / 'films' / f'{name}.png', n=1)  # no white disc
     csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 50, 60, 150, 100], ['b.png', 200, 160, 50, 60, '', ''],
@@ -161,7 +152,7 @@ def test_images_that_cannot_be_read_are_left_out_and_said(with_discs, tmp_path, 
 
 def test_names_are_escaped_in_the_report(with_discs, tmp_path):
     evil = '<script>alert(1)<&"\''
-    with_discs.names[1] = evil
+    with_discs(landmarks=['grey', evil])
     write_discs(tmp_path / evil / f'{evil}.png')
     csv_file = write_csv(tmp_path / f'{evil}.csv', [f'{evil}.png', 200, 160, 50, 60, 150, 100])
     header = '"{0}_x","{0}_y"'.format(evil.replace('"', '""'))
@@ -171,8 +162,10 @@ def test_names_are_escaped_in_the_report(with_discs, tmp_path):
     assert '<script' not in report and report.count('&lt;script&gt;alert(1)') >= 3  # folder, CSV, landmark
 
 
-def test_weights_of_the_original_system_are_measured_too(tmp_path):
-    _, weights = original_weights(tmp_path, n_landmarks=2)
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_weights_of_the_original_system_are_measured_too(tmp_path, suffix):
+    model, weights = original_weights(tmp_path, n_landmarks=2)
+    if suffix == '.safetensors': save_file(model.state_dict(), weights := weights.with_suffix(suffix))
     write_discs(tmp_path / 'films' / 'a.png')
     csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 40, 45, 150, 100])
     argv = ['--weights', weights, '--encoder_name', 'resnet18', '--invisible_landmarks']
@@ -183,12 +176,21 @@ def test_weights_of_the_original_system_are_measured_too(tmp_path):
     assert any(note.startswith('1 points in the top-left corner box') for note in found['notes'])
 
 
+def test_only_images_that_are_evaluated_count_in_the_notes(finished, data, tmp_path):
+    table = pd.read_csv(data[1])
+    table[['head_x', 'head_y']] = 5  # in the corner
+    table.to_csv(tmp_path / 'a.csv', index=False)
+    landmark_fastai.evaluate(data[0], tmp_path / 'a.csv', tmp_path / 'out', model=finished, split='val',
+                             invisible_landmarks=True, no_overlays=True)
+    notes = summary(tmp_path / 'out')['notes']
+    assert [note.split()[0] for note in notes if 'corner box' in note] == ['2']  # there are 2 validation images of 10
+
+
 def test_the_worst_images_have_missed_landmarks_then_large_errors(with_discs, tmp_path, monkeypatch):
-    with_discs.config['presence'], with_discs.can_be_absent[1] = ['white'], True
+    with_discs(presence=['white'])
     sheets = []
-    monkeypatch.setattr("landmark_fastai.evaluation.judge.contact_sheet",
-                        lambda pictures, captions, columns: sheets.append(captions) or
-                        pictures[0])
+    monkeypatch.setattr('landmark_fastai.evaluation.output.contact_sheet',
+                        lambda pictures, captions, columns: sheets.append(captions) or pictures[0])
     for name in ('good', 'bad'): write_discs(tmp_path / 'f' / f'{name}.png')
     for name in ('missed', 'lost'): write_discs(tmp_path / 'f' / f'{name}.png', n=1)
     at = 50, 60
@@ -231,46 +233,17 @@ def test_what_is_read_is_never_overwritten(with_discs, tmp_path, capsys):
     assert (tmp_path / 'out' / 'overlays' / 'a.png.png').exists()
 
 
-def test_validation_without_labels_has_a_report_without_numbers(tmp_path):
-    from conftest import write_unlabelled_validation
-    csv_file, images = write_unlabelled_validation(tmp_path)
-    argv = ['--train_image_dir', images, '--label_dir', tmp_path, '--train_csv_file', csv_file.name, '--epochs', 1]
-    assert cli.main(['train', *map(str, argv), *TINY, '--output_dir', str(tmp_path / 'runs')]) == 0
-    run = tmp_path / 'runs' / 'baseline'
-    assert summary(run / 'validation')['overall']['px']['mean'] is None and (run / 'report.html').exists()
-
-
-def test_no_text_of_a_dicom_file_reaches_an_output(tmp_path, capfd):
-    csv_file, images = write_dots(tmp_path)
-    for path in sorted(images.iterdir()):
-        spoiled(path.with_suffix('.dcm'), NAMED, cv2.imread(str(path), 0), PixelSpacing=[0.5, 0.5])
-        assert SENTINEL.encode() in path.with_suffix('.dcm').read_bytes()
-        path.unlink()
-    csv_file.write_text(csv_file.read_text().replace('.png', '.dcm'))
-    (images / 'dot_10.dcm').write_bytes((images / 'dot_1.dcm').read_bytes()[:-100])
-    argv = ['--train_image_dir', images, '--label_dir', tmp_path, '--train_csv_file', csv_file.name, '--epochs', 1]
-    runs = tmp_path / 'runs'
-    assert cli.main(['train', *map(str, argv), *TINY, '--output_dir', str(runs)]) == 0
-    model = ['--model', runs / 'baseline']
-    assert evaluate(images, csv_file, tmp_path / 'evaluated', *model) == 0
-    assert cli.main(['predict', '--image_dir', str(images), '--output_dir', str(tmp_path / 'predicted'),
-                     *map(str, model)]) == 1  # the file that was cut off
-    outputs = [path for name in ('runs', 'evaluated', 'predicted') for path in (tmp_path / name).rglob('*')
-               if path.is_file()]
-    assert len(outputs) > 40 and SENTINEL not in ''.join(capfd.readouterr())
-    for path in outputs: assert SENTINEL.encode() not in path.read_bytes(), path
-    assert 'mean_error_mm' in (runs / 'baseline' / 'train_results' / 'training_log.csv').read_text()
-
-
 BAD = {
     'thresholds': (['--thresholds', '2,x'], ["thresholds is '2,x'", '2,2.5,3,4']),
     'negative thresholds': (['--thresholds', '-1'], ["thresholds is '-1'"]),
-    'split': (['--split', 'train'], ["split 'train' is unknown", 'all, val, test']),
+    'split': (['--split', 'train'], ['split', "'train'", 'all, val, test']),
     'nothing on that side': (['--split', 'test'], ['no image is marked test']),
     'no CSV': (['--csv', '/nowhere.csv'], ['/nowhere.csv', 'no such file']),
     'other landmarks': (['--csv', 'OTHER'], ['3 landmarks (a, b, c)', '2 (head, knee)']),
     'missing files': (['--image_dir', 'EMPTY'], ['row 2 (dot_0.png)', 'no such file', '9 other images']),
     'no weights': (['--model', 'BARE'], ['BARE', 'no weight/best.pth']),
+    'a run of version 0.4': (['--model', 'OLD'], ['OLD', '0.4']),
+    'endless spacing': (['--pixel_spacing', '1e999'], ['pixel_spacing', 'inf']),
 }
 
 
@@ -279,9 +252,11 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(case, finished, data, tm
     argv, words = BAD[case]
     (tmp_path / 'EMPTY').mkdir()
     (tmp_path / 'BARE').mkdir()
-    shutil.copy(finished / 'config.json', tmp_path / 'BARE')
+    for name in ('config.yaml', 'model.json'): shutil.copy(finished / name, tmp_path / 'BARE')
     other, _ = write_dots(tmp_path / 'other', names=('a', 'b', 'c'), n=2)
-    places = {'EMPTY': tmp_path / 'EMPTY', 'BARE': tmp_path / 'BARE', 'OTHER': other}
+    (tmp_path / 'OLD').mkdir()
+    (tmp_path / 'OLD' / 'config.json').write_text('{}')
+    places = {'OLD': tmp_path / 'OLD', 'EMPTY': tmp_path / 'EMPTY', 'BARE': tmp_path / 'BARE', 'OTHER': other}
     assert evaluate(*data, tmp_path / 'out', '--model', finished, *[places.get(arg, arg) for arg in argv]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and all(word in lines[0] for word in words), lines
@@ -293,11 +268,3 @@ def test_an_evaluation_is_not_overwritten(finished, data, tmp_path, capsys):
     (tmp_path / 'out' / 'predictions.csv').write_text('corrected by hand')
     assert evaluate(*data, tmp_path / 'out', '--model', finished) == 2
     assert (tmp_path / 'out' / 'predictions.csv').read_text() == 'corrected by hand'
-
-
-def test_python_and_the_command_line_have_the_same_defaults():
-    evaluation = {'split': 'all', 'thresholds': None, 'invisible_landmarks': None}
-    for name, own in (('predict', {}), ('evaluate', evaluation)):
-        flags = {flag: parameter.default for flag, parameter in cli.flags_of(name).items()
-                 if flag not in ('image_dir', 'output_dir', 'csv')}
-        assert flags == options.OPTIONS | own

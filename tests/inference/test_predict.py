@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import TINY, disc_finder, discs, original_weights, write_dicom, write_discs
+from safetensors.torch import save_file
 
 import cli
 import landmark_fastai
-from landmark_fastai import UsageError
+from landmark_fastai import Incomplete, UsageError
 from landmark_fastai.formats.annotations import UNLABELLED, VISIBLE, read_annotations
 from landmark_fastai.formats.dataset import check_images
-from landmark_fastai.inference import folder
+from landmark_fastai.inference import folder, predictions
 
 
 def predict(image_dir, output_dir, *argv):
@@ -35,10 +36,13 @@ def images(finished): return finished.parent.parent / 'images'
 
 @pytest.fixture
 def with_discs(monkeypatch):
-    "`predict` with a network that finds discs, see `test_predictor`."
-    finder = disc_finder(128)
-    monkeypatch.setattr('landmark_fastai.inference.options.load', lambda *_: finder)
-    return finder
+    "`predict` with a network that finds discs; called, with one of other facts. Returns the `Predictor`."
+    def use(**facts):
+        finder = disc_finder(128, **facts)
+        monkeypatch.setattr('landmark_fastai.inference.loading.load', lambda *_: finder)
+        return finder
+    use()
+    return use
 
 
 def test_predictions_can_be_trained_on_as_they_are(finished, images, tmp_path):
@@ -96,7 +100,7 @@ def test_overlays_can_be_left_out(finished, images, tmp_path):
 
 
 def test_uncertain_landmarks_are_blank_and_absent_ones_minus_one(with_discs, tmp_path):
-    with_discs.config['presence'], with_discs.can_be_absent[1] = ['white'], True
+    with_discs(presence=['white'])
     write_discs(tmp_path / 'films' / 'a.png', n=1)  # no white disc
     write_discs(tmp_path / 'films' / 'b.png', points=((50, 60), (150, 100), (150, 40)), n=3)  # two grey discs
     assert predict(tmp_path / 'films', tmp_path / 'out', '--min_confidence', '0.5') == 0
@@ -186,12 +190,13 @@ def test_links_are_followed_inside_the_folder_and_named_where_they_lead_out(with
 
 def test_an_interruption_keeps_what_was_found(with_discs, tmp_path):
     for k in range(60): write_discs(tmp_path / 'films' / f'{k:02}.png')
-    stream = with_discs.stream
+    finder = with_discs()
+    stream = finder.stream
     def interrupted(*args):
         for k, result in enumerate(stream(*args)):
             if k == 30: raise KeyboardInterrupt  # as Ctrl-C does in the main thread, which runs the network
             yield result
-    with_discs.stream = interrupted
+    finder.stream = interrupted
     assert predict(tmp_path / 'films', tmp_path / 'out') == 1
     table, overlays = pd.read_csv(tmp_path / 'out' / 'predictions.csv'), (tmp_path / 'out' / 'overlays').iterdir()
     assert 20 <= len(table) < 60 and [f'{name}.png' for name in table.image_name] == sorted(p.name for p in overlays)
@@ -199,24 +204,29 @@ def test_an_interruption_keeps_what_was_found(with_discs, tmp_path):
 
 def test_the_table_is_whole_whenever_it_is_written(with_discs, tmp_path, monkeypatch):
     monkeypatch.setattr(folder, 'SAVE_EVERY', 0)
-    lengths, write = [], folder.write_annotations
+    lengths, write = [], predictions.write_annotations
     def counted(path, annotations, *estimates):
         lengths.append(len(annotations))
         write(path, annotations, *estimates)
-    monkeypatch.setattr(folder, 'write_annotations', counted)
+    monkeypatch.setattr(predictions, 'write_annotations', counted)
     for k in range(40): write_discs(tmp_path / 'films' / f'{k:02}.png')
     assert predict(tmp_path / 'films', tmp_path / 'out', '--no_overlays') == 0
     assert len(lengths) > 20 and lengths == sorted(lengths) and lengths[-1] == 40
 
 
 def test_weights_of_the_original_system_predict(tmp_path, capsys):
-    _, weights = original_weights(tmp_path, n_landmarks=2)
+    model, weights = original_weights(tmp_path, n_landmarks=2)
+    save_file(model.state_dict(), tmp_path / 'old.safetensors')
     write_discs(tmp_path / 'films' / 'a.png')
-    argv = ['--weights', weights, '--encoder_name', 'resnet18', '--n_landmarks', '2']
-    assert predict(tmp_path / 'films', tmp_path / 'out', *argv) == 0
+    argv = ['--encoder_name', 'resnet18', '--n_landmarks', '2']
+    assert predict(tmp_path / 'films', tmp_path / 'out', '--weights', weights, *argv) == 0
+    assert predict(tmp_path / 'films', tmp_path / 'safe', '--weights', tmp_path / 'old.safetensors', *argv) == 0
     table = read_annotations(tmp_path / 'out' / 'predictions.csv')
     assert table.names == ['landmark_1', 'landmark_2'] and (table.state == VISIBLE).all()
-    assert 'no such file' in refused(capsys, tmp_path / 'films', tmp_path / 'out2', '--weights', 'nowhere.pth')
+    pth, safetensors = ((tmp_path / name / 'predictions.csv').read_bytes() for name in ('out', 'safe'))
+    assert pth == safetensors
+    line = refused(capsys, tmp_path / 'films', tmp_path / 'none', '--weights', 'nowhere.safetensors')
+    assert 'nowhere.safetensors' in line and 'no such file' in line
 
 
 BAD = {
@@ -224,14 +234,14 @@ BAD = {
     'wrong number': (['--n_landmarks', '3'], ['n_landmarks is 3', '2 landmarks (head, knee)']),
     'no images': (['--image_dir', 'EMPTY'], ['EMPTY', 'no image']),
     'no folder': (['--image_dir', '/nowhere'], ['/nowhere']),
-    'decoder': (['--decode', 'max'], ["decode 'max' is unknown", 'centroid']),
-    'confidence': (['--min_confidence', '2'], ['min_confidence is 2', '0 to 1']),
-    'spacing': (['--pixel_spacing', '0'], ['--pixel_spacing is 0', 'more than 0']),
-    'endless spacing': (['--pixel_spacing', '1e999'], ['--pixel_spacing is inf', 'more than 0']),
+    'decoder': (['--decode', 'max'], ['decode', "'max'", 'centroid', 'argmax']),
+    'confidence': (['--min_confidence', '2'], ['min_confidence', '2', 'at least 0', 'at most 1']),
+    'spacing': (['--pixel_spacing', '0'], ['pixel_spacing', '0', 'above 0']),
+    'endless spacing': (['--pixel_spacing', '1e999'], ['pixel_spacing', 'inf', '0']),
     'encoder': (['--encoder_name', 'resnet18'], ['encoder_name without weights']),
     'device': (['--device', 'tpu9'], ["device 'tpu9'"]),
     'output in images': (['--output_dir', 'IMAGES/out'], ['lies in the image folder', '--output_dir']),
-    'output under a file': (['--output_dir', __file__ + '/out'], ['test_inference.py', '--output_dir']),
+    'output under a file': (['--output_dir', __file__ + '/out'], ['test_predict.py', '--output_dir']),
 }
 
 
@@ -245,5 +255,21 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(case, finished, images, 
     assert [path.name for path in tmp_path.iterdir()] == ['EMPTY'] and not (images / 'out').exists()
 
 
-def test_unknown_arguments_are_refused_in_python_too():
-    with pytest.raises(UsageError, match='unknown argument models'): landmark_fastai.predict('a', 'b', models='c')
+def test_python_gets_the_predictions(finished, images, tmp_path):
+    table = landmark_fastai.predict(image_dir=images, output_dir=tmp_path / 'out', model=finished, no_overlays=True)
+    np.testing.assert_array_equal(table.points, read_annotations(tmp_path / 'out' / 'predictions.csv').points)
+    np.testing.assert_array_equal(table.points, landmark_fastai.load(finished).predict(sorted(images.iterdir())).points)
+
+
+def test_python_gets_them_also_where_an_image_cannot_be_read(with_discs, tmp_path):
+    write_discs(tmp_path / 'films' / 'a.png')
+    (tmp_path / 'films' / 'b.png').write_bytes(b'junk')
+    with pytest.raises(Incomplete, match='1 of 2 images') as error:
+        landmark_fastai.predict(tmp_path / 'films', tmp_path / 'out')
+    assert error.value.result.image_names == ['a.png']
+
+
+def test_arguments_are_checked_in_python_too():
+    with pytest.raises(UsageError, match="'models'.*model"): landmark_fastai.predict('a', 'b', models='c')
+    with pytest.raises(UsageError, match='image_dir'): landmark_fastai.predict(output_dir='b')
+    with pytest.raises(UsageError, match="tta is 'yes'"): landmark_fastai.predict('a', 'b', tta='yes')
