@@ -21,8 +21,19 @@ def table(flags: type[Flags]) -> str:
     columns = {'flag': name, 'default': default, 'original recipe': original, 'when resumed': resumed,
                'meaning': lambda each: meaning(each).replace('|', '\\|')}
     if not issubclass(flags, TrainConfig): del columns['original recipe'], columns['when resumed']
-    rows = [columns, ['---'] * len(columns), *([cell(each) for cell in columns.values()] for each in fields(flags))]
+    rows = [list(columns), ['---'] * len(columns)]
+    for heading, each_of in sections(flags).items():
+        if heading: rows.append([f'**{heading}**', *[''] * (len(columns) - 1)])
+        rows += [[cell(each) for cell in columns.values()] for each in each_of]
     return ''.join(f'| {" | ".join(row)} |\n' for row in rows)
+
+
+def sections(flags: type[Flags]) -> dict[str, list[Field]]:
+    "The flags of a command by heading; those of a command with few flags have none."
+    found = {}
+    for each in fields(flags):
+        found.setdefault(each.metadata['group'] if issubclass(flags, TrainConfig) else '', []).append(each)
+    return found
 
 
 def name(each: Field) -> str: return f'`--{each.name}`'

@@ -17,12 +17,13 @@ PRECISIONS = 'auto', 'fp32', 'bf16', 'fp16'
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Flags):
     "Where annotated images are."
-    train_image_dir: str = flag('./data/train_images', 'Folder of the images.', may_change=True)
-    label_dir: str = flag('./data/labels', 'Folder of the annotation CSV.', may_change=True)
-    train_csv_file: str = flag('train_annotation.csv', 'File name of the annotation CSV.')
-    n_landmarks: int | None = flag(None, "Number of landmarks; must agree with the CSV's header when given.", least=1)
-    invisible_landmarks: bool = flag(False, 'A point clicked in the top-left corner box means absent.')
-    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
+    train_image_dir: str = flag('./data/train_images', 'Folder of the images.', group='data', may_change=True)
+    label_dir: str = flag('./data/labels', 'Folder of the annotation CSV.', group='data', may_change=True)
+    train_csv_file: str = flag('train_annotation.csv', 'File name of the annotation CSV.', group='data')
+    n_landmarks: int | None = flag(None, "Number of landmarks; must agree with the CSV's header when given.",
+        group='data', least=1)
+    invisible_landmarks: bool = flag(False, 'A point clicked in the top-left corner box means absent.', group='data')
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', group='run', saved=False)
 
     @property
     def csv_file(self) -> Path:
@@ -39,72 +40,82 @@ class CheckConfig(DataConfig):
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(DataConfig):
     "Flags of `train` and `find_lr`; the defaults are the default recipe."
-    experiment_name: str = flag('baseline', "Name of the run's folder.", may_change=True)
-    output_dir: str = flag('runs', 'Folder of all runs.', may_change=True)
-    recipe: str = flag('default', 'Values of all flags that are not given.', choices=('default', 'original'))
-    from_run: str | None = flag(
-        None, 'Folder of a run to start from: its network, weights and image size, on new data.')
-    folds: int = flag(
-        0, 'Cross-validation: train so many models, each validated on another part of the images; 0 trains one.',
+    experiment_name: str = flag('baseline', "Name of the run's folder.", group='run', may_change=True)
+    output_dir: str = flag('runs', 'Folder of all runs.', group='run', may_change=True)
+    recipe: str = flag('default', 'Values of all flags that are not given.', group='run',
+        choices=('default', 'original'))
+    from_run: str | None = flag(None,
+        'Folder of a run to start from: its network, weights and image size, on new data.', group='run')
+    folds: int = flag(0,
+        'Cross-validation: train so many models, each validated on another part of the images; 0 trains one.',
+        group='data', least=0)
+    image_resize: int = flag(512, "Side of the network's square image in px, divisible by 32.", group='images',
+        least=32)
+    batch_size: int = flag(8, 'Images a training step.', group='training', least=1)
+    epochs: int = flag(350, 'Passes over the training images; with few images 40 are enough.', group='training',
+        least=1, may_change=True)
+    arch: str = flag('unet', 'Architecture of segmentation-models-pytorch.', group='network')
+    encoder_name: str = flag('resnet34', 'Encoder of segmentation-models-pytorch.', group='network',
+        original='resnet101')
+    encoder_weights: str = flag('imagenet', 'imagenet, none, or a .pth or .safetensors file.', group='network')
+    loss: str = flag('dice_bce_spatial', 'Loss over the masks.', group='labels and loss',
+        choices=('bce', 'dice', 'dice_bce', 'spatial_ce', 'dice_bce_spatial'), original='bce')
+    dice_weight: float = flag(1., 'Weight of Dice in a sum of losses.', group='labels and loss', least=0)
+    bce_weight: float = flag(10., 'Weight of BCE in a sum of losses.', group='labels and loss', least=0, original=1.)
+    spatial_weight: float = flag(1., 'Weight of the spatial cross-entropy in a sum of losses.', group='labels and loss',
         least=0)
-    image_resize: int = flag(512, "Side of the network's square image in px, divisible by 32.", least=32)
-    batch_size: int = flag(8, 'Images a training step.', least=1)
-    epochs: int = flag(350, 'Passes over the training images; with few images 40 are enough.', least=1, may_change=True)
-    arch: str = flag('unet', 'Architecture of segmentation-models-pytorch.')
-    encoder_name: str = flag('resnet34', 'Encoder of segmentation-models-pytorch.', original='resnet101')
-    encoder_weights: str = flag('imagenet', 'imagenet, none, or a .pth or .safetensors file.')
-    loss: str = flag('dice_bce_spatial', 'Loss over the masks.',
-                     choices=('bce', 'dice', 'dice_bce', 'spatial_ce', 'dice_bce_spatial'), original='bce')
-    dice_weight: float = flag(1., 'Weight of Dice in a sum of losses.', least=0)
-    bce_weight: float = flag(10., 'Weight of BCE in a sum of losses.', least=0, original=1.)
-    spatial_weight: float = flag(1., 'Weight of the spatial cross-entropy in a sum of losses.', least=0)
     erosion_schedule: str = flag('auto', 'auto: fractions of the run and of the image side; fixed: epochs and px.',
-                                 choices=('auto', 'fixed'), original='fixed')
-    dilation_iters: int = flag(25, 'First radius of the masks in px; auto understands it at 512 px.', least=0,
-                               original=65)
-    erosion_freq: int = flag(35, 'Epochs between erosions; auto understands it at 350 epochs.', least=1, original=50)
-    erosion_iters: int = flag(10, 'What an erosion takes off the radius in px; auto understands it at 512 px.', least=0)
+        group='labels and loss', choices=('auto', 'fixed'), original='fixed')
+    dilation_iters: int = flag(25, 'First radius of the masks in px; auto understands it at 512 px.',
+        group='labels and loss', least=0, original=65)
+    erosion_freq: int = flag(35, 'Epochs between erosions; auto understands it at 350 epochs.', group='labels and loss',
+        least=1, original=50)
+    erosion_iters: int = flag(10, 'What an erosion takes off the radius in px; auto understands it at 512 px.',
+        group='labels and loss', least=0)
     optimizer: str = flag('adam', "adam: fastai's, with decoupled weight decay; torch_adam: torch.optim.Adam.",
-                          choices=('adam', 'torch_adam'), original='torch_adam')
-    lr: float = flag(3e-3, 'Learning rate, the largest one of a schedule.', above=0, original=1e-4)
-    weight_decay: float = flag(0.01, 'Weight decay.', least=0, original=0.)
+        group='training', choices=('adam', 'torch_adam'), original='torch_adam')
+    lr: float = flag(3e-3, 'Learning rate, the largest one of a schedule.', group='training', above=0, original=1e-4)
+    weight_decay: float = flag(0.01, 'Weight decay.', group='training', least=0, original=0.)
     schedule: str = flag('one_cycle', 'Learning rate over the epochs; fine_tune first trains with a frozen encoder.',
-                         choices=('constant', 'one_cycle', 'fine_tune'), original='constant')
-    freeze_epochs: int = flag(1, 'Epochs with a frozen encoder before the others, for fine_tune.', least=1)
-    ema: float = flag(
-        0., 'Decay of a moving average of the weights, such as 0.99, which is validated and saved; 0 is off.',
-        least=0, below=1)
-    early_stop: int = flag(0, 'Stop after so many epochs without a smaller mean error; 0 never does.', least=0)
-    augment: str = flag('normal', 'Strength of the augmentation.', choices=('none', 'light', 'normal', 'strong'),
-                        original='none')
+        group='training', choices=('constant', 'one_cycle', 'fine_tune'), original='constant')
+    freeze_epochs: int = flag(1, 'Epochs with a frozen encoder before the others, for fine_tune.', group='training',
+        least=1)
+    ema: float = flag(0.,
+        'Decay of a moving average of the weights, such as 0.99, which is validated and saved; 0 is off.',
+        group='training', least=0, below=1)
+    early_stop: int = flag(0, 'Stop after so many epochs without a smaller mean error; 0 never does.', group='training',
+        least=0)
+    augment: str = flag('normal', 'Strength of the augmentation.', group='images',
+        choices=('none', 'light', 'normal', 'strong'), original='none')
     elastic: float = flag(0., "Elastic deformation beside augment: its SD as a share of the image's side.",
-                          least=0, most=0.03)
-    flip_pairs: str | None = flag(
-        None, 'Mirror images in training; names that change places, as left_a:right_a,left_b:right_b.')
-    decode: str = flag('centroid', 'How a point is read from the heatmap; centroid is sub-pixel.',
-                       choices=('centroid', 'argmax'), original='argmax')
+        group='images', least=0, most=0.03)
+    flip_pairs: str | None = flag(None,
+        'Mirror images in training; names that change places, as left_a:right_a,left_b:right_b.', group='images')
+    decode: str = flag('centroid', 'How a point is read from the heatmap; centroid is sub-pixel.', group='network',
+        choices=('centroid', 'argmax'), original='argmax')
     normalization: str = flag('encoder', "Mean and SD of the pixels: the encoder's own, or those of ImageNet.",
-                              choices=('encoder', 'imagenet'), original='imagenet')
-    color: bool = flag(False, 'Keep colour; grey otherwise.', original=True)
-    drop_last: bool = flag(True, 'Leave out the last, smaller training batch.', original=False)
-    seed: int = flag(42, 'Seed of everything random.', least=0)
+        group='images', choices=('encoder', 'imagenet'), original='imagenet')
+    color: bool = flag(False, 'Keep colour; grey otherwise.', group='images', original=True)
+    drop_last: bool = flag(True, 'Leave out the last, smaller training batch.', group='training', original=False)
+    seed: int = flag(42, 'Seed of everything random.', group='data', least=0)
     val_fraction: float = flag(0.2, 'Share of the images to validate on, unless the CSV has a split column.',
-                               above=0, below=1)
-    pixel_spacing: float | None = flag(
-        None, 'Millimetres per pixel of images whose spacing neither the CSV nor DICOM tells.', above=0)
-    num_workers: int = flag(0, 'Worker processes of the data loaders; threads do as well, so 0 is as fast.', least=0,
-                            may_change=True)
-    device: str = flag('auto', DEVICES, may_change=True)
-    precision: str = flag('auto', 'auto is what the device is fastest with.', choices=PRECISIONS)
-    compile: bool = flag(False, 'Compile the network: minutes at the start, faster steps on some hardware.')
-    cache: str = flag('auto', 'Where decoded images are kept; auto takes memory while they fit.',
-                      choices=('auto', 'ram', 'disk', 'none'), may_change=True)
-    clear_cache: bool = flag(False, 'Empty the cache on disk first.', may_change=True, saved=False)
-    gif: bool = flag(False, 'Write GIFs of masks and coordinates over the epochs.')
-    visualize_every: int = flag(10, 'Epochs between overlays and curves.', least=1, may_change=True)
-    overwrite: bool = flag(False, 'Replace an earlier run of the same name.', may_change=True, saved=False)
+        group='data', above=0, below=1)
+    pixel_spacing: float | None = flag(None,
+        'Millimetres per pixel of images whose spacing neither the CSV nor DICOM tells.', group='data', above=0)
+    num_workers: int = flag(0, 'Worker processes of the data loaders; threads do as well, so 0 is as fast.',
+        group='machine', least=0, may_change=True)
+    device: str = flag('auto', DEVICES, group='machine', may_change=True)
+    precision: str = flag('auto', 'auto is what the device is fastest with.', group='machine', choices=PRECISIONS)
+    compile: bool = flag(False, 'Compile the network: minutes at the start, faster steps on some hardware.',
+        group='machine')
+    cache: str = flag('auto', 'Where decoded images are kept; auto takes memory while they fit.', group='machine',
+        choices=('auto', 'ram', 'disk', 'none'), may_change=True)
+    clear_cache: bool = flag(False, 'Empty the cache on disk first.', group='machine', may_change=True, saved=False)
+    gif: bool = flag(False, 'Write GIFs of masks and coordinates over the epochs.', group='pictures')
+    visualize_every: int = flag(10, 'Epochs between overlays and curves.', group='pictures', least=1, may_change=True)
+    overwrite: bool = flag(False, 'Replace an earlier run of the same name.', group='run', may_change=True, saved=False)
     resume: bool = flag(False, 'Go on with the run of this name, which was stopped; its flags need not be given again.',
-                        may_change=True, saved=False)
+        group='run', may_change=True, saved=False)
 
     @classmethod
     def of(cls, given: dict) -> 'TrainConfig':

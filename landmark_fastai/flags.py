@@ -21,17 +21,18 @@ from .errors import UsageError
 KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text', list: 'a list'}
 
 
-def flag(default: Any, help: str, *, choices: tuple = (), least: float | None = None, above: float | None = None,
-         most: float | None = None, below: float | None = None, original: Any = None, may_change: bool = False,
-         saved: bool = True) -> Any:
+def flag(default: Any, help: str, *, group: str = '', choices: tuple = (), least: float | None = None,
+         above: float | None = None, most: float | None = None, below: float | None = None, original: Any = None,
+         may_change: bool = False, saved: bool = True) -> Any:
     """A field with a `default` (MISSING where it must be given), its `help`, and what it accepts.
 
-    `original` is its value in the original recipe where that is another, `may_change` says that a resumed run may be
-    given another value, `saved` that `config.yaml` holds it.
+    `group` is the heading under which the documentation lists it, `original` its value in the original recipe where
+    that is another, `may_change` says that a resumed run may be given another value, `saved` that `config.yaml` holds
+    it.
     """
     bounds = {'at least': least, 'above': above, 'at most': most, 'below': below}
     return field(default=default, metadata=dict(
-        help=help, choices=choices, original=original, may_change=may_change, saved=saved,
+        help=help, group=group, choices=choices, original=original, may_change=may_change, saved=saved,
         bounds={words: bound for words, bound in bounds.items() if bound is not None}))
 
 
