@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from fastcore.basics import chunked
 
-from ..geometry.frame import to_network
+from ..geometry.frame import Frame, to_network
 from .predictor import Predictor
 
 LOOKED_AT = 200  # images, at most: enough for the means of `calibrate`
@@ -24,9 +24,9 @@ def look_at(predictor: Predictor, dataset) -> Look:
     errors, scatters = [], []
     for chunk in chunked(range(min(len(dataset), LOOKED_AT)), predictor.batch_size):
         images = [dataset.items[i] for i in chunk]
-        frames = torch.from_numpy(np.stack([image.frame for image in images]))
+        frames = torch.from_numpy(np.stack([image.frame.row() for image in images]))
         seen = predictor.look(torch.stack([dataset[i][0] for i in chunk]), frames)
-        true = to_network(torch.from_numpy(np.stack([image.points for image in images])), frames[:, None])
+        true = to_network(torch.from_numpy(np.stack([image.points for image in images])), Frame.of(frames[:, None]))
         errors.append(torch.linalg.vector_norm(seen.points - true, dim=-1))
         scatters.append(seen.scatter.masked_fill(seen.absent, torch.nan))
     return Look(torch.cat(errors).numpy(), torch.cat(scatters).numpy())

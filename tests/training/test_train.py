@@ -175,8 +175,6 @@ def test_find_lr_writes_its_plot_and_nothing_else_also_beside_a_run(dots, tmp_pa
 
 def test_demo_takes_the_next_free_folder_and_says_its_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo, 'DEMO', dict(image_resize=64, epochs=1, encoder_name='resnet18', encoder_weights='none'))
-    monkeypatch.setattr(demo, 'write_sample', lambda folder, n_images, seed: run_sample(folder, 10, seed))
-    from landmark_fastai.data.sample import write_sample as run_sample
     for name in ('demo', 'demo_2'):
         assert cli.main(['demo', '--output_dir', str(tmp_path)]) == 0
         assert iio.imread(tmp_path / name / 'held_out.png').shape[2] == 3
