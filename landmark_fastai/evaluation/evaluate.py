@@ -13,8 +13,8 @@ from ..formats.annotations import Annotations, fill_spacing, read_annotations
 from ..formats.dataset import check_images
 from ..inference.folder import make_output
 from ..inference.loading import load_asked
-from ..viz.report import CURVES, figures_in, write_report
-from .judge import predict_annotated, write_evaluation
+from ..viz.report import CURVES, figures_in
+from .judge import predict_annotated, report_on, write_evaluation
 from .notes import flag_notes, result_notes, split_notes
 from .summary import as_text, table
 
@@ -45,8 +45,8 @@ def evaluate(config: EvaluateConfig) -> dict:
     summary, figures = write_evaluation(folder, evaluation, thresholds, settings, notes)
     if not config.weights: figures += figures_in(Path(source, 'graph'), CURVES)
     of_training = asdict(predictor.config) | asdict(predictor.facts)
-    write_report(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary, figures,
-                 settings | {f'training: {name}': value for name, value in of_training.items()}, notes)
+    report_on(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary, figures,
+              settings | {f'training: {name}': value for name, value in of_training.items()}, notes)
     print(as_text(table(summary)))
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +17,10 @@ from ..inference.predictions import ImageFacts, Predictions, printable
 from ..inference.predictor import Prediction, Predictor
 from ..viz.figures import plot_boxes, plot_confidence, plot_cumulative, plot_vectors
 from ..viz.overlays import contact_sheet, draw_landmarks, draw_markers, write_png
-from ..viz.report import FIGURES, figures_in
+from ..viz.report import FIGURES, Figure, Table, figures_in, write_report
 from .notes import error_note
 from .scores import Scores, score
-from .summary import summarize, write_distances
+from .summary import RESAMPLES, headline, summarize, table, write_distances
 
 N_WORST = 12  # images on the sheet of the worst
 TILE = 590     # longer side of an image there, px: three fill the sheet
@@ -85,6 +86,13 @@ def write_evaluation(folder, evaluation, thresholds, settings, notes):
              'spacing': dict(sources)}
     write_text(folder / 'summary.json', json.dumps(summary | known, indent=2, ensure_ascii=False) + '\n')
     return summary, write_figures(folder / 'figures', evaluation, summary)
+
+
+def report_on(path: Path, title: str, subtitle: str, summary: dict, figures: list[Figure], settings: dict,
+              notes: list[str], tables: Iterable[tuple[str, Table]] = ()):
+    "Write the report of `summary` to `path`: its headline and table, then more `tables`, as `write_report` takes them."
+    write_report(path, title, subtitle, headline(summary), [('Errors', table(summary)), *tables], figures, settings,
+                 notes, summary, RESAMPLES)
 
 
 def write_figures(folder, evaluation, summary):

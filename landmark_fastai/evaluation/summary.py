@@ -5,10 +5,10 @@ import pandas as pd
 
 from ..files import write_text
 from ..formats.annotations import ABSENT, UNLABELLED
+from ..viz.report import DASH
 
 DEFAULT_THRESHOLDS = {'mm': (2, 2.5, 3, 4), 'px': (2, 5, 10, 20)}
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
-DASH = '–'  # where there is no value
 
 
 def summarize(scores, thresholds=None):

@@ -12,8 +12,8 @@ from ..inference.loading import load
 from ..inference.predictions import Predictions
 from ..inference.predictor import Predictor
 from ..model.facts import ModelFacts, write_facts
-from ..viz.report import CURVES, figures_in, write_report
-from .judge import Evaluation, judge, predict_annotated, write_evaluation
+from ..viz.report import CURVES, figures_in
+from .judge import Evaluation, judge, predict_annotated, report_on, write_evaluation
 from .notes import result_notes, split_notes
 from .scores import Scores
 from .summary import as_text, summarize, table
@@ -33,8 +33,8 @@ def evaluate_validation(config: TrainConfig, facts: ModelFacts, learn) -> Evalua
     notes = split_notes(evaluation, dict.fromkeys(annotations.image_names, 'val'))
     notes += result_notes(evaluation, annotations)
     summary, figures = write_evaluation(out, evaluation, None, {}, notes)
-    write_report(config.folder / 'report.html', config.experiment_name, 'validation images of the training', summary,
-                 figures + figures_in(config.folder / 'graph', CURVES), asdict(config) | asdict(predictor.facts), notes)
+    report_on(config.folder / 'report.html', config.experiment_name, 'validation images of the training', summary,
+              figures + figures_in(config.folder / 'graph', CURVES), asdict(config) | asdict(predictor.facts), notes)
     print(f'report: {config.folder / "report.html"}')
     return evaluation
 
@@ -77,9 +77,9 @@ def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotati
              'model, so errors are a little optimistic', *result_notes(evaluation, annotations)]
     summary, figures = write_evaluation(out, evaluation, None, {}, notes)
     folds = fold_table(evaluation.scores, dict(zip(annotations.image_names, fold_of, strict=True)), summary)
-    write_report(config.folder / 'report.html', config.experiment_name,
-                 f'cross-validation with {len(evaluations)} folds', summary, figures, asdict(config) | asdict(facts),
-                 notes, [('Folds', folds)])
+    report_on(config.folder / 'report.html', config.experiment_name,
+              f'cross-validation with {len(evaluations)} folds', summary, figures, asdict(config) | asdict(facts),
+              notes, [('Folds', folds)])
     print(as_text(folds), as_text(table(summary)), *notes, f'report: {config.folder / "report.html"}', sep='\n')
     return summary
 

@@ -1,9 +1,10 @@
-"Curves of a training run and of a learning-rate search, as PNG files. No pyplot: it keeps figures and global state."
+"Curves of a training run and of a learning-rate search, as PNG files."
 
 from itertools import cycle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.ticker import MaxNLocator
 
@@ -14,7 +15,7 @@ RADII = 10            # labels of the radius, at most
 LEGEND_ROWS = 24      # per column and panel
 
 
-def plot_history(history, names, folder):
+def plot_history(history: pd.DataFrame, names: list[str], folder: Path):
     """Write the curves of a run into `folder`: loss, mean and per-landmark error (linear and log) and dice.
 
     `history` is the DataFrame of training_log.csv, NaN anywhere, `names` the landmarks in the order of its columns.
@@ -38,7 +39,7 @@ def plot_history(history, names, folder):
     _plot(folder / 'per_landmark_dice.png', 'Dice score of each landmark', history, dice, top=1)
 
 
-def plot_lr_find(lrs, losses, suggestion, path):
+def plot_lr_find(lrs: list[float], losses: list[float], suggestion: float, path: Path):
     "Write the loss over the learning rates `lrs`, as measured and smoothed, to `path`, with the `suggestion` marked."
     lrs, losses = np.asarray(lrs, float), np.asarray(losses, float)
     measured = np.isfinite(losses)
@@ -89,7 +90,7 @@ def _draw_curves(ax, history, curves):
 
 
 def _alone(values):
-    "Return which of `values` have no neighbour: a line would not show them."
+    "Which of `values` have no neighbour: a line would not show them."
     there = values.notna()
     return there & ~there.shift(1, fill_value=False) & ~there.shift(-1, fill_value=False)
 
@@ -130,7 +131,7 @@ def _mark_radii(ax, history, labelled):
 
 
 def _spread(epochs, gap):
-    "Return the labels of those `epochs` that lie at least `gap` after the last one kept."
+    "The labels of those `epochs` that lie at least `gap` after the last one kept."
     kept = []
     for label, epoch in epochs.items():
         if not kept or epoch - epochs[kept[-1]] >= gap: kept.append(label)
@@ -138,7 +139,7 @@ def _spread(epochs, gap):
 
 
 def _smooth(losses):
-    "Return the centred Gaussian mean of `losses`, over a thirtieth of their number: it does not lag behind."
+    "The centred Gaussian mean of `losses`, over a thirtieth of their number: it does not lag behind."
     steps = np.arange(len(losses))
     weights = np.exp(-0.5 * ((steps[:, None] - steps) / max(1, len(losses) / 30)) ** 2)
     return weights @ losses / weights.sum(1)
