@@ -2,7 +2,8 @@
 
 Exposure and dirt (order 20) come before the move (fastai's `AffineCoordTfm`, order 30), while it is still known which
 pixels are the image's: padding stays black, as the network always sees it. fastai's brightness and contrast follow
-(order 40). A batch is image (B, C, S, S), points (B, N, 2) in [-1, 1], state (B, N) and frames (B, 7), or an image alone.
+(order 40). A batch is images (B, C, S, S), points (B, N, 2) in [-1, 1], state (B, N) and frames (B, 7), or images
+alone.
 """
 
 import math

@@ -1,9 +1,4 @@
-"""From annotations to fastai DataLoaders: points travel through the transforms, masks are drawn last.
-
-A batch is (image B x C x S x S, mask B x N x S x S, points B x N x 2 in network px, state B x N, frame B x 7,
-radius B); `learn.yb` is all of it but the image. Batch transforms run where the batch is, on the device:
-to float 10, augmentation 20 to 40 (see `augment`), masks 50, normalise 99.
-"""
+"The items of a data set: annotated images, and where each lies on the square of the network."
 
 from dataclasses import dataclass
 from pathlib import Path
