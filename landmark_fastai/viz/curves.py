@@ -44,7 +44,7 @@ def plot_lr_find(lrs: list[float], losses: list[float], suggestion: float, path:
     lrs, losses = np.asarray(lrs, float), np.asarray(losses, float)
     measured = np.isfinite(losses)
     lrs, losses = lrs[measured], losses[measured]
-    smooth = _smooth(losses)
+    smooth = smooth_losses(losses)
     figure = new_figure(8, 5)
     ax = figure.subplots()
     ax.plot(lrs, losses, color='C0', alpha=0.35, linewidth=1, label='measured')
@@ -85,11 +85,11 @@ def _draw_curves(ax, history, curves):
         values = history[column].astype(float)
         color, style = next(colors), STYLES[k // 10 % len(STYLES)]
         ax.plot(history.epoch, values, label=label, color=color, linestyle=style)
-        ax.plot(history.epoch, values.where(_alone(values)), 'o', color=color, markersize=4)
+        ax.plot(history.epoch, values.where(isolated(values)), 'o', color=color, markersize=4)
     if not history[list(curves.values())].notna().to_numpy().any(): say_empty(ax)
 
 
-def _alone(values):
+def isolated(values: pd.Series) -> pd.Series:
     "Which of `values` have no neighbour: a line would not show them."
     there = values.notna()
     return there & ~there.shift(1, fill_value=False) & ~there.shift(-1, fill_value=False)
@@ -138,7 +138,7 @@ def _spread(epochs, gap):
     return kept
 
 
-def _smooth(losses):
+def smooth_losses(losses: np.ndarray) -> np.ndarray:
     "The centred Gaussian mean of `losses`, over a thirtieth of their number: it does not lag behind."
     steps = np.arange(len(losses))
     weights = np.exp(-0.5 * ((steps[:, None] - steps) / max(1, len(losses) / 30)) ** 2)
