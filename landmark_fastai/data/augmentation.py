@@ -16,7 +16,9 @@ from fasttransform import ItemTransform, Transform
 from torch import Tensor
 from torchvision.transforms import v2
 
+from ..config import TrainConfig
 from ..errors import UsageError
+from ..flags import check_values
 from ..geometry.masks import content
 
 # largest rotation and shear (degrees), zoom, shift (shares of the square's side), brightness and contrast, gamma (as
@@ -32,7 +34,7 @@ STRENGTHS = {
 }
 P_AFFINE, P_LIGHTING = 0.9, 0.75  # of each kind of move, and of each change of the exposure
 NOISE, SIGMA, OCCLUDED = 0.05, (0.5, 1.5), (0.01, 0.05)  # SD of grey, 0 to 1; SD of the blur, px; share of the square
-MOST_ELASTIC, KNOTS, ROUNDS = 0.03, 4, 30  # see `Elastic`
+KNOTS, ROUNDS = 4, 30  # see `Elastic`
 
 
 def augmentations(strength: str, elastic: float = 0.) -> list[Transform]:
@@ -41,10 +43,7 @@ def augmentations(strength: str, elastic: float = 0.) -> list[Transform]:
     `elastic` is the standard deviation of an elastic deformation, as a share of the square's side; 0 is none, and
     `strength` none has none. Raises UsageError.
     """
-    if strength not in STRENGTHS:
-        raise UsageError(f'augment {strength!r} is unknown; choose one of {", ".join(STRENGTHS)}')
-    if not 0 <= elastic <= MOST_ELASTIC:
-        raise UsageError(f'elastic is {elastic}; expected 0 to {MOST_ELASTIC}, a share of the side of the square')
+    check_values(TrainConfig, augment=strength, elastic=elastic)
     if elastic and strength == 'none': raise UsageError("elastic beside augment 'none'; choose light, normal or strong")
     if STRENGTHS[strength] is None: return []
     s = STRENGTHS[strength]
@@ -114,8 +113,8 @@ class ShearShift:
 class Elastic:
     """Coordinates for `AffineCoordTfm`: a smooth random displacement, normal at `KNOTS`^2 knots and bicubic in between.
 
-    `elastic` is its standard deviation, a share of the square's side; up to `MOST_ELASTIC` nothing folds, and the
-    inverse, which moves the points, is a fixed point that `ROUNDS` repetitions find.
+    `elastic` is its standard deviation, a share of the square's side; up to 0.03, the most that the flag takes, nothing
+    folds, and the inverse, which moves the points, is a fixed point that `ROUNDS` repetitions find.
     """
     def __init__(self, elastic: float): self.scale = 2 * elastic  # the square is [-1, 1]
 

@@ -20,7 +20,8 @@ class TensorRadiograph(TensorImageBW):
 class TensorLandmarks(TensorPoint):
     """Points (N, 2), NaN unless visible: in [-1, 1] on their way through the transforms, in network px when decoded.
 
-    An item also carries its `state` (N,) and `frame` (7,); decoded training targets carry the `radius` of their masks.
+    An item also carries its `state` (N,) and `frame`, a row (7,) of a `Frame`; decoded training targets carry the
+    `radius` of their masks.
     """
     def show(self, ctx: Axes, color: str | None = None, **kwargs) -> Axes:
         "Draw the points on `ctx`, in one `color` or each in its own, and their masks where the radius is known."
