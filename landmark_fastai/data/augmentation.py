@@ -71,7 +71,8 @@ class RandomGamma(v2.Transform):
 
 class Exposure(ItemTransform):
     "Gamma, inversion, blur, noise and occlusion, each with its probability, image by image; `s` is of `STRENGTHS`."
-    order, split_idx = 20, 0  # floats since 10, moved at 30; training only
+    order = 20  # floats since 10, moved at 30
+    split_idx = 0  # training only
 
     def __init__(self, s: dict[str, float]):
         self.tfms = v2.Compose([
@@ -156,7 +157,8 @@ class FlipPairs(ItemTransform):
 
     `pairs` are names; a landmark in no pair lies on the midline and keeps its identity. Raises as `mirror_order` does.
     """
-    order, split_idx = 29, 0  # just before the affine transforms (30)
+    order = 29  # just before the affine transforms (30)
+    split_idx = 0  # training only
 
     def __init__(self, pairs: Sequence[tuple[str, str]], names: list[str]):
         self.order_after = mirror_order(pairs, names)

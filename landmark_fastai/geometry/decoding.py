@@ -58,7 +58,8 @@ def decode(logits: Tensor, frames: Tensor | None = None, method: str = 'centroid
 
     With the `frames` (B, 7) of the images the peak is looked for on the original image only, and the point lies on it.
     """
-    logits, size = logits.float(), logits.shape[-1]
+    logits = logits.float()
+    size = logits.shape[-1]
     if frames is None: return DECODERS[method](logits, logits.new_ones(1, 1, size, size, dtype=torch.bool))
     points = DECODERS[method](logits, content(frames, size))
     frame = Frame.of(frames[:, None])
@@ -82,8 +83,8 @@ def scatter(logits: Tensor, points: Tensor, frames: Tensor) -> Tensor:
     they are sums over rows and columns. The softmax of `logits` (B, N, S, S) is over the pixels of the image, not of
     its padding; `frames` (B, 7).
     """
-    logits, allowed = logits.float(), content(frames, logits.shape[-1])
-    allowed_logits = logits.where(allowed, -torch.inf)
+    logits = logits.float()
+    allowed_logits = logits.where(content(frames, logits.shape[-1]), -torch.inf)
     weight = (allowed_logits - allowed_logits.amax((2, 3), keepdim=True)).exp_()
     grid = torch.arange(logits.shape[-1], device=logits.device, dtype=weight.dtype)
     far_x, far_y = ((grid - points.nan_to_num()[..., axis, None]).abs() for axis in (0, 1))

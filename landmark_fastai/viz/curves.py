@@ -22,7 +22,8 @@ def plot_history(history: pd.DataFrame, names: list[str], folder: Path):
     Errors are in original px, with a second panel in mm where the log has them. Every figure shows the best epoch (the
     smallest mean_error_px) and where the radius changes.
     """
-    history, folder = history.replace([np.inf, -np.inf], np.nan), Path(folder)
+    folder = Path(folder)
+    history = history.replace([np.inf, -np.inf], np.nan)
     labels = [f'{k} {shorten(name)}' for k, name in enumerate(names, 1)]
     units = {unit: f'error, {full}' for unit, full in UNITS.items() if f'mean_error_{unit}' in history}
     losses = {'loss': {'training': 'train_loss', 'validation': 'val_loss'}}
@@ -83,7 +84,8 @@ def _draw_curves(ax, history, curves):
     colors = cycle(colormaps['tab10'].colors)
     for k, (label, column) in enumerate(curves.items()):
         values = history[column].astype(float)
-        color, style = next(colors), STYLES[k // 10 % len(STYLES)]
+        color = next(colors)
+        style = STYLES[k // 10 % len(STYLES)]
         ax.plot(history.epoch, values, label=label, color=color, linestyle=style)
         ax.plot(history.epoch, values.where(isolated(values)), 'o', color=color, markersize=4)
     if not history[list(curves.values())].notna().to_numpy().any(): say_empty(ax)
