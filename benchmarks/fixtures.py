@@ -44,7 +44,7 @@ def _draw(seed, k): return draw_radiograph(np.random.default_rng([seed, k]))
 
 def _enlarge(film, size, grain, path):
     "Write `film` to `path` at `size`; returns its points there."
-    image, points = film
+    image, points, _ = film
     scale = np.array(size) / image.shape[::-1]
     right, down = np.random.default_rng(int(path.stem[-4:])).integers(0, 256, 2)  # another piece of the grain for each
     large = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC) + grain[down:down + size[1], right:right + size[0]]

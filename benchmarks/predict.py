@@ -95,8 +95,7 @@ def network(what, predictor, theirs, paths, repetitions):
 
 def network_points(points, size, image_resize):
     "`points` (n, N, 2), in px of images of `size`, in network px."
-    frame = torch.from_numpy(make_frame(size, (np.nan, np.nan), image_resize))
-    return to_network(torch.from_numpy(points), frame).numpy()
+    return to_network(points, make_frame(size, (np.nan, np.nan), image_resize))
 
 
 def our_square(path, size):

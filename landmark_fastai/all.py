@@ -2,7 +2,7 @@
 
 from .callbacks.erosion import ErosionSchedule
 from .data.loaders import LandmarkBlock, landmark_dls
-from .data.sample import write_sample
+from .data.sample import sample, write_sample
 from .data.tensors import TensorLandmarks, TensorRadiograph
 from .data.transforms import SquareReader
 from .errors import Incomplete, UsageError
@@ -14,7 +14,7 @@ from .inference.predictor import Prediction, Predictor
 from .learner import LandmarkLearner, landmark_learner
 from .model.losses import LandmarkLoss
 from .model.metrics import DiceScore, LandmarkError, PresenceAccuracy, landmark_metrics
-from .training.demo import demo, sample
+from .training.demo import demo
 from .training.lr_finder import find_lr
 from .training.train import train
 

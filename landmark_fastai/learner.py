@@ -25,7 +25,7 @@ from .data.transforms import NormalizeOnce
 from .errors import UsageError
 from .formats.annotations import ABSENT
 from .geometry.decoding import DECODERS, decode
-from .geometry.frame import to_original
+from .geometry.frame import Frame, to_original
 from .model.losses import LandmarkLoss
 from .model.metrics import landmark_metrics
 from .model.network import create_model, set_prior, unet_split
@@ -54,7 +54,7 @@ class LandmarkLearner(Learner):
         *_, logits = super().predict(item)
         frame = image_frame(item, self.dls.reader.image_resize)
         points = decode(logits[None].cpu(), frame, self.loss_func.decoder)
-        return TensorLandmarks(to_original(points[0], frame)), TensorLandmarks(points[0]), logits
+        return TensorLandmarks(to_original(points[0], Frame.of(frame))), TensorLandmarks(points[0]), logits
 
     def lr_find(self, *args, **kwargs):
         "fastai's `lr_find`; what it keeps meanwhile lies in a temporary folder, not in `path`."

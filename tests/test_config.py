@@ -18,9 +18,9 @@ from landmark_fastai.flags import to_yaml
 from landmark_fastai.formats.cache import MODES
 from landmark_fastai.geometry.decoding import DECODERS
 from landmark_fastai.learner import OPTIMIZERS
+from landmark_fastai.model.facts import ModelFacts, git_commit, read_facts, write_facts
 from landmark_fastai.model.losses import LOSSES
 from landmark_fastai.model.precision import PRECISIONS
-from landmark_fastai.model.facts import ModelFacts, git_commit, read_facts, write_facts
 from landmark_fastai.training.build import make_learner
 
 ORIGINAL = dict(

@@ -1,18 +1,24 @@
 """Augmentation of a training batch, on its device: image and points move together, in one resampling of the image.
 
 Exposure and dirt (order 20) come before the move (fastai's `AffineCoordTfm`, order 30), while it is still known which
-pixels are the image's: padding stays black, as the network always sees it. fastai's brightness and contrast follow (40).
+pixels are the image's: padding stays black, as the network always sees it. fastai's brightness and contrast follow
+(order 40). A batch is images (B, C, S, S), points (B, N, 2) in [-1, 1], state (B, N) and frames (B, 7), or images
+alone.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from fastai.vision.augment import AffineCoordTfm, Brightness, Contrast, PadMode, Rotate, Zoom, setup_aug_tfms
-from fasttransform import ItemTransform
+from fasttransform import ItemTransform, Transform
+from torch import Tensor
 from torchvision.transforms import v2
 
+from ..config import TrainConfig
 from ..errors import UsageError
+from ..flags import check_values
 from ..geometry.masks import content
 
 # largest rotation and shear (degrees), zoom, shift (shares of the square's side), brightness and contrast, gamma (as
@@ -28,26 +34,25 @@ STRENGTHS = {
 }
 P_AFFINE, P_LIGHTING = 0.9, 0.75  # of each kind of move, and of each change of the exposure
 NOISE, SIGMA, OCCLUDED = 0.05, (0.5, 1.5), (0.01, 0.05)  # SD of grey, 0 to 1; SD of the blur, px; share of the square
-MOST_ELASTIC, KNOTS, ROUNDS = 0.03, 4, 30  # see `Elastic`
+KNOTS, ROUNDS = 4, 30  # see `Elastic`
 
 
-def augmentations(strength, elastic=0.):
+def augmentations(strength: str, elastic: float = 0.) -> list[Transform]:
     """The batch transforms of training for `strength`, one of `STRENGTHS`: black outside the image, no flips.
 
     `elastic` is the standard deviation of an elastic deformation, as a share of the square's side; 0 is none, and
     `strength` none has none. Raises UsageError.
     """
-    if strength not in STRENGTHS:
-        raise UsageError(f'augment {strength!r} is unknown; choose one of {", ".join(STRENGTHS)}')
-    if not 0 <= elastic <= MOST_ELASTIC:
-        raise UsageError(f'elastic is {elastic}; expected 0 to {MOST_ELASTIC}, a share of the side of the square')
+    check_values(TrainConfig, augment=strength, elastic=elastic)
     if elastic and strength == 'none': raise UsageError("elastic beside augment 'none'; choose light, normal or strong")
     if STRENGTHS[strength] is None: return []
-    s, move = STRENGTHS[strength], dict(pad_mode=PadMode.Zeros, align_corners=False)
+    s = STRENGTHS[strength]
+    resampling = dict(pad_mode=PadMode.Zeros, align_corners=False)
     lighting = dict(max_lighting=s['lighting'], p=P_LIGHTING)
-    moves = [Rotate(s['rotate'], p=P_AFFINE, **move),
-             Zoom(1 - s['zoom'], 1 + s['zoom'], p=P_AFFINE, **move),
-             AffineCoordTfm(ShearShift(s['shear'], s['shift']), coord_fs=[Elastic(elastic)] if elastic else [], **move)]
+    bend = [Elastic(elastic)] if elastic else []
+    moves = [Rotate(s['rotate'], p=P_AFFINE, **resampling),
+             Zoom(1 - s['zoom'], 1 + s['zoom'], p=P_AFFINE, **resampling),
+             AffineCoordTfm(ShearShift(s['shear'], s['shift']), coord_fs=bend, **resampling)]
     return [Exposure(s), *setup_aug_tfms([*moves, Brightness(**lighting), Contrast(**lighting)])]
 
 
@@ -55,7 +60,7 @@ def augmentations(strength, elastic=0.):
 
 class RandomGamma(v2.Transform):
     "Raise an image, 0 to 1, to a power between 1 / `most` and `most`, both directions alike."
-    def __init__(self, most):
+    def __init__(self, most: float):
         super().__init__()
         self.most = most
 
@@ -66,9 +71,10 @@ class RandomGamma(v2.Transform):
 
 class Exposure(ItemTransform):
     "Gamma, inversion, blur, noise and occlusion, each with its probability, image by image; `s` is of `STRENGTHS`."
-    order, split_idx = 20, 0  # floats since 10, moved at 30; training only
+    order = 20  # floats since 10, moved at 30
+    split_idx = 0  # training only
 
-    def __init__(self, s):
+    def __init__(self, s: dict[str, float]):
         self.tfms = v2.Compose([
             v2.RandomApply([RandomGamma(s['gamma'])], P_LIGHTING),
             v2.RandomInvert(s['inversion']),
@@ -78,25 +84,28 @@ class Exposure(ItemTransform):
 
     def encodes(self, batch):
         if len(batch) == 1: return tuple(batch)
-        image, points, state, frame = batch
-        changed = torch.stack([self.tfms(one) for one in image.as_subclass(torch.Tensor)])
-        shown = content(frame, image.shape[-1])
-        return (changed * shown).as_subclass(type(image)), points, state, frame
+        image, points, state, frames = batch
+        changed = torch.stack([self.tfms(one) for one in image.as_subclass(Tensor)])
+        shown = content(frames, image.shape[-1])
+        return (changed * shown).as_subclass(type(image)), points, state, frames
 
 
 # --- where it is
 
 class ShearShift:
     "Matrices for `AffineCoordTfm`: shear along x or y up to `shear` degrees, shift up to `shift` of the side."
-    def __init__(self, shear, shift): self.most, self.shift = math.tan(math.radians(shear)), 2 * shift
+    def __init__(self, shear: float, shift: float):
+        self.slant = math.tan(math.radians(shear))
+        self.shift = 2 * shift  # the square is [-1, 1]
 
-    def __call__(self, x):
-        along_x, along_y, right, down = (self._draw(x, most) for most in (self.most, self.most, self.shift, self.shift))
+    def __call__(self, x: Tensor) -> Tensor:
+        along_x, along_y = self._draw(x, self.slant), self._draw(x, self.slant)
+        right, down = self._draw(x, self.shift), self._draw(x, self.shift)
         zero, one = torch.zeros_like(right), torch.ones_like(right)
         rows = (one, along_x, right), (along_y, one, down), (zero, zero, one)
         return torch.stack([torch.stack(row, 1) for row in rows], 1)
 
-    def _draw(self, x, most):
+    def _draw(self, x: Tensor, most: float) -> Tensor:
         "A number between -`most` and `most` for each image of the batch `x`; 0 with probability 1 - `P_AFFINE`."
         drawn = torch.empty(len(x), device=x.device).uniform_(-most, most)
         return drawn * (torch.rand(len(x), device=x.device) < P_AFFINE)
@@ -105,31 +114,31 @@ class ShearShift:
 class Elastic:
     """Coordinates for `AffineCoordTfm`: a smooth random displacement, normal at `KNOTS`^2 knots and bicubic in between.
 
-    `elastic` is its standard deviation, a share of the square's side; up to `MOST_ELASTIC` nothing folds, and the
-    inverse, which moves the points, is a fixed point that `ROUNDS` repetitions find.
+    `elastic` is its standard deviation, a share of the square's side; up to 0.03, the most that the flag takes, nothing
+    folds, and the inverse, which moves the points, is a fixed point that `ROUNDS` repetitions find.
     """
-    def __init__(self, elastic): self.scale = 2 * elastic  # the square is [-1, 1]
+    def __init__(self, elastic: float): self.scale = 2 * elastic  # the square is [-1, 1]
 
-    def before_call(self, x):
+    def before_call(self, x: Tensor):
         normal = torch.randn(len(x), 2, KNOTS, KNOTS, device=x.device).clamp(-2, 2)
         self.knots = self.scale * normal
 
-    def __call__(self, x, invert=False):
+    def __call__(self, x: Tensor, invert: bool = False) -> Tensor:
         if not invert: return x + self._displacement(x)
         found = x
         for _ in range(ROUNDS): found = x - self._displacement(found)
         return found
 
-    def _displacement(self, x):
+    def _displacement(self, x: Tensor) -> Tensor:
         "Of the places `x` (B, ..., 2) in [-1, 1]; NaN stays somewhere, and its sum with `x` is NaN."
-        places = x.as_subclass(torch.Tensor).nan_to_num().view(len(x), -1, 1, 2)
+        places = x.as_subclass(Tensor).nan_to_num().view(len(x), -1, 1, 2)
         moved = F.grid_sample(self.knots, places, mode='bicubic', padding_mode='border', align_corners=True)
         return moved[..., 0].transpose(1, 2).view(x.shape)
 
 
 # --- left and right
 
-def mirror_order(pairs, names):
+def mirror_order(pairs: Sequence[tuple[str, str]], names: list[str]) -> list[int]:
     """The landmark that each of `names` becomes in a mirror image, where `pairs` of names change places.
 
     Returns their indices. Raises UsageError for a name that is no landmark or occurs twice.
@@ -148,16 +157,17 @@ class FlipPairs(ItemTransform):
 
     `pairs` are names; a landmark in no pair lies on the midline and keeps its identity. Raises as `mirror_order` does.
     """
-    order, split_idx = 29, 0  # just before the affine transforms (30)
+    order = 29  # just before the affine transforms (30)
+    split_idx = 0  # training only
 
-    def __init__(self, pairs, names):
+    def __init__(self, pairs: Sequence[tuple[str, str]], names: list[str]):
         self.order_after = mirror_order(pairs, names)
 
     def encodes(self, batch):
         if len(batch) == 1: return tuple(batch)
-        image, points, state, frame = batch
+        image, points, state, frames = batch
         flip = torch.rand(len(image), device=image.device) < 0.5
         mirrored = points[:, self.order_after] * torch.tensor([-1., 1.], device=points.device)
         return (torch.where(flip[:, None, None, None], image.flip(-1), image),
                 torch.where(flip[:, None, None], mirrored, points),
-                torch.where(flip[:, None], state[:, self.order_after], state), frame)
+                torch.where(flip[:, None], state[:, self.order_after], state), frames)

@@ -19,8 +19,8 @@ from ..formats.annotations import UNLABELLED, VISIBLE
 from ..formats.cache import SquareCache, cache_folder
 from ..formats.images import letterbox, read_image
 from ..geometry.erosion import auto_radius
-from ..geometry.frame import from_unit, inside, to_network, to_unit
-from ..geometry.masks import draw_diamonds
+from ..geometry.frame import Frame, from_unit, inside, to_network, to_unit
+from ..geometry.masks import draw_diamonds_fast
 from .items import AnnotatedImage
 from .tensors import TensorLandmarks, TensorRadiograph
 
@@ -75,8 +75,8 @@ class ReadLandmarks(Transform):
     def __init__(self, image_resize): self.image_resize = image_resize
 
     def encodes(self, image: AnnotatedImage):
-        frame = torch.from_numpy(image.frame)
-        points = to_network(torch.from_numpy(image.points).float(), frame)
+        frame = torch.from_numpy(image.frame.row())
+        points = to_network(torch.from_numpy(image.points).float(), Frame.of(frame))
         state = torch.from_numpy(image.state).long()
         return TensorLandmarks(to_unit(points, self.image_resize), state=state, frame=frame)
 
@@ -95,7 +95,7 @@ class DrawMasks(ItemTransform):
     """Draw the masks of a batch, on its device, as diamonds of the current `radius`; show points again on decoding.
 
     One instance serves training and validation, so one number changes at an erosion. A landmark that augmentation has
-    moved out of the frame is not labelled in that batch.
+    moved out of the square is not labelled in that batch.
     """
     order, _retain = 50, False  # after affine (30) and lighting (40), before normalise (99)
 
@@ -108,7 +108,7 @@ class DrawMasks(ItemTransform):
         state = torch.where((state == VISIBLE) & ~inside(points, size), UNLABELLED, state)
         points = torch.where((state == VISIBLE)[..., None], points, torch.nan)
         radius = torch.full(state.shape[:1], self.radius, device=state.device)
-        return image, draw_diamonds(points, self.radius, size), points, state, frame, radius
+        return image, draw_diamonds_fast(points, self.radius, size), points, state, frame, radius
 
     def decodes(self, batch):
         if len(batch) == 6: batch = batch[0], TensorLandmarks(batch[2], radius=self.radius)

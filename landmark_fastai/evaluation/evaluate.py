@@ -14,10 +14,10 @@ from ..formats.dataset import check_images
 from ..inference.folder import make_output
 from ..inference.loading import config_predictor
 from ..inference.predictor import Predictor
-from ..viz.report import CURVES, figures_in, write_report
+from ..viz.report import CURVES, figures_in
 from .judge import predict_annotated
 from .notes import flag_notes, result_notes, split_notes
-from .output import run_settings, write_evaluation
+from .output import report_on, run_settings, write_evaluation
 from .table import as_text, errors_table
 
 
@@ -41,8 +41,8 @@ def evaluate(config: EvaluateConfig) -> dict:
     summary, figures = write_evaluation(folder, evaluation, notes, settings, thresholds)
     if not config.weights: figures += figures_in(Path(config.model, 'graph'), CURVES)
     of_run = {f'training: {name}': value for name, value in run_settings(predictor.config, predictor.facts).items()}
-    write_report(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary, figures,
-                 settings | of_run, notes)
+    report_on(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary, figures,
+              settings | of_run, notes)
     print(as_text(errors_table(summary)))
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')

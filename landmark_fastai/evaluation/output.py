@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,17 +17,18 @@ from ..inference.predictions import printable
 from ..model.facts import ModelFacts
 from ..viz.figures import plot_boxes, plot_confidence, plot_cumulative, plot_vectors
 from ..viz.overlays import contact_sheet, draw_markers, write_png
-from ..viz.report import FIGURES, figures_in
+from ..viz.report import FIGURES, Figure, Table, figures_in, write_report
 from .judge import Evaluation
 from .scores import Scores
-from .summary import summarize
+from .summary import RESAMPLES, summarize
+from .table import errors_table, headline
 
 N_WORST = 12  # images on the sheet of the worst
 TILE = 590    # longer side of an image there, px: three fill the sheet
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation, notes: list[str], settings: dict,
-                     thresholds: list[float] | None = None) -> tuple[dict, list[tuple[str, str, Path]]]:
+                     thresholds: list[float] | None = None) -> tuple[dict, list[Figure]]:
     """Write distances.csv, summary.json and figures into `folder`.
 
     Returns the summary, by `thresholds` (see `summarize`), and title, explanation and file of each figure. `settings`
@@ -55,6 +57,13 @@ def write_distances(path: Path, scores: Scores):
 def run_settings(config: TrainConfig, facts: ModelFacts) -> dict:
     "What a report tells of a run: its flags, and what it has learned."
     return saved(config) | {f'model: {name}': value for name, value in asdict(facts).items()}
+
+
+def report_on(path: Path, title: str, subtitle: str, summary: dict, figures: list[Figure], settings: dict,
+              notes: list[str], tables: Iterable[tuple[str, Table]] = ()):
+    "Write the report of `summary` to `path`: its headline and table, then more `tables`, as `write_report` takes them."
+    write_report(path, title, subtitle, headline(summary), [('Errors', errors_table(summary)), *tables], figures,
+                 settings, notes, summary, RESAMPLES)
 
 
 def write_figures(folder: Path, evaluation: Evaluation, summary: dict):

@@ -2,12 +2,9 @@
 
 import numpy as np
 
+from ..viz.report import DASH, Table
 from .scores import Scores
 from .summary import summarize
-
-DASH = '–'  # where there is no value
-
-Table = tuple[list[str], list[list[str]]]  # header and rows, all as text
 
 
 def headline(summary: dict) -> str:

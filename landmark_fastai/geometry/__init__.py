@@ -1,1 +1,1 @@
-"The delicate maths in pure functions: pixel rule, masks, erosion, decoding, distances."
+"The delicate maths in pure functions: the half-pixel rule, masks, erosion, decoding, distances."

@@ -1,12 +1,15 @@
-"From the logits of a network to points."
+"From the logits of a network to points. Frames of a batch are rows of 7 numbers, see `Frame`."
+
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
-from .frame import to_network
+from .frame import Frame, to_network
 from .masks import content
 
 
-def decode_argmax(logits, allowed):
+def decode_argmax(logits: Tensor, allowed: Tensor) -> Tensor:
     "Points (B, N, 2) in network px at the largest of `logits` (B, N, S, S) that is `allowed` (B, 1, S, S)."
     allowed_logits = logits.where(allowed, -torch.inf)
     y = allowed_logits.amax(-1).argmax(-1)  # the row first: a search through all pixels at once takes 4 times as long
@@ -14,7 +17,7 @@ def decode_argmax(logits, allowed):
     return torch.stack([x, y], -1).float()
 
 
-def decode_centroid(logits, allowed):
+def decode_centroid(logits: Tensor, allowed: Tensor) -> Tensor:
     """Sub-pixel points (B, N, 2) in network px: the centroid of the peak of each channel's softmax.
 
     The peak is the largest of `logits` (B, N, S, S) that is `allowed` (B, 1, S, S), a rectangle. The window around it
@@ -22,7 +25,8 @@ def decode_centroid(logits, allowed):
     sqrt(n / 2), and twice that radius reaches across the diamond from any of its corners. So a flat diamond is found at
     its centre, wherever its largest value is, and also where a part of it lies on the padding.
     """
-    peak, size = decode_argmax(logits, allowed), logits.shape[-1]
+    size = logits.shape[-1]
+    peak = decode_argmax(logits, allowed)
     weight = (logits - _at(logits, peak)).clamp_(max=0).exp_()
     columns, rows = (allowed.any(axis).to(logits.dtype).expand(*peak.shape[:2], size) for axis in (2, 3))
     extent = _sum_over(weight, rows, columns)
@@ -30,49 +34,57 @@ def decode_centroid(logits, allowed):
     grid = torch.arange(size, device=logits.device, dtype=logits.dtype)
     near_x, near_y = (((grid - peak[..., axis, None]).abs() <= reach[..., None]).to(logits.dtype) for axis in (0, 1))
     mass = _sum_over(weight, near_y, near_x)
-    return torch.stack([_sum_over(weight, near_y, near_x * grid), _sum_over(weight, near_y * grid, near_x)],
-                       -1) / mass[..., None]
+    x = _sum_over(weight, near_y, near_x * grid) / mass
+    y = _sum_over(weight, near_y * grid, near_x) / mass
+    return torch.stack([x, y], -1)
 
 
-def _at(logits, points):
+def _at(logits: Tensor, points: Tensor) -> Tensor:
     "The values (B, N, 1, 1) of `logits` (B, N, S, S) at `points` (B, N, 2), whole numbers."
     x, y = points.long().unbind(-1)
     return logits.flatten(2).gather(2, (y * logits.shape[-1] + x)[..., None])[..., None]
 
 
-def _sum_over(weight, rows, columns):
+def _sum_over(weight: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     "Sums (B, N) of `weight` (B, N, S, S), weighted by `rows` and `columns` (B, N, S)."
     return (rows[..., None, :] @ (weight @ columns[..., None]))[..., 0, 0]
 
 
-DECODERS = {'argmax': decode_argmax, 'centroid': decode_centroid}
+DECODERS: dict[str, Callable] = {'argmax': decode_argmax, 'centroid': decode_centroid}
 
 
-def decode(logits, frame=None, method='centroid'):
+def decode(logits: Tensor, frames: Tensor | None = None, method: str = 'centroid') -> Tensor:
     """Points (B, N, 2) in network px from `logits` (B, N, S, S), in float32, by one of `DECODERS`.
 
-    With the `frame` (B, 7) of the images the peak is looked for on the original image only, and the point lies on it.
+    With the `frames` (B, 7) of the images the peak is looked for on the original image only, and the point lies on it.
     """
-    logits, size = logits.float(), logits.shape[-1]
-    if frame is None: return DECODERS[method](logits, logits.new_ones(1, 1, size, size, dtype=torch.bool))
-    points, frame = DECODERS[method](logits, content(frame, size)), frame[:, None]
-    first = torch.zeros_like(frame[..., :2])
-    return points.clamp(to_network(first, frame), to_network(frame[..., :2] - 1, frame))
+    logits = logits.float()
+    size = logits.shape[-1]
+    if frames is None: return DECODERS[method](logits, logits.new_ones(1, 1, size, size, dtype=torch.bool))
+    points = DECODERS[method](logits, content(frames, size))
+    frame = Frame.of(frames[:, None])
+    first_pixel = to_network(torch.zeros_like(frame.size), frame)
+    last_pixel = to_network(frame.size - 1, frame)
+    return points.clamp(first_pixel, last_pixel)
 
 
-def is_present(logits, frame):
-    "Which landmarks (B, N) are on the image: the largest sigmoid of `logits` (B, N, S, S) on it is at least 0.5."
-    return logits.masked_fill(~content(frame, logits.shape[-1]), -torch.inf).amax((2, 3)) >= 0
+def is_present(logits: Tensor, frames: Tensor) -> Tensor:
+    """Which landmarks (B, N, bool) are on the image: their largest sigmoid on it is at least 0.5.
+
+    `logits` (B, N, S, S), `frames` (B, 7).
+    """
+    return logits.masked_fill(~content(frames, logits.shape[-1]), -torch.inf).amax((2, 3)) >= 0
 
 
-def scatter(logits, points, frame):
+def scatter(logits: Tensor, points: Tensor, frames: Tensor) -> Tensor:
     """How far (B, N), in network px, the softmax of each channel lies from `points` (B, N, 2; network px).
 
     The expected distance along x and that along y, as the sides of a right angle: unlike the expected distance itself
-    they are sums over rows and columns. The softmax is over the pixels of the image, not of its padding.
+    they are sums over rows and columns. The softmax of `logits` (B, N, S, S) is over the pixels of the image, not of
+    its padding; `frames` (B, 7).
     """
-    logits, allowed = logits.float(), content(frame, logits.shape[-1])
-    allowed_logits = logits.where(allowed, -torch.inf)
+    logits = logits.float()
+    allowed_logits = logits.where(content(frames, logits.shape[-1]), -torch.inf)
     weight = (allowed_logits - allowed_logits.amax((2, 3), keepdim=True)).exp_()
     grid = torch.arange(logits.shape[-1], device=logits.device, dtype=weight.dtype)
     far_x, far_y = ((grid - points.nan_to_num()[..., axis, None]).abs() for axis in (0, 1))

@@ -7,7 +7,7 @@ import torch
 from fastai.data.core import Datasets
 from fastcore.basics import chunked
 
-from ..geometry.frame import to_network
+from ..geometry.frame import Frame, to_network
 from .predictor import Predictor
 
 LOOKED_AT = 200  # images, at most: enough for the means of `calibrate`
@@ -25,9 +25,9 @@ def observe(predictor: Predictor, dataset: Datasets) -> Observed:
     errors, scatters = [], []
     for chunk in chunked(range(min(len(dataset), LOOKED_AT)), predictor.batch_size):
         images = [dataset.items[i] for i in chunk]
-        frames = torch.from_numpy(np.stack([image.frame for image in images]))
+        frames = torch.from_numpy(np.stack([image.frame.row() for image in images]))
         seen = predictor.decode_squares(torch.stack([dataset[i][0] for i in chunk]), frames)
-        true = to_network(torch.from_numpy(np.stack([image.points for image in images])), frames[:, None])
+        true = to_network(torch.from_numpy(np.stack([image.points for image in images])), Frame.of(frames[:, None]))
         errors.append(torch.linalg.vector_norm(seen.points - true, dim=-1))
         scatters.append(seen.scatter.masked_fill(seen.absent, torch.nan))
     return Observed(torch.cat(errors).numpy(), torch.cat(scatters).numpy())

@@ -22,7 +22,7 @@ from ..formats.annotations import ABSENT, UNLABELLED, VISIBLE, Annotations
 from ..formats.images import letterbox
 from ..geometry.decoding import decode, is_present, scatter
 from ..geometry.distances import confidence, spread
-from ..geometry.frame import to_original
+from ..geometry.frame import Frame, to_original
 from ..model.facts import ModelFacts
 from ..model.precision import autocast, choose_precision
 from ..threads import in_threads
@@ -190,12 +190,12 @@ class Predictor:
     def predict_squares(self, squares: Tensor, frames: Tensor, tta: bool = False) -> list[Prediction]:
         "A `Prediction` of each of `squares` (B, C, S, S), uint8, of images with `frames` (B, 7)."
         seen = self.decode_squares(squares, frames, tta)
-        original = to_original(seen.points, frames[:, None]).masked_fill(seen.absent[..., None], torch.nan)
-        sizes = frames[:, :2].numpy().astype(int)
+        original = to_original(seen.points, Frame.of(frames[:, None])).masked_fill(seen.absent[..., None], torch.nan)
+        sizes = Frame.of(frames).size.numpy().astype(int)
         # rounding may leave the image
         points = original.numpy().astype(float).round(DECIMALS).clip(0, sizes[:, None] - 1)
         sure = confidence(seen.scatter * self.calibration, squares.shape[-1]).masked_fill(seen.absent, torch.nan)
-        apart = (seen.spread / frames[:, 4:5]).masked_fill(seen.absent, torch.nan)
+        apart = (seen.spread / Frame.of(frames).scale).masked_fill(seen.absent, torch.nan)
         state = np.where(seen.absent, ABSENT, VISIBLE).astype(np.uint8)
         columns = points, state, sure.numpy().astype(float), apart.numpy().astype(float), sizes
         return [Prediction(*of_image) for of_image in zip(*columns, strict=True)]

@@ -1,5 +1,9 @@
-"Curves of a training run and of a learning-rate search, as PNG files. No pyplot: it keeps figures and global state."
+"What all figures share: size, axes, legend, file. No pyplot: it keeps figures and global state."
 
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
@@ -10,36 +14,36 @@ STYLES = ['-', '--', ':', '-.', (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)
 NAME = 28             # longest name in a legend, in characters
 
 
-def new_figure(width, height):
-    "Return an empty figure of `width` x `height` hundred px."
+def new_figure(width: float, height: float) -> Figure:
+    "An empty figure of `width` x `height` hundred px."
     figure = Figure(figsize=(width, height), dpi=100, layout='constrained')
     FigureCanvasAgg(figure)
     return figure
 
 
-def save_figure(figure, path):
+def save_figure(figure: Figure, path: Path):
     "Write `figure` to `path`, whole or not at all."
     with atomic(path) as temporary: figure.savefig(temporary)
 
 
-def label_log(axis):
+def label_log(axis: Axis):
     "Label the logarithmic `axis` at 1, 2, 5, 10 and so on."
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     label_plainly(axis)
 
 
-def label_plainly(axis):
+def label_plainly(axis: Axis):
     "Label the large ticks of `axis` alone, without powers of ten."
     axis.set_major_formatter('{x:g}')
     axis.set_minor_formatter('')
 
 
-def say_empty(ax):
+def say_empty(ax: Axes):
     "Write in the middle of `ax` that there is nothing to draw."
     ax.text(0.5, 0.5, 'no values', transform=ax.transAxes, ha='center', color='grey', backgroundcolor='white')
 
 
-def add_legend(figure, ax, rows):
+def add_legend(figure: Figure, ax: Axes, rows: int):
     "Put the legend of `ax` beside the panels, never over a curve."
     handles, labels = ax.get_legend_handles_labels()
     legend = figure.legend(handles, labels, loc='outside right upper', ncols=-(-len(labels) // rows), fontsize=9,
@@ -47,7 +51,7 @@ def add_legend(figure, ax, rows):
     for text in legend.get_texts(): text.set_parse_math(False)  # a name with two $ is no formula
 
 
-def shorten(name, length=NAME):
-    "Return `name` on one line, without its middle where it is long: landmark names differ at their ends."
+def shorten(name: str, length: int = NAME) -> str:
+    "`name` on one line, without its middle where it is long: landmark names differ at their ends."
     name = ' '.join(name.split())
     return name if len(name) <= length else f'{name[:length // 2]}…{name[-length // 2 + 1:]}'

@@ -1,9 +1,10 @@
-"Curves of a training run and of a learning-rate search, as PNG files. No pyplot: it keeps figures and global state."
+"Curves of a training run and of a learning-rate search, as PNG files."
 
 from itertools import cycle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.ticker import MaxNLocator
 
@@ -14,14 +15,15 @@ RADII = 10            # labels of the radius, at most
 LEGEND_ROWS = 24      # per column and panel
 
 
-def plot_history(history, names, folder):
+def plot_history(history: pd.DataFrame, names: list[str], folder: Path):
     """Write the curves of a run into `folder`: loss, mean and per-landmark error (linear and log) and dice.
 
     `history` is the DataFrame of training_log.csv, NaN anywhere, `names` the landmarks in the order of its columns.
     Errors are in original px, with a second panel in mm where the log has them. Every figure shows the best epoch (the
     smallest mean_error_px) and where the radius changes.
     """
-    history, folder = history.replace([np.inf, -np.inf], np.nan), Path(folder)
+    folder = Path(folder)
+    history = history.replace([np.inf, -np.inf], np.nan)
     labels = [f'{k} {shorten(name)}' for k, name in enumerate(names, 1)]
     units = {unit: f'error, {full}' for unit, full in UNITS.items() if f'mean_error_{unit}' in history}
     losses = {'loss': {'training': 'train_loss', 'validation': 'val_loss'}}
@@ -38,12 +40,12 @@ def plot_history(history, names, folder):
     _plot(folder / 'per_landmark_dice.png', 'Dice score of each landmark', history, dice, top=1)
 
 
-def plot_lr_find(lrs, losses, suggestion, path):
+def plot_lr_find(lrs: list[float], losses: list[float], suggestion: float, path: Path):
     "Write the loss over the learning rates `lrs`, as measured and smoothed, to `path`, with the `suggestion` marked."
     lrs, losses = np.asarray(lrs, float), np.asarray(losses, float)
     measured = np.isfinite(losses)
     lrs, losses = lrs[measured], losses[measured]
-    smooth = _smooth(losses)
+    smooth = smooth_losses(losses)
     figure = new_figure(8, 5)
     ax = figure.subplots()
     ax.plot(lrs, losses, color='C0', alpha=0.35, linewidth=1, label='measured')
@@ -82,14 +84,15 @@ def _draw_curves(ax, history, curves):
     colors = cycle(colormaps['tab10'].colors)
     for k, (label, column) in enumerate(curves.items()):
         values = history[column].astype(float)
-        color, style = next(colors), STYLES[k // 10 % len(STYLES)]
+        color = next(colors)
+        style = STYLES[k // 10 % len(STYLES)]
         ax.plot(history.epoch, values, label=label, color=color, linestyle=style)
-        ax.plot(history.epoch, values.where(_alone(values)), 'o', color=color, markersize=4)
+        ax.plot(history.epoch, values.where(isolated(values)), 'o', color=color, markersize=4)
     if not history[list(curves.values())].notna().to_numpy().any(): say_empty(ax)
 
 
-def _alone(values):
-    "Return which of `values` have no neighbour: a line would not show them."
+def isolated(values: pd.Series) -> pd.Series:
+    "Which of `values` have no neighbour: a line would not show them."
     there = values.notna()
     return there & ~there.shift(1, fill_value=False) & ~there.shift(-1, fill_value=False)
 
@@ -130,15 +133,15 @@ def _mark_radii(ax, history, labelled):
 
 
 def _spread(epochs, gap):
-    "Return the labels of those `epochs` that lie at least `gap` after the last one kept."
+    "The labels of those `epochs` that lie at least `gap` after the last one kept."
     kept = []
     for label, epoch in epochs.items():
         if not kept or epoch - epochs[kept[-1]] >= gap: kept.append(label)
     return kept
 
 
-def _smooth(losses):
-    "Return the centred Gaussian mean of `losses`, over a thirtieth of their number: it does not lag behind."
+def smooth_losses(losses: np.ndarray) -> np.ndarray:
+    "The centred Gaussian mean of `losses`, over a thirtieth of their number: it does not lag behind."
     steps = np.arange(len(losses))
     weights = np.exp(-0.5 * ((steps[:, None] - steps) / max(1, len(losses) / 30)) ** 2)
     return weights @ losses / weights.sum(1)

@@ -1,14 +1,13 @@
 "Figures of the errors of predictions, as PNG files: how large, on which landmark, in which direction."
 
 import math
+from pathlib import Path
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.patches import Circle
 
 from .axes import add_legend, label_log, label_plainly, new_figure, save_figure, say_empty, shorten
-
-__all__ = ['plot_cumulative', 'plot_boxes', 'plot_vectors', 'plot_confidence']
 
 FEW = 10              # landmarks that each get a curve of their own colour
 WORST = 3             # landmarks that do among more
@@ -17,7 +16,7 @@ GROUPS = 10           # of confidences, of which the median errors are drawn
 ROUND = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)  # radii whose halves are round too
 
 
-def plot_cumulative(distances, names, thresholds, unit, path):
+def plot_cumulative(distances: np.ndarray, names: list[str], thresholds: list[float], unit: str, path: Path):
     """Write the share of landmarks within each distance to `path`, with the rate at each of `thresholds`.
 
     `distances` is (n, N) in `unit`, NaN where there is nothing to score and infinite where a landmark was missed, which
@@ -44,7 +43,7 @@ def plot_cumulative(distances, names, thresholds, unit, path):
     save_figure(figure, path)
 
 
-def plot_boxes(distances, names, unit, path):
+def plot_boxes(distances: np.ndarray, names: list[str], unit: str, path: Path):
     """Write the spread of the errors of each landmark to `path`, the largest median on top.
 
     `distances` is (n, N) in `unit`; values that are not finite are left out. A box spans the middle half of the errors,
@@ -64,14 +63,14 @@ def plot_boxes(distances, names, unit, path):
     save_figure(figure, path)
 
 
-def plot_vectors(offsets, names, unit, path):
+def plot_vectors(offsets: np.ndarray, names: list[str], unit: str, path: Path):
     """Write the predictions as seen from the true point to `path`, a tile a landmark, all at the same scale.
 
     `offsets` is (n, N, 2) predicted - true in `unit`, x right and y down as in the image, NaN where there is none. A
     cross marks the mean, which is the bias. What lies outside the outer circle is drawn on it, hollow.
     """
     lengths = np.linalg.norm(offsets, axis=-1)
-    radius = _round_up(_extent(lengths))
+    radius = round_up(_extent(lengths))
     columns = min(len(names), math.ceil(math.sqrt(1.25 * len(names))))
     rows = math.ceil(len(names) / columns)
     tile = np.clip(11 / columns, 1.5, 3.5)
@@ -89,7 +88,7 @@ def plot_vectors(offsets, names, unit, path):
     save_figure(figure, path)
 
 
-def plot_confidence(confidence, distances, rank, unit, path):
+def plot_confidence(confidence: np.ndarray, distances: np.ndarray, rank: float | None, unit: str, path: Path):
     """Write the errors over the confidences to `path`: a point each, and the median error of ten equal groups.
 
     `confidence` and `distances` (in `unit`) are (n, N), NaN where there is nothing to score; missed landmarks, of
@@ -122,7 +121,7 @@ def _group_medians(ax, x, y):
 
 
 def _extent(distances):
-    "Return how far an axis goes: most of `distances` lie below, and no outlier sets it."
+    "How far an axis goes: most of `distances` lie below, and no outlier sets it."
     values = distances[np.isfinite(distances)]
     if not values.size: return 0
     far, most = np.percentile(values, [99, 90], method='lower')
@@ -131,7 +130,7 @@ def _extent(distances):
 
 
 def _worst_first(distances):
-    "Return the landmarks that have a distance or were missed, the largest median first."
+    "The landmarks that have a distance or were missed, the largest median first."
     scored = np.flatnonzero(~np.isnan(distances).all(0))
     return scored[np.argsort(-np.nanmedian(distances[:, scored], axis=0), kind='stable')].tolist()
 
@@ -158,7 +157,7 @@ def _mark_thresholds(ax, values, thresholds, unit):
 
 
 def _beyond(values, limit, unit):
-    "Return the label of the axis that ends at `limit`, and how many of `values` do not show."
+    "The label of the axis that ends at `limit`, and how many of `values` do not show."
     missed = np.isinf(values).sum()
     beyond = np.sum(values > limit) - missed
     hidden = [f'{beyond:,} beyond {limit:.3g} {unit}'] * bool(beyond) + [f'{missed:,} missed'] * bool(missed)
@@ -193,8 +192,8 @@ def _box_scale(ax, values):
 
 # Directions
 
-def _round_up(value):
-    "Return the smallest radius of at least `value` whose half is a round number too; 1 for 0."
+def round_up(value: float) -> float:
+    "The smallest radius of at least `value` whose half is a round number too; 1 for 0."
     if value <= 0: return 1
     power = 10 ** math.floor(math.log10(value))
     return next(digit * power for digit in ROUND if digit * power >= value)
@@ -221,5 +220,5 @@ def _vectors(ax, center, radius, offsets):
 
 
 def _shortened(offsets, radius):
-    "Return `offsets` in their directions, at most `radius` long."
+    "`offsets` in their directions, at most `radius` long."
     return offsets * (radius / np.maximum(np.linalg.norm(offsets, axis=-1, keepdims=True), radius))

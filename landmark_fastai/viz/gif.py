@@ -1,40 +1,42 @@
-"Pictures of landmarks and masks: RGB uint8 arrays, blue = truth, red = prediction, and the PNG and GIF files of them."
+"Stills, PNG files of one picture over the epochs, as an animated GIF."
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import imageio.v3 as iio
-from PIL import GifImagePlugin, Image
+from PIL import Image
 
 from ..files import atomic
-from .overlays import _letterbox
+from .overlays import fit_into_box
 
-GIF_SIDE = 640        # longer side of a GIF, at most
-GIF_HOLD = 2          # seconds that the last frame of a GIF stays on
+GIF_SIDE = 640  # longer side, px, at most
+HOLD = 2        # seconds that the last still stays on
 
 
-def write_gif(path, frame_paths, seconds):
-    """Write the PNG files `frame_paths` as an endless GIF, `seconds` a frame and the last one 2 s longer.
+def write_gif(path: Path, stills: list[Path], seconds: float):
+    """Write the PNG files `stills` as an endless GIF, `seconds` a still and the last one 2 s longer.
 
-    All frames get the size of the first, at most 640 px. One frame at a time is in memory: Pillow and imageio would
-    keep them all until the end, so the blocks of the file are joined here.
+    All get the size of the first, at most 640 px. They are read one after the other; Pillow keeps a byte for each pixel
+    of each until the file is complete, about 0.3 MB a still, and joins those that are equal.
     """
-    size = _gif_size(frame_paths[0])
-    durations = [seconds] * (len(frame_paths) - 1) + [seconds + GIF_HOLD]
-    with atomic(path) as temporary, open(temporary, 'wb') as file:
-        for k, (frame_path, duration) in enumerate(zip(frame_paths, durations, strict=True)):
-            frame = _gif_frame(frame_path, size)
-            if k == 0: file.writelines(GifImagePlugin.getheader(frame, info={'loop': 0})[0])
-            file.writelines(GifImagePlugin.getdata(frame, duration=1000 * duration, include_color_table=True))
-        file.write(b';')
+    size = _gif_size(stills[0])
+    images = _palette_images(stills, size)
+    first = next(images)
+    durations = [1000 * seconds] * (len(stills) - 1) + [1000 * (seconds + HOLD)]
+    with atomic(path) as temporary:
+        first.save(temporary, save_all=True, append_images=images, duration=durations, loop=0, optimize=False)
 
 
-def _gif_size(path):
-    "Return (width, height) of the GIF whose first frame is the picture at `path`."
+def _gif_size(path: Path) -> tuple[int, int]:
+    "(width, height) of the GIF whose first still is the picture at `path`."
     with Image.open(path) as first: width, height = first.size
     scale = min(1, GIF_SIDE / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _gif_frame(path, size):
-    "Read the picture at `path` as a palette image of `size`."
-    picture = _letterbox(iio.imread(path, mode='RGB'), size)
-    # The other methods average rare colours away: small blue and red markers on grey anatomy would fade.
-    return Image.fromarray(picture).quantize(256, method=Image.Quantize.MAXCOVERAGE)
+def _palette_images(stills: list[Path], size: tuple[int, int]) -> Iterator[Image.Image]:
+    "Read `stills` as palette images of `size`, each with its own 256 colours."
+    for path in stills:
+        picture = fit_into_box(iio.imread(path, mode='RGB'), size)
+        # The other methods average rare colours away: small blue and red markers on grey anatomy would fade.
+        yield Image.fromarray(picture).quantize(256, method=Image.Quantize.MAXCOVERAGE)

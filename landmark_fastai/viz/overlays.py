@@ -1,24 +1,27 @@
-"Pictures of landmarks and masks: RGB uint8 arrays, blue = truth, red = prediction, and the PNG and GIF files of them."
+"Landmarks and masks on images: RGB uint8 arrays (H, W, 3) and their PNG files. Blue is the truth, red the prediction."
 
 import math
+from pathlib import Path
 
 import cv2
 import imageio.v3 as iio
 import numpy as np
 
 from ..files import atomic
-from .text import BLACK, GAP, NUMBER, ROW, WHITE, YELLOW, _blank, _caption, _length, _shorten, _write
+from .panel import distance_note, draw_panel
+from .text import BLACK, GAP, WHITE, blank, caption, write_texts
 
-BLUE, RED = (45, 125, 255), (255, 50, 50)
-SIDE = 768            # longer side that small pictures are enlarged to
-LARGE = 1280          # longer side that large pictures are shrunk to: markers keep their size in px
-TILE = 512            # longer side of a mask tile, at most
-SHEET = 1800          # widest grid of tiles
-NAME = 240            # widest name in the panel
-SHIFT = 4             # bits after the binary point of cv2's coordinates
+BLUE, RED, YELLOW = (45, 125, 255), (255, 50, 50), (255, 215, 0)
+SIDE = 768    # longer side that small pictures are enlarged to
+LARGE = 1280  # longer side that large pictures are shrunk to: markers keep their size in px
+TILE = 512    # longer side of a mask tile, at most
+SHEET = 1800  # widest grid of tiles
+NUMBER = 12   # font size of the numbers beside the markers, and their distance from the border
+SHIFT = 4     # bits after the binary point of cv2's coordinates
 
 
-def draw_landmarks(image, true, pred, names, heading='errors in network px', notes=None):
+def draw_landmarks(image: np.ndarray, true: np.ndarray, pred: np.ndarray, names: list[str],
+                   heading: str = 'errors in network px', notes: list[str] | None = None) -> np.ndarray:
     """Draw true points as blue rings and predicted ones as red dots, with a key of names and errors beside the picture.
 
     `image` is uint8 (H, W) or (H, W, 3) RGB; `true` and `pred` are (N, 2) float px of `image`, (0, 0) the centre of its
@@ -27,26 +30,26 @@ def draw_landmarks(image, true, pred, names, heading='errors in network px', not
     panel on its right, whose width depends only on `names` and `notes`.
     """
     true, pred = np.asarray(true, float), np.asarray(pred, float)
-    if notes is None: notes = [_error(*pair) for pair in zip(true, pred, strict=True)]
-    marks = {'truth': _ring, 'prediction': _dot} if np.isfinite(true).all(1).any() else {'prediction': _dot}
+    if notes is None: notes = [distance_note(*pair) for pair in zip(true, pred, strict=True)]
+    marks = {'truth': _ring, 'prediction': _dot} if any(map(_is_known, true)) else {'prediction': _dot}
     picture = draw_markers(image, true, pred)
-    return np.hstack([picture, _panel(len(picture), names, notes, marks, heading)])
+    return np.hstack([picture, draw_panel(len(picture), names, notes, marks, heading)])
 
 
-def draw_markers(image, true, pred, largest=LARGE):
+def draw_markers(image: np.ndarray, true: np.ndarray, pred: np.ndarray, largest: int = LARGE) -> np.ndarray:
     """Draw points as `draw_landmarks` does, without the panel: for a sheet, whose tiles would make it unreadable.
 
     Returns RGB uint8, enlarged to about 768 px on the longer side where `image` is smaller, and shrunk to `largest`
     where it is larger.
     """
-    picture = _rgb(_show_size(image, largest))
+    picture = _as_rgb(_resize_to_show(image, largest))
     ratio = np.divide(picture.shape[1::-1], image.shape[1::-1])
     true, pred = ((np.asarray(points, float) + 0.5) * ratio - 0.5 for points in (true, pred))
     _draw_pairs(picture, true, pred)
     return _draw_numbers(picture, true, pred)
 
 
-def draw_masks(image, masks, names, color):
+def draw_masks(image: np.ndarray, masks: np.ndarray, names: list[str], color: tuple[int, int, int]) -> np.ndarray:
     """Tint `image` with each of `masks` in `color`, a captioned tile per landmark.
 
     `image` is uint8 (H, W) or (H, W, 3) RGB, `masks` (N, H, W) in 0..1 or bool, `color` BLUE for truth and RED for
@@ -55,13 +58,13 @@ def draw_masks(image, masks, names, color):
     columns = math.ceil(math.sqrt(len(masks)))
     scale = min(TILE, SHEET // columns - GAP) / max(image.shape[:2])
     size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-    picture = _resize(_rgb(image), size)
-    tints = [_tint(picture, _resize_mask(mask, size), color) for mask in masks]
-    captions = [_caption(f'{k} {name}', size[0]) for k, name in enumerate(names, 1)]
-    return _grid([np.vstack(tile) for tile in zip(captions, tints, strict=True)], columns)
+    picture = _resize(_as_rgb(image), size)
+    tiles = [np.vstack([caption(f'{k} {name}', size[0]), _tint(picture, _resize_mask(mask, size), color)])
+             for k, (name, mask) in enumerate(zip(names, masks, strict=True), 1)]
+    return _grid(tiles, columns)
 
 
-def contact_sheet(pictures, captions, columns):
+def contact_sheet(pictures: list[np.ndarray], captions: list[str], columns: int) -> np.ndarray:
     """Put RGB uint8 `pictures` of any size on equal tiles, `columns` a row, each with its caption under it.
 
     Returns RGB uint8, at most 1800 px wide; pictures keep their aspect.
@@ -70,60 +73,62 @@ def contact_sheet(pictures, captions, columns):
     height, width = np.max([picture.shape[:2] for picture in pictures], axis=0)
     scale = min(1, (SHEET // columns - GAP) / width)
     size = int(width * scale), max(1, int(height * scale))
-    tiles = [np.vstack([_letterbox(picture, size), _caption(caption, size[0])])
-             for picture, caption in zip(pictures, captions, strict=True)]
+    tiles = [np.vstack([fit_into_box(picture, size), caption(text, size[0])])
+             for picture, text in zip(pictures, captions, strict=True)]
     return _grid(tiles, columns)
 
 
-def write_png(path, picture):
+def fit_into_box(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    "`picture`, RGB uint8, as large as it fits into the middle of a white box of `size` = (width, height) px."
+    height, width = picture.shape[:2]
+    scale = min(size[0] / width, size[1] / height)
+    inner = [max(1, round(width * scale)), max(1, round(height * scale))]
+    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    box = blank(*size)
+    box[top:top + inner[1], left:left + inner[0]] = _resize(picture, inner)
+    return box
+
+
+def write_png(path: Path, picture: np.ndarray):
     "Write RGB uint8 `picture` to `path`, whole or not at all."
     # Level 1 takes a quarter of the time of level 6, and files are as small: radiographs are noisy.
     with atomic(path) as temporary: iio.imwrite(temporary, picture, extension='.png', compress_level=1)
 
 
-def _rgb(image):
-    "Return `image` (H, W) or (H, W, 3) as (H, W, 3)."
+# --- sizes
+
+def _as_rgb(image: np.ndarray) -> np.ndarray:
+    "`image` (H, W) or (H, W, 3) as (H, W, 3)."
     return np.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image
 
 
-def _resize(picture, size):
+def _resize(picture: np.ndarray, size: list[int]) -> np.ndarray:
     "Resize `picture` to `size` = (width, height); cv2 keeps the half-pixel rule."
     shrinks = size[0] < picture.shape[1]
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
-def _show_size(picture, largest):
-    "Return a copy of `picture`, 1, 1.5, 2... times as large for a longer side of about `SIDE`, but at most `largest`."
+def _resize_to_show(picture: np.ndarray, largest: int) -> np.ndarray:
+    "A copy of `picture`, 1, 1.5, 2... times as large for a longer side of about `SIDE`, but at most `largest`."
     height, width = picture.shape[:2]
     scale = min(max(2, round(2 * SIDE / max(height, width))) / 2, largest / max(height, width))
     return picture.copy() if scale == 1 else _resize(picture, [max(1, round(side * scale)) for side in (width, height)])
 
 
-def _resize_mask(mask, size):
+def _resize_mask(mask: np.ndarray, size: list[int]) -> np.ndarray:
     "Resize `mask` to `size`, widened where a mask of one pixel would be lost: it gets at least 3 px."
     mask = np.asarray(mask, np.float32)
     reach = math.ceil(3 * mask.shape[1] / size[0]) | 1  # odd, else the dilation would shift the mask
     return cv2.resize(cv2.dilate(mask, np.ones((reach, reach), np.uint8)), size, interpolation=cv2.INTER_LINEAR)
 
 
-def _tint(picture, mask, color):
+def _tint(picture: np.ndarray, mask: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
     "Blend `color` into `picture` by `mask`, never so much that the anatomy under it is lost."
     weight = 0.6 * mask[..., None]
     return np.rint(picture * (1 - weight) + np.multiply(color, weight)).astype(np.uint8)
 
 
-def _letterbox(picture, size):
-    "Fit `picture` into a white box of `size` = (width, height)."
-    height, width = picture.shape[:2]
-    scale = min(size[0] / width, size[1] / height)
-    inner = [max(1, round(width * scale)), max(1, round(height * scale))]
-    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    box = _blank(*size)
-    box[top:top + inner[1], left:left + inner[0]] = _resize(picture, inner)
-    return box
-
-
-def _grid(tiles, columns):
+def _grid(tiles: list[np.ndarray], columns: int) -> np.ndarray:
     "Join equal `tiles` in rows of `columns`, white space between them."
     half = GAP // 2
     tiles = [np.pad(tile, ((half, half), (half, half), (0, 0)), constant_values=255) for tile in tiles]
@@ -131,72 +136,52 @@ def _grid(tiles, columns):
     return np.vstack([np.hstack(tiles[k:k + columns]) for k in range(0, len(tiles), columns)])
 
 
-def _draw_pairs(picture, true, pred):
+# --- markers
+
+def _draw_pairs(picture: np.ndarray, true: np.ndarray, pred: np.ndarray):
     "Draw onto `picture` a line per pair, then the predicted dots, then the true rings."
     for a, b in zip(true, pred, strict=True):
-        if _there(a) and _there(b): cv2.line(picture, _fixed(a), _fixed(b), YELLOW, 1, cv2.LINE_AA, SHIFT)
-    for b in filter(_there, pred): _dot(picture, b)
-    for a in filter(_there, true): _ring(picture, a)
+        if _is_known(a) and _is_known(b): cv2.line(picture, _fixed(a), _fixed(b), YELLOW, 1, cv2.LINE_AA, SHIFT)
+    for point in filter(_is_known, pred): _dot(picture, point)
+    for point in filter(_is_known, true): _ring(picture, point)
 
 
-def _ring(picture, point):
+def _ring(picture: np.ndarray, point: np.ndarray):
     "Mark a true `point`: a ring leaves the anatomy in it to be seen, and the dot of a good prediction."
     cv2.circle(picture, _fixed(point), 6 << SHIFT, BLUE, 2, cv2.LINE_AA, SHIFT)
 
 
-def _dot(picture, point):
+def _dot(picture: np.ndarray, point: np.ndarray):
     "Mark a predicted `point`."
     cv2.circle(picture, _fixed(point), 5 << SHIFT - 1, RED, -1, cv2.LINE_AA, SHIFT)
 
 
-def _fixed(point):
-    "Return `point` as cv2 takes it with `SHIFT`."
+def _fixed(point: np.ndarray) -> list[int]:
+    "`point` as cv2 takes it with `SHIFT`."
     return [round(float(value) * (1 << SHIFT)) for value in point]
 
 
-def _there(point):
-    "Return whether `point` has both coordinates."
+def _is_known(point: np.ndarray) -> bool:
+    "Whether `point` has both coordinates."
     return bool(np.isfinite(point).all())
 
 
-def _draw_numbers(picture, true, pred):
-    "Return `picture` with the number of each landmark beside its true point, or its predicted one where that is all."
-    spots = np.where(np.isfinite(true).all(1, keepdims=True), true, pred)
-    taken = [point for point in (*true, *pred) if _there(point)]
+def _draw_numbers(picture: np.ndarray, true: np.ndarray, pred: np.ndarray) -> np.ndarray:
+    "`picture` with the number of each landmark beside its true point, or its predicted one where that is all."
+    taken = [point for point in (*true, *pred) if _is_known(point)]
     texts = []
-    for k, spot in enumerate(spots, 1):
-        if not _there(spot): continue
-        taken.append(_free_corner(spot, np.array(taken), picture.shape))
-        texts.append((taken[-1], 'mm', str(k)))
-    return _write(picture, texts, NUMBER, fill=WHITE, stroke_width=1, stroke_fill=BLACK)
+    for number, (a, b) in enumerate(zip(true, pred, strict=True), 1):
+        point = a if _is_known(a) else b
+        if not _is_known(point): continue
+        spot = _free_spot(point, np.array(taken), picture.shape)
+        texts.append((spot, 'mm', str(number)))
+        taken.append(spot)
+    return write_texts(picture, texts, NUMBER, fill=WHITE, stroke_width=1, stroke_fill=BLACK)
 
 
-def _free_corner(spot, taken, shape):
-    "Return where around `spot` a number is farthest from all that is `taken`, inside a picture of `shape`."
-    corners = spot + [(14, -10), (14, 10), (-14, 10), (-14, -10), (0, -16), (0, 16)]
-    corners = corners.clip(NUMBER, np.array(shape[1::-1]) - NUMBER)
-    return corners[np.linalg.norm(corners[:, None] - taken, axis=-1).min(1).argmax()]
-
-
-def _error(true, pred):
-    "Return what the panel says of a landmark."
-    if not _there(true): return 'no true point'
-    if not _there(pred): return 'not found'
-    return f'{np.linalg.norm(true - pred):.1f} px'
-
-
-def _panel(height, names, notes, marks, heading):
-    "Return the key of `marks`, and number, name and note of each landmark in as many columns as `height` needs."
-    key = [*marks, heading]
-    names, notes = ([_shorten(text, NAME) for text in texts] for texts in (names, notes))
-    rows = max(1, height // ROW - len(key) - 1)
-    number, name, note = (max(map(_length, texts)) for texts in ([str(len(names))], names, [*notes, 'no true point']))
-    column = max(number + name + note + 5 * GAP, max(map(_length, key)) + 6 * GAP)
-    panel = _blank(column * math.ceil(len(names) / rows), height)
-    for k, mark in enumerate(marks.values()): mark(panel, (GAP * 2, (k + 0.75) * ROW))
-    texts = [((GAP * 4, (k + 0.75) * ROW), 'lm', text) for k, text in enumerate(key)]
-    for k, cells in enumerate(zip(names, notes, strict=True)):
-        left, y = GAP + k // rows * column, (k % rows + len(key) + 1) * ROW
-        texts += [((left + number, y), 'rm', str(k + 1)), ((left + number + GAP, y), 'lm', cells[0]),
-                  ((left + column - 3 * GAP, y), 'rm', cells[1])]
-    return _write(panel, texts, fill=BLACK)
+def _free_spot(point: np.ndarray, taken: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    "Where around `point` a number is farthest from all that is `taken` (n, 2), inside a picture of `shape`."
+    spots = point + [(14, -10), (14, 10), (-14, 10), (-14, -10), (0, -16), (0, 16)]
+    spots = spots.clip(NUMBER, np.array(shape[1::-1]) - NUMBER)
+    nearest = np.linalg.norm(spots[:, None] - taken, axis=-1).min(1)
+    return spots[nearest.argmax()]

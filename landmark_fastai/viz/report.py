@@ -1,14 +1,18 @@
 "The report of an evaluation: one HTML file that needs no other file, no network and no script."
 
 from base64 import b64encode
+from collections.abc import Iterable
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import __version__
-from ..evaluation.summary import RESAMPLES
-from ..evaluation.table import DASH, errors_table, headline
 from ..files import write_text
+
+DASH = '–'  # where there is no value
+
+Table = tuple[list[str], list[list[str]]]  # header and rows, all as text
+Figure = tuple[str, str, Path]  # title, explanation and PNG file
 
 # file, title and explanation of what `evaluate` draws, and of the curves of a run that a report shows
 FIGURES = (
@@ -28,37 +32,36 @@ CURVES = (
     ('mean_landmark_error.png', 'Validation error during the training', 'The weights of the best epoch were kept.'))
 
 
-def write_report(path, title, subtitle, summary, figures, config, notes, tables=()):
-    """Write the report of `summary` (of `scores.summarize`) to `path`, pictures included.
+def write_report(path: Path, title: str, subtitle: str, verdict: str, tables: list[tuple[str, Table]],
+                 figures: list[Figure], settings: dict, notes: list[str], summary: dict, resamples: int):
+    """Write a report to `path`, pictures included.
 
-    `figures` are (title, explanation, path of a PNG), in the order in which they are shown, `config` is the dict of
-    settings, `notes` are sentences that a reader of the numbers has to know, and `tables` are more of them, as (title,
-    (header, rows)).
+    `verdict` is the result in a sentence, `tables` are (title, table) and `figures` in the order in which they are
+    shown, `notes` sentences that a reader of the numbers has to know. The explanations at the end fit the `summary`
+    (of `evaluation.summary.summarize`), whose intervals are of so many `resamples`.
     """
-    tables = [('Errors', errors_table(summary)), *tables]
     pictures = [(name, text, b64encode(Path(png).read_bytes()).decode()) for name, text, png in figures]
-    settings = {name: _plain(value) for name, value in config.items()}
-    html = render(
-        'report.html', title=title, subtitle=subtitle, verdict=headline(summary), notes=notes, tables=tables,
-        figures=pictures, settings=settings, summary=summary, resamples=RESAMPLES)
+    html = render('report.html', title=title, subtitle=subtitle, verdict=verdict, notes=notes, tables=tables,
+                  figures=pictures, settings={name: _plain(value) for name, value in settings.items()}, summary=summary,
+                  resamples=resamples)
     write_text(path, html)
 
 
-def figures_in(folder, figures):
+def figures_in(folder: Path, figures: Iterable[tuple[str, str, str]]) -> list[Figure]:
     "Those of `figures`, `FIGURES` or `CURVES`, that are in `folder`, as `write_report` takes them."
     return [(title, text, folder / file) for file, title, text in figures if (folder / file).exists()]
 
 
-def render(template, **values):
-    "The page of the file `template`, beside this one, with `values`, which are escaped."
+def render(template: str, **values) -> str:
+    "The page of the file `template`, in templates, with `values`, which are escaped."
     loader = FileSystemLoader(Path(__file__).parent / 'templates')
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True,
                               undefined=StrictUndefined)
     return environment.get_template(template).render(version=__version__, **values)
 
 
-def _plain(value):
-    "Return a setting as people write it."
+def _plain(value) -> str:
+    "A setting as people write it."
     if value is None: return DASH
     if isinstance(value, dict): return ', '.join(f'{name} {_plain(part)}' for name, part in value.items())
     if isinstance(value, list | tuple): return ', '.join(map(_plain, value))

@@ -8,7 +8,7 @@ from fastai.torch_core import TensorImage
 
 from landmark_fastai import UsageError
 from landmark_fastai.data import augmentation
-from landmark_fastai.data.augmentation import Elastic, Exposure, RandomGamma, ShearShift, augmentations
+from landmark_fastai.data.augmentation import Elastic, Exposure, RandomGamma, ShearShift, augmentations, mirror_order
 from landmark_fastai.data.tensors import TensorLandmarks
 from landmark_fastai.formats.annotations import UNLABELLED, VISIBLE
 from landmark_fastai.geometry.frame import to_unit
@@ -87,7 +87,7 @@ def test_shear_and_shift_are_as_large_as_they_are_said_to_be():
 
 def test_an_elastic_move_and_its_inverse_meet():
     torch.manual_seed(0)
-    elastic = Elastic(augmentation.MOST_ELASTIC)
+    elastic = Elastic(0.03)
     elastic.before_call(torch.zeros(200, 1, 4, 4))
     places = torch.rand(200, 10, 2) * 1.8 - 0.9
     there = elastic(places, invert=True)
@@ -132,12 +132,19 @@ def test_strengths_grow():
     assert all(light[kind] <= normal[kind] <= strong[kind] for kind in light)
 
 
-@pytest.mark.parametrize('arguments, words', [
-    (('heavy',), "augment 'heavy' is unknown; choose one of none, light, normal, strong"),
-    (('normal', 0.2), r'elastic is 0.2; expected 0 to 0.03'), (('normal', -0.1), 'elastic is -0.1'),
-    (('none', 0.01), "elastic beside augment 'none'")])
-def test_wrong_arguments_are_refused(arguments, words):
-    with pytest.raises(UsageError, match=words): augmentations(*arguments)
+@pytest.mark.parametrize('arguments, named', [
+    (('heavy',), ['augment', "'heavy'", 'none, light, normal, strong']), (('normal', 0.2), ['elastic', '0.2', '0.03']),
+    (('normal', -0.1), ['elastic', '-0.1']), (('none', 0.01), ['elastic', "'none'"])])
+def test_wrong_arguments_are_refused(arguments, named):
+    with pytest.raises(UsageError) as refused: augmentations(*arguments)
+    assert all(word in str(refused.value) for word in named)
+
+
+@pytest.mark.parametrize('pairs, named', [([('left', 'lft')], ["'lft'", 'left, right']),
+                                          ([('left', 'right'), ('right', 'left')], ["'left'", 'left, right'])])
+def test_pairs_that_are_none_are_refused(pairs, named):
+    with pytest.raises(UsageError) as refused: mirror_order(pairs, ['left', 'right'])
+    assert all(word in str(refused.value) for word in ('flip_pairs', *named))
 
 
 # --- left and right

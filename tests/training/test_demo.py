@@ -6,13 +6,11 @@ import pytest
 
 from landmark_fastai import cli
 from landmark_fastai.data.items import AnnotatedImage, make_frame
-from landmark_fastai.data.sample import write_sample
 from landmark_fastai.training import demo
 
 
 def test_demo_takes_the_next_free_folder_and_says_its_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo, 'DEMO', dict(image_resize=64, epochs=1, encoder_name='resnet18', encoder_weights='none'))
-    monkeypatch.setattr(demo, 'write_sample', lambda folder, n_images, seed: write_sample(folder, 10, seed))
     for name in ('demo', 'demo_2'):
         assert cli.main(['demo', '--output_dir', str(tmp_path)]) == 0
         assert iio.imread(tmp_path / name / 'held_out.png').shape[2] == 3

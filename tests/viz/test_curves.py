@@ -1,5 +1,8 @@
 "Curves: every figure is written, whatever is missing in the log, and nothing is left behind."
 
+import re
+from io import StringIO
+
 import imageio.v3 as iio
 import numpy as np
 import pandas as pd
@@ -126,7 +129,11 @@ def test_landmarks_look_different(drawn):
     names = [f'vertebra_{k}' for k in range(64)]
     plot_history(log(names), names, '.')
     lines = list(curves(drawn['per_landmark_dice.png'].axes[0]).values())[:64]
-    assert len({(line.get_color(), str(line._unscaled_dash_pattern)) for line in lines}) == 64
+    for k, line in enumerate(lines): line.set_gid(f'curve{k}')
+    drawing = StringIO()
+    drawn['per_landmark_dice.png'].savefig(drawing, format='svg')
+    looks = re.findall('<g id="curve[0-9]+">.*?style="(.*?)"', drawing.getvalue(), re.DOTALL)
+    assert len(looks) == len(set(looks)) == 64
 
 
 def test_log_scale_shows_zeros(drawn):
@@ -141,7 +148,7 @@ def test_log_scale_shows_zeros(drawn):
 
 def test_lonely_values_get_a_dot():
     values = pd.Series([1, np.nan, 2, 3, np.nan, 4])
-    assert curves_module._alone(values).tolist() == [True, False, False, False, False, True]
+    assert curves_module.isolated(values).tolist() == [True, False, False, False, False, True]
 
 
 def test_lr_find(tmp_path):
@@ -153,8 +160,8 @@ def test_lr_find(tmp_path):
 
 
 def test_smoothing_keeps_level_and_place():
-    assert np.allclose(curves_module._smooth(np.full(50, 3.0)), 3)
-    assert curves_module._smooth(np.abs(np.arange(101) - 50.0)).argmin() == 50
+    assert np.allclose(curves_module.smooth_losses(np.full(50, 3.0)), 3)
+    assert curves_module.smooth_losses(np.abs(np.arange(101) - 50.0)).argmin() == 50
 
 
 def test_no_figure_is_left_in_pyplot(tmp_path):

@@ -168,7 +168,7 @@ def test_landmark_without_values_says_so(drawn):
 @pytest.mark.parametrize('value, radius', [(0, 1), (0.3, 0.3), (0.31, 0.4), (1, 1), (1.2, 1.5), (7, 8), (9, 10),
                                            (230, 300)])
 def test_radii_are_round(value, radius):
-    assert figures_module._round_up(value) == pytest.approx(radius)
+    assert figures_module.round_up(value) == pytest.approx(radius)
 
 
 # Confidence

@@ -1,16 +1,19 @@
-"Pictures: where markers land, in which colour, what they leave alone, and the files they become."
+"Pictures: where markers land, in which colour, and what they leave alone."
 
-import weakref
-
-import cv2
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from PIL import Image
 
-from landmark_fastai.viz import gif, overlays, text
-from landmark_fastai.viz.gif import write_gif
-from landmark_fastai.viz.overlays import BLUE, RED, contact_sheet, draw_landmarks, draw_masks, write_png
+from landmark_fastai.viz.overlays import (
+    BLUE,
+    RED,
+    contact_sheet,
+    draw_landmarks,
+    draw_markers,
+    draw_masks,
+    fit_into_box,
+    write_png,
+)
 
 NOWHERE = [[np.nan, np.nan]]
 
@@ -50,20 +53,20 @@ def test_marker_is_where_the_half_pixel_rule_puts_it(side, scale, color):
                                           ((2, 4000), (1, 1280))])
 def test_large_pictures_are_shrunk_and_keep_their_aspect(shape, shown):
     true = np.array([[0, 0], [shape[1] - 1, shape[0] - 1]])
-    picture = overlays.draw_markers(np.full(shape, 100, np.uint8), true, true + np.nan)
+    picture = draw_markers(np.full(shape, 100, np.uint8), true, true + np.nan)
     assert picture.shape == (*shown, 3) and has(picture[:9, :9], BLUE) and has(picture[-9:, -9:], BLUE)
 
 
 def test_markers_keep_their_size_on_large_pictures():
-    def area(side): return (overlays.draw_markers(black(side), NOWHERE, [[side / 2, side / 2]])[..., 0] > 200).sum()
+    def area(side): return (draw_markers(black(side), NOWHERE, [[side / 2, side / 2]])[..., 0] > 200).sum()
     assert area(4000) == pytest.approx(area(1024), abs=4)
 
 
 def test_markers_alone_are_the_picture_of_a_sheet():
     image, true, pred = black(1000), [[500, 600]], [[550, 650]]
-    alone = overlays.draw_markers(image, true, pred)
+    alone = draw_markers(image, true, pred)
     assert np.array_equal(alone, draw_landmarks(image, true, pred, ['tip'])[:, :1000])
-    small = overlays.draw_markers(image, true, NOWHERE, largest=400)
+    small = draw_markers(image, true, NOWHERE, largest=400)
     assert small.shape == (400, 400, 3) and np.allclose(center(small, BLUE), [199.7, 239.7], atol=0.1)
 
 
@@ -104,55 +107,6 @@ def test_points_on_and_over_the_border_are_drawn():
     corners = np.array([[0, 0], [255, 0], [0, 255], [255, 255], [-20, 300]], float)
     picture = draw_landmarks(black(), corners, corners + 0.4, list('abcde'))
     assert has(picture[:20, :20], BLUE) and has(picture[748:768, 748:768], BLUE)
-
-
-@pytest.mark.parametrize('count', [1, 20, 64])
-@pytest.mark.parametrize('name', ['a', 'Hüftkopf größer', 'a very long name ' * 9, '大腿骨', '$x$', 'two\nlines'])
-def test_panel_stands_beside_the_picture_whatever_the_names(count, name):
-    points = np.random.default_rng(0).uniform(0, 255, (count, 2))
-    picture = draw_landmarks(black(), points, points + 3, [name] * count)
-    assert picture.dtype == np.uint8 and picture.shape[0] == 768 and 768 + 150 < picture.shape[1] < 2000
-    assert (picture[:, -1] == 255).all() and (picture[:, 768] == 255).all()
-
-
-def test_panel_width_depends_on_the_names_only():
-    near, far, none = (draw_landmarks(black(), [[1, 2]], pred, ['tip']) for pred in ([[1, 2]], [[250, 240]], NOWHERE))
-    assert near.shape == far.shape == none.shape
-
-
-def test_panel_says_error_or_why_there_is_none():
-    tip, no_point = np.array([3.0, 4.0]), np.array([np.nan, np.nan])
-    assert overlays._error(tip, np.zeros(2)) == '5.0 px'
-    assert overlays._error(no_point, tip) == 'no true point'
-    assert overlays._error(tip, no_point) == 'not found'
-
-
-def test_errors_are_in_px_of_the_image_however_large(monkeypatch):
-    panels = []
-    monkeypatch.setattr(overlays, '_panel', lambda height, names, notes, marks, heading: panels.append(
-        (notes, list(marks), heading)) or np.zeros((height, 1, 3), np.uint8))
-    draw_landmarks(black(4000), [[10, 10]], [[13, 14]], ['tip'])
-    draw_landmarks(black(4000), [[10, 10]], [[13, 14]], ['tip'], 'confidence', ['0.93'])
-    draw_landmarks(black(4000), [[10, np.nan]], [[13, 14]], ['tip'], heading='confidence', notes=['0.93'])
-    assert panels == [(['5.0 px'], ['truth', 'prediction'], 'errors in network px'),
-                      (['0.93'], ['truth', 'prediction'], 'confidence'), (['0.93'], ['prediction'], 'confidence')]
-
-
-def test_key_has_no_truth_where_there_is_none():
-    notes = ['0.93']
-    assert not has(draw_landmarks(black(), NOWHERE, [[50, 60]], ['tip'], 'confidence', notes), BLUE)
-    assert has(draw_landmarks(black(), [[50, 60]], NOWHERE, ['tip'], 'confidence', notes)[:, 768:], BLUE)
-
-
-def test_panel_has_room_for_notes():
-    def widths(note): return draw_landmarks(black(), NOWHERE, NOWHERE, ['tip'], 'confidence', [note]).shape[1]
-    assert widths('0.93') == widths('absent') < widths('12.1 px = 1.20 mm') < widths('x' * 500) < 768 + 500
-
-
-def test_names_lose_their_middle():
-    short = text._shorten('left_' + 'x' * 80 + '_superior', 200)
-    assert short.startswith('left_') and short.endswith('_superior') and '…' in short and text._length(short) <= 200
-    assert text._shorten('tip', 200) == 'tip'
 
 
 def test_mismatched_names_are_refused():
@@ -213,6 +167,11 @@ def test_contact_sheet_keeps_the_aspect_of_each_picture():
     assert (sheet[[10, 150, 298], 308 + 150] == BLUE).all()
 
 
+def test_a_picture_stands_in_the_middle_of_its_box():
+    box = fit_into_box(np.full((10, 20, 3), RED, np.uint8), (60, 50))
+    assert box.shape == (50, 60, 3) and (box[10:40] == RED).all() and (box[[9, 40]] == 255).all()
+
+
 def test_contact_sheet_of_large_pictures_is_not_too_wide():
     picture = np.zeros((768, 1100, 3), np.uint8)
     assert contact_sheet([picture] * 5, ['one'] * 5, 4).shape[1] <= 1800
@@ -221,64 +180,8 @@ def test_contact_sheet_of_large_pictures_is_not_too_wide():
 
 # Files
 
-def frames(folder, pictures):
-    paths = [folder / f'{k:03}.png' for k in range(len(pictures))]
-    for path, picture in zip(paths, pictures, strict=True): write_png(path, picture)
-    return paths
-
-
 def test_png_keeps_every_value(tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     write_png(tmp_path / 'new' / 'a.png', picture)
     assert np.array_equal(iio.imread(tmp_path / 'new' / 'a.png'), picture)
     assert [path.name for path in (tmp_path / 'new').iterdir()] == ['a.png']
-
-
-def test_gif_has_all_frames_and_loops(tmp_path):
-    pictures = [np.full((60, 80, 3), shade, np.uint8) for shade in (10, 100, 100, 250)]
-    write_gif(tmp_path / 'a.gif', frames(tmp_path, pictures), 0.5)
-    with Image.open(tmp_path / 'a.gif') as gif:
-        assert gif.n_frames == 4 and gif.size == (80, 60) and gif.info['loop'] == 0
-        shades, durations = [], []
-        for k in range(4):
-            gif.seek(k)
-            shades.append(gif.convert('RGB').getpixel((40, 30))[0])
-            durations.append(gif.info['duration'])
-    assert shades == [10, 100, 100, 250] and durations == [500, 500, 500, 2500]
-    assert iio.imread(tmp_path / 'a.gif').shape == (4, 60, 80, 3)
-
-
-def test_gif_of_large_and_unequal_frames(tmp_path):
-    pictures = [np.zeros((768, 1280, 3), np.uint8), np.zeros((500, 500, 3), np.uint8)]
-    write_gif(tmp_path / 'a.gif', frames(tmp_path, pictures), 0.2)
-    with Image.open(tmp_path / 'a.gif') as gif: assert gif.n_frames == 2 and gif.size == (640, 384)
-
-
-def test_gif_keeps_the_colours_of_small_markers(tmp_path):
-    picture = np.zeros((400, 400, 3), np.uint8)
-    picture[100:300] = np.linspace(0, 255, 400, dtype=np.uint8)[:, None]
-    picture[180:220, 100:300] = cv2.applyColorMap(np.arange(200, dtype=np.uint8), cv2.COLORMAP_BONE)[:, 0]
-    picture[150:153, 150:153], picture[250:253, 250:253] = BLUE, RED
-    write_gif(tmp_path / 'a.gif', frames(tmp_path, [picture]), 0.2)
-    with Image.open(tmp_path / 'a.gif') as gif: shown = np.array(gif.convert('RGB')).astype(int)
-    assert abs(shown - picture).max() <= 8
-
-
-def test_gif_holds_one_frame_at_a_time(tmp_path, monkeypatch):
-    made, alive, make = [], [], gif._gif_frame
-    def watched(path, size):
-        alive.append(sum(ref() is not None for ref in made))
-        frame = make(path, size)
-        made.append(weakref.ref(frame))
-        return frame
-    monkeypatch.setattr(gif, '_gif_frame', watched)
-    write_gif(tmp_path / 'a.gif', frames(tmp_path, [np.zeros((20, 20, 3), np.uint8)] * 12), 0.2)
-    assert len(alive) == 12 and max(alive) <= 1
-
-
-def test_failed_gif_leaves_the_old_one(tmp_path):
-    paths = frames(tmp_path, [np.zeros((20, 20, 3), np.uint8)] * 2)
-    write_gif(tmp_path / 'a.gif', paths, 0.2)
-    before = (tmp_path / 'a.gif').read_bytes()
-    with pytest.raises(FileNotFoundError): write_gif(tmp_path / 'a.gif', [*paths, tmp_path / 'gone.png'], 0.2)
-    assert (tmp_path / 'a.gif').read_bytes() == before and len(list(tmp_path.iterdir())) == 3
