@@ -20,6 +20,7 @@ from fire.decorators import SetParseFns
 from .config import CheckConfig, DemoConfig, EvaluateConfig, PredictConfig, SampleConfig, TrainConfig
 from .errors import Diverged, UsageError
 from .flags import Flags, help_text, kinds, nearest
+from .processes import check_single_process, is_follower
 
 
 class Command(NamedTuple):
@@ -103,25 +104,13 @@ def check_flags(name: str, argv: list[str]):
         raise UsageError(f'--{flag} is unknown{nearest(flag, list(by_name), "--")}')
 
 
-def check_single_process(name: str):
-    "Complain of a launcher that has started several processes of a command that runs in one."
-    n = int(os.environ.get('WORLD_SIZE', 1))
-    if n > 1 and name not in SHARED:
-        raise UsageError(f'{name} runs in one process, but {n} were started; leave out accelerate launch or torchrun')
-
-
-def is_follower() -> bool:
-    "Whether a launcher has started this process beside a first one, which speaks for all."
-    return 'WORLD_SIZE' in os.environ and os.environ.get('RANK', '0') != '0'
-
-
 # --- running
 
 def run(job: Job):
     "Run `job`. Mistakes in its flags are told before anything heavy is imported."
     name, given = job._name, job._given
     COMMANDS[name].flags.of(given)
-    check_single_process(name)
+    if name not in SHARED: check_single_process(name)
     own_the_process()
     if name in TRAINS: import_module('landmark_fastai.training.memory').keep_freed_memory()
     getattr(import_module(f'landmark_fastai.{COMMANDS[name].module}'), name)(**given)
@@ -132,6 +121,7 @@ def own_the_process():
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')  # of a broken image our own line tells
     warnings.simplefilter('ignore', FutureWarning)  # of libraries about each other
     warnings.simplefilter('ignore', DeprecationWarning)
+    if is_follower(): warnings.simplefilter('ignore')  # the first process warns for all
     warnings.formatwarning = lambda message, *_, **__: f'warning: {message}\n'
     for stream in (sys.stdout, sys.stderr):  # a name in another script is no reason to fail, see PYTHONIOENCODING
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')

@@ -31,7 +31,6 @@ from .model.metrics import landmark_metrics
 from .model.network import create_model, set_prior, unet_split
 from .model.precision import choose_precision, compile_network, precision_callbacks
 from .model.weights import IMAGENET_STATS, encoder_stats
-from .training.memory import KeepMemory
 
 OPTIMIZERS = {'adam': Adam, 'torch_adam': partial(OptimWrapper, opt=torch.optim.Adam)}
 
@@ -104,7 +103,7 @@ def landmark_learner(
     if loss_func.needs_prior: set_prior(model.segmentation_head)
     if compile: compile_network(model.to(dls.device))
     _set_normalize(dls, *(normalize or encoder_stats(encoder_name)))
-    own = [erosion, KeepMemory(), *precision_callbacks(precision)]
+    own = [erosion, *precision_callbacks(precision)]
     learn = LandmarkLearner(dls, model, loss_func=loss_func, metrics=metrics, opt_func=opt_func, lr=lr, wd=wd,
                             splitter=splitter, cbs=[*own, *L(cbs)], **kwargs)
     learn.precision = precision

@@ -1,7 +1,4 @@
-"""Callbacks that keep what a training has learned: averaged, saved after each epoch, and gone on with.
-
-Like those of `callbacks`, `run.train` makes and passes them to `fit`.
-"""
+"A moving average of the weights, in place of those of the last step."
 
 from copy import deepcopy
 
@@ -18,16 +15,19 @@ class AverageWeights(RunCallback):
     held back by its first weights. Statistics of BatchNorm are averaged along. After validation the network has the
     weights of the training again, so that `SaveWeights` asks here for the `average`.
     """
-    def __init__(self, decay): self.decay, self.averaged = decay, None
+    def __init__(self, decay: float):
+        self.decay = decay
+        self.averaged = None  # the averaged network, from the first epoch on
+        self.n_steps = 0
 
-    def start(self, weights, n_steps):
-        "Begin with an average, `weights`, of `n_steps`."
-        self.averaged, self.n_steps = AveragedModel(get_model(self.model), use_buffers=True), n_steps
-        self.averaged.module.load_state_dict(weights)
-        self.averaged.n_averaged.fill_(n_steps)  # at 0 the first weights are taken as they are
+    def start(self, n_steps: int):
+        "Take the weights that the network has for the average of `n_steps`."
+        self.averaged = AveragedModel(get_model(self.model), use_buffers=True)
+        self.averaged.n_averaged.fill_(n_steps)  # at 0 the weights of the first step are taken as they are
+        self.n_steps = n_steps
 
     def before_train(self):
-        if self.averaged is None: self.start(get_model(self.model).state_dict(), 0)
+        if self.averaged is None: self.start(0)
 
     def after_step(self):
         self.n_steps += 1
@@ -35,7 +35,7 @@ class AverageWeights(RunCallback):
         self.averaged.update_parameters(get_model(self.model))
 
     @property
-    def average(self):
+    def average(self) -> dict:
         "The state dict of the averaged network."
         return self.averaged.module.state_dict()
 

@@ -1,8 +1,4 @@
-"""Callbacks: the erosion schedule, what a run writes and says, and when it stops; `saving` has those of its weights.
-
-`landmark_learner` attaches `ErosionSchedule`; the others are made by `run.train` and passed to `fit`, so that
-`validate`, `get_preds` and `lr_find` never touch a file. Each counts epochs over all fits that it is passed to.
-"""
+"What a training says while it runs."
 
 import sys
 import time
@@ -20,15 +16,17 @@ class Console(RunCallback):
 
     Bar and lines tell the loss, the mean error, the radius and the time left of `total` epochs.
     """
-    order = History.order + 13  # after `saving.SaveWeights`: a line tells of what is kept
+    order = History.order + 13  # after `SaveWeights`: a line tells of what is kept
     n_warm, n_timed = 1, 3  # batches: the first also sets up memory and threads
 
-    def __init__(self, total, encoder_name):
-        self.total, self.encoder_name, self.bar = total, encoder_name, None
+    def __init__(self, total: int, encoder_name: str):
+        self.total, self.encoder_name = total, encoder_name
+        self.bar = None
 
     def before_train(self):
         if self.bar is not None: return
-        self.started, self.earlier = time.time(), len(self.history.rows)  # of a run that is resumed
+        self.started = time.time()
+        self.earlier = len(self.history.rows)  # epochs before the run was stopped and resumed
         n = len(self.dls.train)
         self.bar = tqdm(total=self.total * n, initial=self.earlier * n, unit='batch', disable=not sys.stderr.isatty())
 

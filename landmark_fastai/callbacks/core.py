@@ -1,13 +1,14 @@
-"""Callbacks: the erosion schedule, what a run writes and says, and when it stops; `saving` has those of its weights.
+"""What the callbacks of a run have in common.
 
-`landmark_learner` attaches `ErosionSchedule`; the others are made by `run.train` and passed to `fit`, so that
-`validate`, `get_preds` and `lr_find` never touch a file. Each counts epochs over all fits that it is passed to.
+`landmark_learner` attaches `ErosionSchedule`. All others are made by `training.build` and passed to `fit`, so that
+`validate`, `get_preds` and `lr_find` never touch a file. They count epochs over all fits that they are passed to.
 """
 
 from fastai.callback.core import Callback
+from fastai.learner import Learner
 
 
-def is_training_run(learn):
+def is_training_run(learn: Learner) -> bool:
     "Whether the current fit trains: `lr_find` and `get_preds` go through the same events."
     return not hasattr(learn, 'lr_finder') and not hasattr(learn, 'gather_preds')
 

@@ -1,12 +1,9 @@
-"""Callbacks: the erosion schedule, what a run writes and says, and when it stops; `saving` has those of its weights.
-
-`landmark_learner` attaches `ErosionSchedule`; the others are made by `run.train` and passed to `fit`, so that
-`validate`, `get_preds` and `lr_find` never touch a file. Each counts epochs over all fits that it is passed to.
-"""
+"The radius of the masks over the epochs: where erosion is decided."
 
 from fastai.callback.core import Callback
 
-from ..errors import UsageError
+from ..config import TrainConfig
+from ..flags import check_values
 from ..geometry.erosion import auto_radius, fixed_radius
 from .core import is_training_run
 
@@ -16,17 +13,18 @@ class ErosionSchedule(Callback):
 
     The radius is a function of the epochs finished by earlier fits + `learn.epoch`, and of `total_epochs` (by default
     all epochs so far and those of the current fit); it never grows again. An epoch with a frozen encoder does not use
-    up the schedule. `validate`, `get_preds` and `lr_find` leave it alone.
+    up the schedule. `validate`, `get_preds` and `lr_find` leave it alone. Raises UsageError.
     """
-    def __init__(self, schedule='auto', dilation_iters=25, erosion_freq=35, erosion_iters=10, total_epochs=None):
-        if schedule not in ('auto', 'fixed'):
-            raise UsageError(f'erosion_schedule {schedule!r} is unknown; choose auto or fixed')
-        for name, value, least in (('dilation_iters', dilation_iters, 0), ('erosion_freq', erosion_freq, 1),
-                                   ('erosion_iters', erosion_iters, 0)):
-            if value < least: raise UsageError(f'{name} is {value}; expected at least {least}')
-        self.schedule, self.total_epochs = schedule, total_epochs
+    def __init__(self, schedule: str = TrainConfig.erosion_schedule, dilation_iters: int = TrainConfig.dilation_iters,
+                 erosion_freq: int = TrainConfig.erosion_freq, erosion_iters: int = TrainConfig.erosion_iters,
+                 total_epochs: int | None = None):
+        check_values(TrainConfig, erosion_schedule=schedule, dilation_iters=dilation_iters, erosion_freq=erosion_freq,
+                     erosion_iters=erosion_iters)
+        self.schedule = schedule
         self.stairs = dilation_iters, erosion_freq, erosion_iters
-        self.finished = self.offset = 0
+        self.total_epochs = total_epochs
+        self.finished = 0  # epochs that count, of all fits
+        self.offset = 0  # those of earlier fits
 
     def after_create(self):
         self._find_masks()
@@ -36,7 +34,7 @@ class ErosionSchedule(Callback):
         "Keep the `DrawMasks` that all batches share: while several processes train, their loaders hide it."
         self.masks = self.dls.train.after_batch.draw_masks
 
-    def radius_at(self, epoch, total):
+    def radius_at(self, epoch: int, total: int) -> int:
         "Radius in network px in `epoch` (from 0) of `total`."
         if self.schedule == 'fixed': return fixed_radius(epoch, *self.stairs)
         return auto_radius(epoch, max(total, 1), self.masks.image_resize, *self.stairs)
@@ -46,12 +44,14 @@ class ErosionSchedule(Callback):
         self.offset = self.finished
 
     def before_train(self):
-        if not self._counts: return
+        if not self.counts: return
         radius = self.radius_at(self.offset + self.epoch, self.total_epochs or self.offset + self.n_epoch)
         self.masks.radius = min(radius, self.masks.radius)
 
     def after_train(self):
-        if self._counts: self.finished = self.offset + self.epoch + 1
+        if self.counts: self.finished = self.offset + self.epoch + 1
 
     @property
-    def _counts(self): return is_training_run(self.learn) and not self.opt.frozen_idx
+    def counts(self) -> bool:
+        "Whether the epochs of the current fit use up the schedule."
+        return is_training_run(self.learn) and not self.opt.frozen_idx

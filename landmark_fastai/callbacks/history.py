@@ -1,10 +1,8 @@
-"""Callbacks: the erosion schedule, what a run writes and says, and when it stops; `saving` has those of its weights.
-
-`landmark_learner` attaches `ErosionSchedule`; the others are made by `run.train` and passed to `fit`, so that
-`validate`, `get_preds` and `lr_find` never touch a file. Each counts epochs over all fits that it is passed to.
-"""
+"The training log: a row an epoch."
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 from fastai.torch_core import maybe_gather, rank_distrib
@@ -24,7 +22,9 @@ class History(RunCallback):
     """
     order = 51  # after the Recorder, before everything that reads `rows`
 
-    def __init__(self, path, names): self.path, self.names, self.rows = path, names, []
+    def __init__(self, path: Path, names: Sequence[str]):
+        self.path, self.names = path, names
+        self.rows = []  # a dict an epoch, of all fits
 
     def before_train(self): self.loss_sum = self.n_images = 0
 
@@ -45,7 +45,7 @@ class History(RunCallback):
         if 'mean_error_mm' in values: row |= self._errors('mm', 'mean_error_mm', [f'{name}_mm' for name in self.names])
         if 'presence_accuracy' in values: row['presence_accuracy'] = values['presence_accuracy']
         self.rows.append(row | {'radius': self.erosion_schedule.masks.radius, 'lr': self.opt.hypers[-1]['lr']})
-        if not rank_distrib(): write_text(self.path, self.frame.to_csv(index=False))
+        if not rank_distrib(): write_text(self.path, self.table.to_csv(index=False))
 
     def _metric(self, cls): return first(self.learn.metrics, lambda metric: isinstance(metric, cls))
 
@@ -55,21 +55,23 @@ class History(RunCallback):
         return {mean: metric.mean(value)} | dict(zip(each, metric.per_landmark(value).tolist(), strict=False))
 
     @property
-    def frame(self):
-        "The log so far as a DataFrame."
+    def table(self) -> pd.DataFrame:
+        "The log so far."
         return pd.DataFrame(self.rows)
 
     @property
-    def best(self): return best_row(self.rows)
+    def best(self) -> dict | None:
+        "The row with the smallest mean error in original px; None where no epoch has one."
+        return best_row(self.rows)
 
 
-def best_row(rows):
+def best_row(rows: Sequence[dict]) -> dict | None:
     "The row of the log with the smallest mean error in original px; None where no epoch has one."
     scored = [row for row in rows if math.isfinite(row['mean_error_px'])]
     return min(scored, key=lambda row: row['mean_error_px'], default=None)
 
 
-def describe_errors(row):
+def describe_errors(row: dict) -> str:
     "The mean error of a `row` of the log, in original px and, where it is known, in mm."
     mm = row.get('mean_error_mm', math.nan)
     return f"{row['mean_error_px']:.2f} px" + (f' = {mm:.2f} mm' if math.isfinite(mm) else '')

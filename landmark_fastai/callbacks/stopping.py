@@ -1,8 +1,6 @@
-"""Callbacks: the erosion schedule, what a run writes and says, and when it stops; `saving` has those of its weights.
+"When a training stops before its last epoch: a NaN loss, or no progress."
 
-`landmark_learner` attaches `ErosionSchedule`; the others are made by `run.train` and passed to `fit`, so that
-`validate`, `get_preds` and `lr_find` never touch a file. Each counts epochs over all fits that it is passed to.
-"""
+from collections.abc import Sequence
 
 import torch
 from fastai.callback.core import CancelFitException
@@ -12,11 +10,11 @@ from .history import History, best_row
 
 
 class CheckLoss(RunCallback):
-    """Stop before a loss that is no number reaches the weights; `problem` then says where it was, else it is None.
+    """Stop before a NaN or infinite loss reaches the weights; `problem` then says where it was.
 
     For a single process: of several, one cannot stop alone.
     """
-    problem = None
+    problem: str | None = None
 
     def after_loss(self):
         if not self.training or torch.isfinite(self.loss): return
@@ -33,10 +31,12 @@ class EarlyStop(RunCallback):
     """
     order = History.order + 20  # after everything that is written after an epoch
 
-    def __init__(self, patience, n_frozen=0): self.patience, self.n_frozen = patience, n_frozen
+    def __init__(self, patience: int, n_frozen: int = 0): self.patience, self.n_frozen = patience, n_frozen
 
     @property
-    def is_over(self): return is_stale(self.history.rows, self.patience, self.n_frozen)
+    def is_over(self) -> bool:
+        "Whether the training has gone on for long enough."
+        return is_stale(self.history.rows, self.patience, self.n_frozen)
 
     def before_fit(self):
         super().before_fit()
@@ -48,7 +48,7 @@ class EarlyStop(RunCallback):
         raise CancelFitException
 
 
-def is_stale(rows, patience, n_frozen):
+def is_stale(rows: Sequence[dict], patience: int, n_frozen: int) -> bool:
     "Whether the last `patience` of the epochs of a log, without its first `n_frozen`, had no smaller mean error."
     best = best_row(rows)
     return len(rows) - max(best['epoch'] if best else 0, n_frozen) >= patience

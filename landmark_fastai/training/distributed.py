@@ -4,10 +4,10 @@
 """
 
 import os
-import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from itertools import count
+from itertools import count, cycle, islice
 
 import torch
 from accelerate import PartialState
@@ -31,7 +31,7 @@ LAUNCHED = 'RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'  # w
 
 # --- processes
 
-def join(batch_size, device):
+def join(batch_size: int, device: str) -> str:
     """Join the other processes; returns the name of this one's device, in a single process just `device`.
 
     Raises UsageError for a `device` or a `batch_size` that several processes cannot share, and where the launcher's
@@ -48,21 +48,14 @@ def join(batch_size, device):
     if batch_size % n:
         raise UsageError(f'batch_size is {batch_size}, the images of a step over all processes, which {n} processes '
                          f'cannot share equally; pass a multiple of {n}, or start another number of processes')
-    if rank_distrib(): warnings.simplefilter('ignore')  # the first process warns for all
     store, rank, n = next(rendezvous('env://', timeout=PATIENCE))
     store = PrefixStore(f'training {next(TRAININGS)}', store)  # an earlier training left addresses that are stale now
     cpu = device == 'cpu' or not torch.cuda.is_available()
     return str(PartialState(cpu=cpu, store=store, rank=rank, world_size=n, timeout=PATIENCE).device)
 
 
-def refuse(command):
-    "Raise UsageError if `command`, which runs in one process, was started in several."
-    if num_distrib() > 1: raise UsageError(f'{command} runs in one process, but {num_distrib()} were started; '
-                                           'leave out accelerate launch or torchrun')
-
-
 @contextmanager
-def in_turn():
+def in_turn() -> Iterator[None]:
     """A context in which the first process of a machine goes first, and fills the caches on disk for the others.
 
     At its end all have come as far. Raises a UsageError of one of them in all of them, which have parted then.
@@ -70,38 +63,44 @@ def in_turn():
     if num_distrib() <= 1:
         yield
         return
-    first, error = PartialState().is_local_main_process, None
-    if not first: distrib_barrier()
+    is_first, error = PartialState().is_local_main_process, None
+    if not is_first: distrib_barrier()
     try: yield
     except UsageError as e: error = str(e)
-    if first: distrib_barrier()
+    if is_first: distrib_barrier()
     errors = list(filter(None, gather_object([error])))
     if errors:
-        _leave()
+        leave()
         raise UsageError(errors[0])
 
 
-def part(model):
-    "Give all processes the weights that `model` has in the first one, and end what they have in common."
+def send_weights(model: nn.Module):
+    "Give all processes the weights that `model` has in the first one."
+    if num_distrib() > 1: broadcast(model.state_dict())
+
+
+def leave():
+    "End what the processes have in common, once all have come as far; the next training of this program joins anew."
     if num_distrib() <= 1: return
-    broadcast(model.state_dict())
     distrib_barrier()
-    _leave()
-
-
-def _leave():
-    "End what the processes have in common; the next training of this program joins anew."
     PartialState().destroy_process_group()
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
 # --- fastai
 
-class ShareDL(DistributedDL):
-    """Batch k is this process's share of batch k of `dl`: of `world_size` equal pieces the one number `rank`.
+def share(batch: Iterable, rank: int, n: int) -> list:
+    "The piece number `rank` of `batch`, cut into `n` equal ones: what it lacks for that are its first items once more."
+    batch = list(batch)
+    size = -(-len(batch) // n)  # rounded up
+    return list(islice(cycle(batch), rank * size, (rank + 1) * size))
 
-    The last, smaller batch is filled up by repetition; `to_detach` gathers the pieces without what was repeated.
-    `n_batch` is the number of images of the current batch of `dl`.
+
+class ShareDL(DistributedDL):
+    """Batch k is this process's share of batch k of `dl`; fastai's gives each process whole batches.
+
+    `to_detach` gathers the shares, without what was repeated to make them equal. `n_batch` is the number of images of
+    the current batch of `dl`.
     """
     def __init__(self, dl, **kwargs):
         super().__init__(dl, **kwargs)
@@ -115,23 +114,16 @@ class ShareDL(DistributedDL):
         return t.tolist()
 
     def get_idxs(self):
-        idxs = self._broadcast(list(self.dl.get_idxs()), 0)
-        if self.dl.drop_last: idxs = idxs[:len(self) * self.dl.bs]
-        self.n = len(idxs)
-        return [i for batch in chunked(idxs, self.dl.bs) for i in self._share(batch)]
-
-    def _share(self, batch):
-        size = -(-len(batch) // self.world_size)
-        return (batch * self.world_size)[:size * self.world_size][self.rank * size:(self.rank + 1) * size]
+        batches = list(chunked(self._broadcast(list(self.dl.get_idxs()), 0), self.dl.bs))[:len(self)]
+        self.sizes = iter([len(batch) for batch in batches])
+        return [i for batch in batches for i in share(batch, self.rank, self.world_size)]
 
     def create_batches(self, samps):  # ahead, as `AheadDL` does; that of `dl` makes its own, larger ones
-        return in_threads(lambda share: self.dl.do_batch([*map(self.dl.do_item, share)]), chunked(samps, self.bs))
+        return in_threads(lambda piece: self.dl.do_batch([*map(self.dl.do_item, piece)]), chunked(samps, self.bs))
 
     def after_batch(self, b):
-        start = self.i * self.world_size  # `i` images have been read here, without any repetition before the last batch
-        b = super().after_batch(b)
-        self.n_batch = min(self.i * self.world_size, self.n) - start
-        return b
+        self.n_batch = next(self.sizes)
+        return super().after_batch(b)
 
     def to_detach(self, b, cpu=True, gather=True):
         b = self._to_detach(b, cpu, gather)
@@ -146,7 +138,7 @@ class ShareLoss(AvgLoss):
         self.count += n
 
 
-def sync_norms(model):
+def sync_norms(model: nn.Module) -> nn.Module:
     "`model` with BatchNorm over all processes; fastai's conversion, or timm's done twice, drops activations of timm's."
     if any(isinstance(module, nn.SyncBatchNorm) for module in model.modules()): return model
     return convert_sync_batchnorm(model)

@@ -13,7 +13,7 @@ from ..evaluation.validation import evaluate_again, evaluate_folds
 from ..formats.annotations import Annotations, fingerprint, read_annotations
 from ..formats.splits import split_folds
 from ..model.facts import read_facts
-from . import distributed
+from ..processes import check_single_process
 from .build import make_facts, make_learner
 from .run import train_run
 from .run_folder import check_data, check_folder, start_folder, write_split
@@ -24,7 +24,7 @@ def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
 
     Writes what is known of all of them together beside these folders. Returns the summary of the errors.
     """
-    distributed.refuse('train --folds')
+    check_single_process('train --folds')
     fold_of = split_folds(read_annotations(config.csv_file, config.n_landmarks), config.folds, config.seed)
     resumed = config.resume and is_run(config.folder)
     check_start(config, resumed)

@@ -1,16 +1,16 @@
-"Memory: kept between the steps of a fit, and given back after it."
+"Memory: what is freed is kept by a process that asks for it, and by no other."
 
 import platform
 import resource
 from statistics import median
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from benchmarks.fixtures import in_child
-from benchmarks.fixtures import memory as in_use
+from landmark_fastai import UsageError, cli, train
 from landmark_fastai.training import memory
+from landmark_fastai.training.memory import keep_freed_memory
 
 on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='only glibc can be told to keep memory')
 BLOCK = 2 ** 26  # bytes, more than glibc ever keeps by itself
@@ -28,33 +28,35 @@ def faults_of_a_block():
 
 
 def measure():
-    "In a process of its own: faults of a block while memory is kept, and memory in use before and after, in blocks."
-    keep = memory.KeepMemory()
-    keep.learn = SimpleNamespace(dls=SimpleNamespace(device=torch.device('cpu')))
-    torch.ones(1)
-    before = in_use()
-    keep.before_fit()
-    kept = faults_of_a_block()
-    most = in_use()
-    keep.after_fit()
-    return kept, [(m - before) * 2**20 / BLOCK for m in (most, in_use())]
+    "In a process of its own: faults of a block after everything is imported, and once memory is kept."
+    import landmark_fastai.all  # noqa: F401
+    imported = faults_of_a_block()
+    keep_freed_memory()
+    return imported, faults_of_a_block()
 
 
 @on_glibc
-def test_memory_is_kept_during_a_fit_and_given_back_after_it():
-    kept, (most, after) = in_child(measure)
-    assert kept < PAGES / 10 and most > 0.9 and after < 0.1
+def test_memory_is_kept_once_that_is_asked_for_and_no_import_asks():
+    imported, kept = in_child(measure)
+    assert imported > PAGES / 2 and kept < PAGES / 10
 
 
-def test_other_c_libraries_and_devices_are_left_alone(make_learner, monkeypatch):
-    told = []
-    class Library:
-        def mallopt(self, option, value): told.append(option)
-        def malloc_trim(self, pad): told.append('trim')
-    monkeypatch.setattr(memory, 'GLIBC', Library())
-    learn = make_learner()
-    learn.fit(1, 1e-3)
-    assert told == [*memory.KEEP, *memory.GIVE_BACK, 'trim']
-    monkeypatch.setattr(memory, 'GLIBC', None)
-    learn.fit(1, 1e-3)  # as on macOS
-    assert len(told) == 6
+def test_other_c_libraries_are_left_alone(monkeypatch):
+    asked = []
+    class Library:  # as on macOS
+        def mallopt(self, option, value): asked.append(option)
+    monkeypatch.setattr(memory.ctypes, 'CDLL', lambda name: Library())
+    keep_freed_memory()
+    assert not asked
+    Library.gnu_get_libc_version = None
+    keep_freed_memory()
+    assert asked == [memory.MMAP_MAX, memory.TRIM_THRESHOLD]
+
+
+def test_only_the_command_line_asks_where_it_trains(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(memory, 'keep_freed_memory', lambda: asked.append('keep'))
+    nowhere = ['--label_dir', str(tmp_path / 'nowhere')]
+    for command in ('train', 'find_lr', 'check'): assert cli.main([command, *nowhere]) == 2
+    with pytest.raises(UsageError): train(label_dir=tmp_path / 'nowhere')
+    assert asked == ['keep'] * 2
