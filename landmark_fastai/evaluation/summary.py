@@ -5,6 +5,7 @@ import pandas as pd
 
 from ..files import write_text
 from ..formats.annotations import ABSENT, UNLABELLED
+from ..formats.spreadsheet import safe_name
 
 DEFAULT_THRESHOLDS = {'mm': (2, 2.5, 3, 4), 'px': (2, 5, 10, 20)}
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
@@ -140,7 +141,7 @@ def as_text(table):
 
 def write_distances(path, scores):
     "Write the distances of `scores` to the CSV `path`: a row an image, blank where there is nothing to score."
-    columns = {'image_name': scores.image_names}
+    columns = {'image_name': list(map(safe_name, scores.image_names))}
     for unit in scores.units:
         distances = pd.DataFrame(scores.distances(unit), columns=[f'{name}_{unit}' for name in scores.names])
         columns |= {f'mean_error_{unit}': distances.mean(axis=1), **distances}

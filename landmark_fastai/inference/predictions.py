@@ -12,6 +12,7 @@ import pandas as pd
 from ..errors import Incomplete
 from ..files import write_text
 from ..formats.annotations import ABSENT, UNLABELLED, Annotations, write_annotations
+from ..formats.spreadsheet import safe_name
 from .predictor import Prediction
 
 
@@ -69,8 +70,8 @@ class Predictions:
         write_annotations(folder / 'predictions.csv', annotations, self.estimates('confidence', annotations),
                           None if np.isnan(spread).all() else spread)
         if not self.failed: return
-        failed = pd.DataFrame([(printable(name), printable(str(error))) for name, error in self.failed.items()],
-                              columns=['image_name', 'reason'])
+        failed = pd.DataFrame([[safe_name(printable(str(text))) for text in texts] for texts in self.failed.items()],
+                              columns=['image_name', 'reason'])  # a reason begins with a path
         write_text(folder / 'failed.csv', failed.to_csv(index=False))
 
     def complain(self, folder: Path, result: Any):
