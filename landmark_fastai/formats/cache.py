@@ -50,10 +50,10 @@ def choose_place(mode: str, n_bytes: int, n_missing: int) -> str:
     if mode != 'auto': return mode
     together = int(os.environ.get('LOCAL_WORLD_SIZE', 1)) > 1
     if not together and n_bytes <= SHARE * psutil.virtual_memory().available: return 'ram'
-    return 'disk' if n_missing <= _free_space(cache_folder()) else 'none'
+    return 'disk' if n_missing <= free_space(cache_folder()) else 'none'
 
 
-def _free_space(folder):
+def free_space(folder):
     "Bytes that can be written to `folder`, 0 if none can."
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return shutil.disk_usage(there).free if os.access(there, os.W_OK) else 0

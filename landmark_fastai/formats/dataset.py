@@ -53,8 +53,8 @@ def _turn(annotations, i, path):
     stated = tuple(annotations.sizes[i].tolist())
     if stated == header.size: return 1
     if stated == header.stored: return header.orientation
-    raise UsageError(f'{annotations.where(i)}: the CSV says {_by(stated)}, the file is {_by(header.size)}; expected the size '
-                     'of the image in which the points were clicked')
+    raise UsageError(f'{annotations.where(i)}: the CSV says {_by(stated)}, the file is {_by(header.size)}; expected '
+                     'the size of the image in which the points were clicked')
 
 
 def _by(size): return f'{size[0]} x {size[1]}'
