@@ -74,9 +74,10 @@ def write_dicom(path, pixels, **tags):
         Columns=pixels.shape[1], SamplesPerPixel=1 if grey else 3, PlanarConfiguration=None if grey else 0,
         PhotometricInterpretation='MONOCHROME2' if grey else 'RGB', BitsAllocated=bits, BitsStored=bits,
         HighBit=bits - 1, PixelRepresentation=int(pixels.dtype.kind == 'i'), PixelData=pixels.tobytes())
-    for keyword, value in (defaults | tags).items():
-        if value is not None: setattr(ds, keyword, value)
-    pydicom.dcmwrite(path, ds, enforce_file_format=True)
+    with pydicom.config.disable_value_validation():  # broken files are written, too
+        for keyword, value in (defaults | tags).items():
+            if value is not None: setattr(ds, keyword, value)
+        pydicom.dcmwrite(path, ds, enforce_file_format=True)
     return path
 
 

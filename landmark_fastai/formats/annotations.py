@@ -14,7 +14,7 @@ from .cells import check_count, read_image_names, read_patients, read_point, rea
 from .columns import read_header, warn_ignored
 from .spacing import check_spacing, is_doubtful, warn_doubtful
 from .spreadsheet import safe_name
-from .table import read_table, where
+from .table import read_rows, read_table, where
 
 VISIBLE, ABSENT, UNLABELLED = 0, 1, 2
 _PER_IMAGE = ('image_names', 'rows', 'sizes', 'points', 'state', 'spacing', 'spacing_source', 'patient_id', 'split')
@@ -61,9 +61,10 @@ def read_annotations(path: str | Path, n_landmarks: int | None = None,
     file, row and column for anything wrong.
     """
     path = Path(path)
-    header, rows = read_table(path)
+    header, lines = read_table(path)
     names = read_header(path, header, n_landmarks)
     warn_ignored(path, header, names)
+    rows = read_rows(path, header, lines)
     image_names = read_image_names(rows)
     for row in rows: check_count(row, names)
     sizes = [read_size(row) for row in rows]

@@ -24,14 +24,22 @@ def where(path: Path, line: int, image: str | None) -> str:
     return f'{path.name}, row {line} ({image})' if image else f'{path.name}, row {line}'
 
 
-def read_table(path: Path) -> tuple[list[str], list[Row]]:
-    "The column names and the rows of the CSV at `path`. Raises UsageError with file and row where it is no table."
+def read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    "Column names, and line number and cells of each row, of the CSV at `path`. Raises UsageError where it is none."
     lines = _read_lines(path)
     if not lines: raise UsageError(f'{path.name}: the file is empty, expected a header line image_name,image_width,…')
     (_, header), *data = lines
     _check_separator(path, header)
     if not data: raise UsageError(f'{path.name}: no rows below the header, expected one row an image')
-    return header, [_row(path, line, header, cells) for line, cells in data]
+    return header, data
+
+
+def read_rows(path: Path, header: list[str], lines: list[tuple[int, list[str]]]) -> list[Row]:
+    "The rows of the table that `read_table` has read. Raises UsageError for one of another length than `header`."
+    rows = [Row(path, line, dict(zip(header, cells, strict=False))) for line, cells in lines]
+    for row, (_, cells) in zip(rows, lines, strict=True):
+        if len(cells) != len(header): raise row.error(f'{len(cells)} values, expected {len(header)} as in the header')
+    return rows
 
 
 def _read_lines(path):
@@ -60,9 +68,3 @@ def _check_separator(path, header):
     for separator, word in ((';', 'semicolons'), ('\t', 'tabs')):
         if len(header) == 1 and separator in header[0]:
             raise UsageError(f'{path.name}: the columns are separated by {word}, expected commas; save it with commas')
-
-
-def _row(path, line, header, cells):
-    row = Row(path, line, dict(zip(header, cells, strict=False)))
-    if len(cells) != len(header): raise row.error(f'{len(cells)} values, expected {len(header)} as in the header')
-    return row
