@@ -41,6 +41,36 @@ def test_many_landmarks_are_not_all_named(csv_file):
     assert '(l0, l1, l2, l3, l4, … (19 in all))' in message and 'l5' not in message
 
 
+@pytest.mark.parametrize('name', ['=1+2', '+hip', '-hip', '@hip'])
+def test_a_landmark_that_a_spreadsheet_would_calculate_is_refused(csv_file, name):
+    message = message_of(csv_file(f'{FIXED},{name}_x,{name}_y', 'a.png,100,200,1,1,2'))
+    assert repr(name) in message and 'formula' in message
+
+
+@pytest.mark.parametrize('name', ['hip\nleft', 'hip\r\nleft', 'hip\rleft', 'hip\u2028left'])
+def test_a_landmark_of_two_lines_is_refused(csv_file, name):
+    message = message_of(csv_file(f'{FIXED},"{name}_x","{name}_y"', 'a.png,100,200,1,1,2'))
+    assert repr(name) in message and 'line break' in message
+
+
+@pytest.mark.parametrize('space', [' ', '\t', '\r', '\n'])
+def test_space_around_a_name_is_no_part_of_it(csv_file, space):
+    path = csv_file(f'{FIXED},"{space}hip_x","hip_y{space}"', 'a.png,100,200,1,1,2')
+    assert read_annotations(path).names == ['hip']
+
+
+def test_columns_of_readers_and_of_predictions_are_known_and_ignored(csv_file, no_warnings):
+    ends = 'confidence', 'spread', 'expected_error', 'bound', 'stage'
+    header = ','.join([HEADER, 'reader', *(f'{name}_{end}' for name in ('hip', 'knee') for end in ends)])
+    got = read_annotations(csv_file(header, ','.join([GOOD, 'Ada', *['0.5'] * 8, 'refined', ''])))
+    assert got.names == ['hip', 'knee'] and got.points[0].tolist() == [[1, 2], [3.5, 4.25]]
+
+
+def test_a_landmark_may_be_called_like_an_estimate(csv_file, no_warnings):
+    got = read_annotations(csv_file(f'{FIXED},hip_bound_x,hip_bound_y,hip_bound_bound', 'a.png,100,200,1,1,2,0.5'))
+    assert got.names == ['hip_bound']
+
+
 @pytest.mark.parametrize('content, words', [
     (b'', 'the file is empty'), (b'\n , \n', 'the file is empty'), (b'\xef\xbb\xbf', 'the file is empty'),
     (HEADER.encode() + b'\n\n', 'no rows below the header'),

@@ -105,8 +105,34 @@ def test_a_broken_lzw_strip_is_told(tmp_path):
 def test_a_tiff_with_several_pages_is_told(tmp_path, read):
     pages = [Image.new('L', (60, 40), grey) for grey in (10, 20, 30)]
     pages[0].save(tmp_path / 'a.tif', save_all=True, append_images=pages[1:])
-    with pytest.raises(UsageError, match='a.tif: a TIFF with several pages, expected one image; save the page'):
+    with pytest.raises(UsageError, match='a.tif: .* several pages, expected one'):
         read(tmp_path / 'a.tif')
+
+
+ANIMATED = {'gif': {}, 'webp': {'lossless': True}, 'png': {}}
+
+
+@pytest.mark.parametrize('read', [read_image, image_size])
+@pytest.mark.parametrize('suffix', ANIMATED)
+def test_a_film_of_several_frames_is_told(tmp_path, suffix, read):
+    frames = [Image.fromarray(picture() + 20 * k) for k in range(3)]
+    frames[0].save(tmp_path / f'a.{suffix}', save_all=True, append_images=frames[1:], **ANIMATED[suffix])
+    with pytest.raises(UsageError) as caught: read(tmp_path / f'a.{suffix}')
+    message = str(caught.value)
+    assert f'a.{suffix}: ' in message and suffix in message.lower() and 'several frames' in message
+
+
+@pytest.mark.parametrize('suffix', ANIMATED)
+def test_one_frame_is_an_image(tmp_path, suffix):
+    path = save_picture(tmp_path / f'a.{suffix}', picture(), **ANIMATED[suffix])
+    assert image_size(path).size == (60, 40) and abs(read_image(path).astype(int) - picture()).max() <= 3
+
+
+def test_the_previews_in_the_jpeg_of_a_phone_are_no_further_frames(tmp_path):
+    film, preview = Image.fromarray(picture()), Image.fromarray(picture(20, 30))
+    film.save(tmp_path / 'a.jpg', 'MPO', save_all=True, append_images=[preview])
+    with Image.open(tmp_path / 'a.jpg') as file: assert file.format == 'MPO' and file.n_frames == 2
+    assert read_image(tmp_path / 'a.jpg').shape == (40, 60)
 
 
 def test_thumbnails_and_masks_of_a_tiff_are_no_further_pages(tmp_path):
