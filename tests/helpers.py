@@ -9,6 +9,7 @@ import pydicom
 import segmentation_models_pytorch as smp
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from torch import nn
@@ -17,6 +18,10 @@ from landmark_fastai.config import TrainConfig
 from landmark_fastai.inference.predictor import Prediction, Predictor
 from landmark_fastai.model.facts import ModelFacts
 
+# the beginning of an annotation CSV, two landmarks, and a row of it
+FIXED = 'image_name,image_width,image_height,n_landmarks'
+HEADER = f'{FIXED},hip_x,hip_y,knee_x,knee_y'
+GOOD = 'a.png,100,200,2,1,2,3.5,4.25'
 TINY = ['--image_resize', '64', '--batch_size', '4', '--encoder_name', 'resnet18', '--encoder_weights', 'none']
 
 
@@ -69,10 +74,30 @@ def write_dicom(path, pixels, **tags):
         Columns=pixels.shape[1], SamplesPerPixel=1 if grey else 3, PlanarConfiguration=None if grey else 0,
         PhotometricInterpretation='MONOCHROME2' if grey else 'RGB', BitsAllocated=bits, BitsStored=bits,
         HighBit=bits - 1, PixelRepresentation=int(pixels.dtype.kind == 'i'), PixelData=pixels.tobytes())
-    for keyword, value in (defaults | tags).items():
-        if value is not None: setattr(ds, keyword, value)
-    pydicom.dcmwrite(path, ds, enforce_file_format=True)
+    with pydicom.config.disable_value_validation():  # broken files are written, too
+        for keyword, value in (defaults | tags).items():
+            if value is not None: setattr(ds, keyword, value)
+        pydicom.dcmwrite(path, ds, enforce_file_format=True)
     return path
+
+
+def picture(height=40, width=60):
+    "Smooth grey (height, width) uint8 with no symmetry."
+    y, x = np.mgrid[:height, :width]
+    return (200 * x / width + 50 * y / height).astype(np.uint8)
+
+
+def save_picture(path, array, **kwargs):
+    "Write `array` to `path` with Pillow; returns `path`."
+    Image.fromarray(array).save(path, **kwargs)
+    return path
+
+
+def exif_of(orientation):
+    "EXIF tags of that orientation."
+    tags = Image.Exif()
+    tags[0x112] = orientation
+    return tags
 
 
 class DiscFinder(nn.Module):
@@ -140,7 +165,17 @@ NAMED = [
     ('LongCodeValue', 'UC'), ('TextValue', 'UT'), ('SeriesNumber', 'IS'), ('PatientWeight', 'DS')]
 
 
-def data_start(content): return 132 + 12 + struct.unpack('<I', content[140:144])[0]
+def data_start(content):
+    "Where the data set begins behind the file header."
+    return 132 + 12 + struct.unpack('<I', content[140:144])[0]
+
+
+def rewrite_syntax(path, syntax):
+    "State another transfer syntax in the header of the file at `path`, whose data already have it."
+    content, header = path.read_bytes(), element('TransferSyntaxUID', 'UI', syntax.encode() + b'\0' * (len(syntax) % 2))
+    start, length = data_start(content), element('FileMetaInformationGroupLength', 'UL', struct.pack('<I', len(header)))
+    path.write_bytes(content[:132] + length + header + content[start:])
+
 
 def noise(shape, dtype=np.uint8, top=None, seed=0):
     info = np.iinfo(dtype)

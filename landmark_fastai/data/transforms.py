@@ -48,7 +48,7 @@ class SquareReader(Transform):
 
         Raises UsageError for the first file that is broken, with its entry of `places`, where the CSV names it.
         """
-        n_bytes = self.squares.choose(self.cache, paths)
+        n_bytes = self.squares.allocate(self.cache, paths)
         if self.squares.place != self.cache and self.squares.place == 'none':
             warnings.warn(f'neither memory nor {cache_folder()} has room for {n_bytes / 1e9:.1f} GB of squares: every '
                           'image is decoded in every epoch', stacklevel=2)

@@ -11,6 +11,7 @@ from ..errors import UsageError
 from ..flags import takes
 from ..formats.annotations import Annotations, fill_spacing, read_annotations
 from ..formats.dataset import check_images
+from ..formats.spreadsheet import plain_name
 from ..inference.folder import make_output
 from ..inference.loading import config_predictor
 from ..inference.predictor import Predictor
@@ -97,7 +98,7 @@ def read_split(run: Path) -> dict[str, str]:
     except (ValueError, OSError) as e: raise UsageError(f'{run / "split.csv"} cannot be read ({e})') from None
     if not {'image_name', 'split'} <= set(rows):
         raise UsageError(f'{run / "split.csv"} lacks a column, expected image_name,split')
-    return dict(zip(rows.image_name, rows.split, strict=True))
+    return dict(zip(map(plain_name, rows.image_name), rows.split, strict=True))
 
 
 def on_side(annotations: Annotations, sides: dict[str, str], split: str, run: str) -> Annotations:

@@ -13,6 +13,7 @@ from ..config import TrainConfig
 from ..files import write_text
 from ..flags import saved
 from ..formats.images import read_image
+from ..formats.spreadsheet import safe_name
 from ..inference.predictions import printable
 from ..model.facts import ModelFacts
 from ..viz.figures import plot_boxes, plot_confidence, plot_cumulative, plot_vectors
@@ -47,7 +48,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, notes: list[str], set
 
 def write_distances(path: Path, scores: Scores):
     "Write the distances of `scores` to the CSV `path`: a row an image, blank where there is nothing to score."
-    columns = {'image_name': scores.image_names}
+    columns = {'image_name': list(map(safe_name, scores.image_names))}
     for unit in scores.units:
         distances = pd.DataFrame(scores.distances(unit), columns=[f'{name}_{unit}' for name in scores.names])
         columns |= {f'mean_error_{unit}': distances.mean(axis=1), **distances}

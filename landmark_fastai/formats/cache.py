@@ -9,6 +9,8 @@ import math
 import os
 import shutil
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -20,11 +22,11 @@ from ..files import atomic
 from ..threads import in_threads
 
 MODES = ('auto', 'ram', 'disk', 'none')
-FORMAT = 1   # of the squares; to be counted up when `images` makes other squares of the same files
+FORMAT = 1   # of the squares; to be counted up when `images.letterbox` makes other squares of the same files
 SHARE = 0.5  # of the free memory that `auto` fills with squares
 
 
-def cache_folder():
+def cache_folder() -> Path:
     "Where squares are kept on disk: below XDG_CACHE_HOME, ~/.cache by default."
     return xdg_cache_home() / 'landmark_fastai' / 'squares'
 
@@ -34,12 +36,12 @@ def clear_cache():
     shutil.rmtree(cache_folder(), ignore_errors=True)
 
 
-def check_mode(mode):
+def check_mode(mode: str):
     "Raise UsageError unless `mode` is one of `MODES`."
     if mode not in MODES: raise UsageError(f'cache {mode!r} is unknown; choose one of {", ".join(MODES)}')
 
 
-def choose(mode, n_bytes, n_missing):
+def choose_place(mode: str, n_bytes: int, n_missing: int) -> str:
     """Where to keep squares of `n_bytes` in all, `n_missing` of them not on disk yet: ram, disk or none, by `mode`.
 
     auto is ram while all fit `SHARE` of the free memory, else disk while the missing ones fit the free space there,
@@ -48,10 +50,10 @@ def choose(mode, n_bytes, n_missing):
     if mode != 'auto': return mode
     together = int(os.environ.get('LOCAL_WORLD_SIZE', 1)) > 1
     if not together and n_bytes <= SHARE * psutil.virtual_memory().available: return 'ram'
-    return 'disk' if n_missing <= _free_space(cache_folder()) else 'none'
+    return 'disk' if n_missing <= free_space(cache_folder()) else 'none'
 
 
-def _free_space(folder):
+def free_space(folder):
     "Bytes that can be written to `folder`, 0 if none can."
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return shutil.disk_usage(there).free if os.access(there, os.W_OK) else 0
@@ -63,24 +65,24 @@ class SquareCache:
     `make` makes the square of a path, uint8 of `shape` (S, S) or (S, S, 3). Looking up never fails: a path that is not
     kept, or whose file has gone since, is made anew.
     """
-    def __init__(self, make, shape, place='none'):
+    def __init__(self, make: Callable[[Path], np.ndarray], shape: tuple[int, ...], place: str = 'none'):
         self.make, self.shape, self.place, self.kept = make, shape, place, {}
         self.n_bytes = math.prod(shape)  # of a square
 
-    def __getitem__(self, path):
+    def __getitem__(self, path: Path) -> np.ndarray:
         kept = self.kept.get(path)
         if kept is None: return self.make(path)
         if self.place == 'ram': return kept
         square = read_square(kept, self.shape)
         return self.make(path) if square is None else square
 
-    def choose(self, mode, paths):
+    def allocate(self, mode: str, paths: list[Path]) -> int:
         "Choose the place for the squares of `paths` by `mode`, one of `MODES`; returns the bytes that they take."
         missing = [path for path in paths if not self._is_whole(self._file(path))]
-        self.place = choose(mode, len(paths) * self.n_bytes, len(missing) * self.n_bytes)
+        self.place = choose_place(mode, len(paths) * self.n_bytes, len(missing) * self.n_bytes)
         return len(paths) * self.n_bytes
 
-    def fill(self, paths, places):
+    def fill(self, paths: list[Path], places: list[str]):
         """Make and keep the squares of `paths` on all cores, with a progress bar on a terminal.
 
         Raises UsageError for the first file that is broken, with its entry of `places`, where the CSV names it; also
@@ -111,7 +113,7 @@ class SquareCache:
         return cache_folder() / name[:2] / name
 
 
-def read_square(file, shape):
+def read_square(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     "The square of `shape` in `file`; None if there is none, or not a whole one."
     # not mapped into memory: for a file of one square that takes longer than to read it from the system's own cache
     # (0.16 against 0.06 ms), and maps that stay open run into the limit on open files
@@ -120,7 +122,7 @@ def read_square(file, shape):
     return square.reshape(shape) if square.size == math.prod(shape) else None
 
 
-def write_square(file, square):
+def write_square(file: Path, square: np.ndarray):
     "Write `square` to `file`, whole or not at all, for the user's eyes only."
     try:
         cache_folder().mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -8,11 +8,11 @@ import numpy as np
 
 from ..errors import UsageError
 from ..files import lies_in
-from .annotations import fill_spacing
+from .annotations import Annotations, fill_spacing
 from .images import image_size, image_spacing
 
 
-def check_images(annotations, image_dir):
+def check_images(annotations: Annotations, image_dir: str | Path) -> tuple[Annotations, list[Path]]:
     """Check that the images of `annotations` lie in `image_dir` and have the stated sizes; reads headers only.
 
     Returns the annotations in the frame with EXIF rotation applied, which is how images are read, and the path of each
@@ -48,13 +48,13 @@ def _check_there(annotations, paths):
 
 def _turn(annotations, i, path):
     "EXIF orientation that the points of image `i` still lack, 1 if none."
-    try: size, stored, orientation = image_size(path)
+    try: header = image_size(path)
     except UsageError as e: raise UsageError(f'{annotations.where(i)}: {e}') from None
     stated = tuple(annotations.sizes[i].tolist())
-    if stated == size: return 1
-    if stated == stored: return orientation
-    raise UsageError(f'{annotations.where(i)}: the CSV says {_by(stated)}, the file is {_by(size)}; expected the size '
-                     'of the image in which the points were clicked')
+    if stated == header.size: return 1
+    if stated == header.stored: return header.orientation
+    raise UsageError(f'{annotations.where(i)}: the CSV says {_by(stated)}, the file is {_by(header.size)}; expected '
+                     'the size of the image in which the points were clicked')
 
 
 def _by(size): return f'{size[0]} x {size[1]}'

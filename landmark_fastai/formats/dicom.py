@@ -1,10 +1,9 @@
 "DICOM files: pixels as they are to be looked at, size and pixel spacing. No other content of a file gets out."
 
 import logging
-import re
 import struct
 import sys
-import warnings
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -15,11 +14,12 @@ _dl, sys.modules['dl'] = sys.modules.get('dl'), None
 try: import_module('gdcm')
 finally: sys.modules.update(dl=_dl) if _dl else sys.modules.pop('dl')
 
-from pydicom import config, dcmread, uid  # noqa: E402
+from pydicom import Dataset, config, dcmread, uid  # noqa: E402
 from pydicom.encaps import get_frame  # noqa: E402
 from pydicom.pixels import apply_color_lut, pixel_array  # noqa: E402
 
 from ..errors import UsageError  # noqa: E402
+from .quiet import Quiet  # noqa: E402
 
 DICOM_SUFFIXES = ('.dcm', '.dicom')
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')  # of the other kinds, which `images` reads
@@ -39,21 +39,28 @@ _OF_GDCM = uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPE
 _SEGMENTS = {*range(0xc0, 0xff)} - {*range(0xd0, 0xda)}  # markers of a JPEG that a length follows
 _FRAMES = {*range(0xc0, 0xd0), 0xf7} - {0xc4, 0xc8, 0xcc}  # those of them that tell size and depth
 
-# What pydicom finds odd it quotes, a patient's name perhaps, in warnings and in its log. Both are silenced for good and
-# in the whole process, since images are read in threads, which undo each other's `warnings.catch_warnings`.
-config.settings.reading_validation_mode = config.IGNORE
-logging.getLogger('pydicom').setLevel(logging.CRITICAL + 1)
-_SILENCE = 'ignore', None, Warning, re.compile('pydicom'), 0  # an entry of `warnings.filters`
+
+class QuietPydicom(Quiet):
+    "What pydicom finds odd it quotes, a patient's name perhaps, in warnings and in its log: silence of both."
+    def start(self):
+        log = logging.getLogger('pydicom')
+        self.undo.callback(log.setLevel, log.level)
+        log.setLevel(logging.CRITICAL + 1)
+        self.undo.enter_context(config.disable_value_validation())
 
 
-def is_dicom(path):
+_quiet = QuietPydicom(Warning, 'pydicom')
+
+
+def is_dicom(path: str | Path) -> bool:
     "Whether `path` is a DICOM file by its suffix or, unless that is of another kind of image, by its content."
     path = Path(path)
     if path.name.upper() == 'DICOMDIR' or path.suffix.lower() in IMAGE_SUFFIXES: return False
     return path.suffix.lower() in DICOM_SUFFIXES or _has_magic(path)
 
 
-def read_dicom(path):
+@_quiet.during
+def read_dicom(path: str | Path) -> np.ndarray:
     """Read the DICOM image at `path` as it is to be looked at, with black padding: MONOCHROME1 is inverted.
 
     Colour is uint8 RGB (H, W, 3). Grey is uint8 (H, W) through the VOI LUT or window, or as stored where there is none
@@ -61,14 +68,15 @@ def read_dicom(path):
     Raises `UsageError` if the file is missing, broken or cut off, or holds no image or more than one.
     """
     ds = _elements(path)
-    try: return _looks(_pixels(ds), ds)
+    try: return _appearance(_pixels(ds), ds)
     except Exception:  # pydicom raises about every kind there is, and quotes the file in it: never let the text out
         name = uid.UID_dictionary.get(str(ds.file_meta.get('TransferSyntaxUID')), ('an unknown syntax',))[0]
         raise _refused(path, f'pixels cut off, damaged or of an unsupported kind, stored as {name}',
                        'copy it again, or export it uncompressed') from None
 
 
-def dicom_header(path):
+@_quiet.during
+def dicom_header(path: str | Path) -> tuple[tuple[int, int], tuple[float, float], str]:
     """Size (width, height), spacing (mm per pixel in x, in y) and its source of the DICOM image at `path`.
 
     The spacing is NaN and its source '' where the file does not tell. The pixels are not read. Raises `UsageError` as
@@ -90,8 +98,6 @@ def _has_magic(path):
 
 def _elements(path, defer_size=None):
     "The pydicom dataset of those of `_TAGS` that `path` has; what is longer than `defer_size` bytes is not read yet."
-    # looked at first, since any change of the filters makes Python repeat warnings that it gives once
-    if warnings.filters[:1] != [_SILENCE]: warnings.filterwarnings('ignore', module='pydicom')
     try: ds = dcmread(path, defer_size, force=True, specific_tags=_TAGS)  # force: old files have no preamble
     except OSError as e:
         if not e.strerror: raise _refused(path, 'cut off, damaged or no DICOM') from None
@@ -148,25 +154,36 @@ def _check_frame(ds):
     if shape != [ds.Rows, ds.Columns, ds.SamplesPerPixel] or not fits: raise ValueError('a frame of another kind')
 
 
-def _looks(pixels, ds):
+# what they look like
+
+def _appearance(pixels, ds):
     "What the stored `pixels` are to look like; see `read_dicom`."
-    kind, bits = ds.PhotometricInterpretation, ds.BitsStored
+    kind = ds.PhotometricInterpretation
     if kind == 'PALETTE COLOR':
         return _eight_bits(apply_color_lut(pixels, ds)[..., :3], ds.RedPaletteColorLookupTableDescriptor[2])
-    if kind in _COLOURS and pixels.ndim == 3: return _eight_bits(pixels, bits)
-    if kind not in ('MONOCHROME1', 'MONOCHROME2') or pixels.ndim != 2: raise ValueError('no known kind of colour')
-    padding, values = _padding(pixels, ds), _rescaled(pixels, ds)
-    shown, white = _shown(values, ds), 255
-    if shown is None and bits <= 8 and values is pixels and pixels.dtype.kind == 'u': shown, white = pixels, 2**bits - 1
-    if shown is None:
-        values = values.astype(np.float32)
-        return np.where(padding, np.float32(np.nan), -values if kind == 'MONOCHROME1' else values)
-    shown = np.rint(shown)
-    return np.where(padding, 0, white - shown if kind == 'MONOCHROME1' else shown).astype(np.uint8)
+    if kind in _COLOURS and pixels.ndim == 3: return _eight_bits(pixels, ds.BitsStored)
+    if kind in ('MONOCHROME1', 'MONOCHROME2') and pixels.ndim == 2: return _grey(pixels, ds, kind == 'MONOCHROME1')
+    raise ValueError('no known kind of colour')
 
 
 def _eight_bits(values, bits):
     return values.astype(np.uint8) if bits <= 8 else np.rint(values * (255 / (2**bits - 1))).astype(np.uint8)
+
+
+def _grey(pixels, ds, is_inverted):
+    """Stored values -> rescaled -> through the VOI LUT or window -> inverted -> black padding.
+
+    Steps that the file does not ask for are left out. Without a window the values stay what they are: uint8 where
+    that is how they are stored, else float32 with NaN for padding, to which `images` fits a window.
+    """
+    padding, rescaling, window = _padding(pixels, ds), find_rescaling(ds), find_window(ds)
+    values = rescaling(pixels) if rescaling else pixels
+    if window: shown, white = np.rint(window(values)), 255
+    elif not rescaling and ds.BitsStored <= 8 and pixels.dtype.kind == 'u': shown, white = pixels, 2**ds.BitsStored - 1
+    else:
+        values = values.astype(np.float32)
+        return np.where(padding, np.float32(np.nan), -values if is_inverted else values)
+    return np.where(padding, 0, white - shown if is_inverted else shown).astype(np.uint8)
 
 
 def _padding(pixels, ds):
@@ -178,23 +195,29 @@ def _padding(pixels, ds):
     return (low <= pixels) & (pixels <= high)
 
 
-def _rescaled(pixels, ds):
-    "The values that the stored `pixels` stand for, by modality LUT or rescaling; `pixels` itself without either."
-    if ds.get('ModalityLUTSequence'): return _looked_up(pixels, ds.ModalityLUTSequence[0])
+def find_rescaling(ds: Dataset) -> Callable[[np.ndarray], np.ndarray] | None:
+    "What makes values of stored pixels: the modality LUT or the rescaling of `ds`, None without either."
+    if ds.get('ModalityLUTSequence'): return lambda pixels: apply_lut(pixels, ds.ModalityLUTSequence[0])
     line = _numbers(ds, 'RescaleSlope')[:1] + _numbers(ds, 'RescaleIntercept')[:1]
-    return pixels * line[0] + line[1] if len(line) == 2 and line[0] != 0 and line != [1, 0] else pixels
+    if len(line) != 2 or line[0] == 0 or line == [1, 0]: return None
+    return lambda pixels: pixels * line[0] + line[1]
 
 
-def _shown(values, ds):
-    "`values` as 0 (black) to 255 through the first VOI LUT, else the first window; None without a usable one."
+def find_window(ds: Dataset) -> Callable[[np.ndarray], np.ndarray] | None:
+    "What makes 0 (black) to 255 of values: the first VOI LUT of `ds`, else its first window, None without either."
     table = (ds.get('VOILUTSequence') or [{}])[0]
     if 'LUTDescriptor' in table and 'LUTData' in table:
-        return np.clip(_looked_up(values, table) * (255 / (2**table.LUTDescriptor[2] - 1)), 0, 255)
+        white = 2**table.LUTDescriptor[2] - 1
+        return lambda values: np.clip(apply_lut(values, table) * (255 / white), 0, 255)
     window = _numbers(ds, 'WindowCenter')[:1] + _numbers(ds, 'WindowWidth')[:1]
-    return _windowed(values, *window, ds.get('VOILUTFunction') or 'LINEAR') if len(window) == 2 else None
+    if len(window) != 2: return None
+    center, width = window
+    function = ds.get('VOILUTFunction') or 'LINEAR'
+    if function == 'LINEAR' and width >= 1 or function in ('LINEAR_EXACT', 'SIGMOID') and width > 0:
+        return lambda values: apply_window(values, center, width, function)
 
 
-def _looked_up(values, table):
+def apply_lut(values: np.ndarray, table: Dataset) -> np.ndarray:
     "What `table`, an item of a LUT sequence, makes of `values`."
     n, first = table.LUTDescriptor[:2]
     n = n % 2**16 or 2**16  # 0 means 65536, and the number may have been read as a signed one
@@ -205,10 +228,11 @@ def _looked_up(values, table):
     return np.atleast_1d(entries)[:n][np.clip(np.rint(values).astype(int) - first, 0, n - 1)]
 
 
-def _windowed(values, center, width, function):
-    "`values` as 0 to 255 through a window (DICOM PS3.3 C.11.2.1.2 and 3), None if it is none."
-    if function == 'LINEAR': center, width = center - 0.5, width - 1
-    if function == 'LINEAR' and width == 0: return 255 * (values > center)
-    if width <= 0: return None
+def apply_window(values: np.ndarray, center: float, width: float, function: str) -> np.ndarray:
+    "`values` as 0 to 255 through a window: LINEAR, LINEAR_EXACT or SIGMOID (DICOM PS3.3 C.11.2.1.2 and 3)."
     if function == 'SIGMOID': return 127.5 * (1 + np.tanh(2 * (values - center) / width))
-    return 255 * np.clip((values - center) / width + 0.5, 0, 1) if function in ('LINEAR', 'LINEAR_EXACT') else None
+    if function == 'LINEAR':
+        center = center - 0.5
+        width = width - 1
+    if width == 0: return 255 * (values > center)  # a step
+    return 255 * np.clip((values - center) / width + 0.5, 0, 1)

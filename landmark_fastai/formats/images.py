@@ -1,63 +1,73 @@
 "Image files: read, measure, pad to a square and resize."
 
 import hashlib
-import struct
 import warnings
-from itertools import islice
 from os.path import isdir  # unlike Path's, it never raises
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageSequence
+from PIL import Image
 
 from ..errors import UsageError
-from .dicom import DICOM_SUFFIXES, IMAGE_SUFFIXES, dicom_header, is_dicom, read_dicom
+from .dicom import IMAGE_SUFFIXES, dicom_header, is_dicom, read_dicom
+from .headers import KINDS, Header, broken, check_pixels, open_image, read_header
+from .quiet import Quiet
+from .spacing import is_doubtful, warn_doubtful
 
-_KINDS = ', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES + DICOM_SUFFIXES)
-LARGEST = 150 * 10**6  # pixels of an image: a film has 10 to 20 million, a decompression bomb billions
-_ORIENTATION, _WIDTH, _HEIGHT = 0x112, 0x100, 0x101  # tags of EXIF and TIFF
-_QUARTER_TURNS = (5, 6, 7, 8)
-_SUBFILE, _COPY = 0xfe, 0b101  # tag of a TIFF's page, and its bits: a smaller copy, or the mask, of another page
 # formats of which OpenCV may not tell that data are missing: on a broken LZW strip of a TIFF no version does
 _SILENT = ('TIFF',) if tuple(map(int, cv2.__version__.split('.')[:2])) >= (4, 13) else ('JPEG', 'MPO', 'TIFF')
-_said_colour = False
-
-# Pillow's warning of large images, once for all threads: `check_pixels` refuses what is too large
-warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
+_quiet = Quiet(Image.DecompressionBombWarning)  # `check_pixels` refuses what is too large
+_said = set()  # what a process is told once
 
 
-def read_image(path, color=False):
+class Appearance(NamedTuple):
+    "How an image looks, but for what it shows."
+    orientation: int   # of EXIF, 1 to 8
+    is_deep: bool      # deeper than 8 bits, unless a DICOM file says how it is to be shown at 8
+    is_coloured: bool
+    pixels: str        # their hash
+
+
+def read_image(path: str | Path, color: bool = False) -> np.ndarray:
     """Read the image at `path` as uint8, (H, W) grey or (H, W, 3) RGB with `color`; EXIF rotation is applied.
 
     A DICOM file is shown as it says. Deeper than 8 bits without a window: the 0.5 to 99.5 percentile of the image
     becomes 0 to 255. A colour picture met without `color` is converted, with one warning a process. Raises `UsageError`
     if the file is missing, broken, cut off or holds several images.
     """
-    image = _decode_dicom(path) if is_dicom(path) else _decode(path)
+    image = _stored_image(path)
     if image.dtype != np.uint8: image = image.astype(np.float32)  # int16 and int32 cannot become grey in OpenCV
     image = _rgb(image) if color else _grey(image, path)
-    return image if image.dtype == np.uint8 else _window(image)
+    return image if image.dtype == np.uint8 else percentile_window(image)
 
 
-def image_size(path):
-    """Size of the image at `path` with EXIF rotation applied, size as stored, EXIF orientation (1 to 8).
+def image_size(path: str | Path) -> Header:
+    """What the header of the image at `path` says: size with EXIF rotation applied, size as stored, EXIF orientation.
 
-    Sizes are (width, height). Reads the header only. Raises `UsageError` if it cannot be read, or holds several images.
+    Raises `UsageError` if it cannot be read, or holds several images.
     """
     if is_dicom(path):
         size, _, _ = dicom_header(path)
         check_pixels(size, path)
-        return size, size, 1
-    with _opened(path) as file: return _sizes(file, path)
+        return Header(size, size, 1)
+    with _quiet, open_image(path) as file: return read_header(file, path)
 
 
-def image_spacing(path):
-    "((mm per pixel in x, in y), where that is from) of the image at `path`; NaN and '' unless a DICOM header tells it."
-    return dicom_header(path)[1:] if is_dicom(path) else ((np.nan, np.nan), '')
+def image_spacing(path: str | Path) -> tuple[tuple[float, float], str]:
+    """Spacing (mm per pixel in x, in y) of the image at `path` and its source; NaN and '' unless DICOM tells it.
+
+    The first in a process that is hardly one in mm draws a warning.
+    """
+    if not is_dicom(path): return (np.nan, np.nan), ''
+    _, spacing, source = dicom_header(path)
+    if is_doubtful(np.array(spacing)) and _first('spacing'):
+        warn_doubtful(f'{path}: {source} is', spacing, stacklevel=2)
+    return spacing, source
 
 
-def find_images(folder):
+def find_images(folder: str | Path) -> list[str]:
     """Sorted POSIX paths below `folder` of the images in it and its sub-folders, by suffix or, for DICOM, by content.
 
     Hidden files and folders, whose names start with a dot, are skipped, and links to folders, with a warning. Raises
@@ -72,28 +82,26 @@ def find_images(folder):
     names = [path.relative_to(folder) for path in paths if not path.is_dir()]
     names = [name for name in names if not any(part.startswith('.') for part in name.parts)]
     images = [name for name in names if name.suffix.lower() in IMAGE_SUFFIXES or is_dicom(Path(folder, name))]
-    if not images: raise UsageError(f'{folder}: no image among the {len(names)} files in it, expected {_KINDS}')
+    if not images: raise UsageError(f'{folder}: no image among the {len(names)} files in it, expected {KINDS}')
     return sorted(name.as_posix() for name in images)
 
 
-def image_facts(path):
-    """What is known of the image at `path`: (EXIF orientation, deeper than 8 bits, coloured, hash of its pixels).
-
-    A DICOM file is shown at 8 bits as it says, so its depth is nothing unusual. Raises `UsageError` as `read_image`.
-    """
-    image = _decode_dicom(path) if is_dicom(path) else _decode(path)
-    deep, colour = image.dtype != np.uint8 and not is_dicom(path), _is_coloured(image)
+def appearance(path: str | Path) -> Appearance:
+    "How the image at `path` looks. Raises `UsageError` as `read_image` does."
+    image, is_deep = _stored_image(path), False
+    image = _stored_image(path)
+    is_deep = image.dtype != np.uint8 and not is_dicom(path)
     pixels = hashlib.blake2b(repr((image.shape, image.dtype)).encode() + image.tobytes(), digest_size=16).hexdigest()
-    return image_size(path)[2], deep, colour, pixels
+    return Appearance(image_size(path).orientation, is_deep, _is_coloured(image), pixels)
 
 
-def square_padding(width, height):
+def square_padding(width: int, height: int) -> tuple[int, int, int]:
     "(left, top, side) of the square with a `width` x `height` image in its centre; px, an odd px goes right or below."
     side = max(width, height)
     return (side - width) // 2, (side - height) // 2, side
 
 
-def letterbox(image, image_resize):
+def letterbox(image: np.ndarray, image_resize: int) -> np.ndarray:
     "Pad `image` with black to a centred square and resize it to `image_resize` px a side."
     height, width = image.shape[:2]
     left, top, side = square_padding(width, height)
@@ -104,10 +112,14 @@ def letterbox(image, image_resize):
 
 # decoding
 
+def _stored_image(path):
+    "The pixels of the file upright, BGR or grey, at their own depth; those of a DICOM file as it says they look."
+    return _decode_dicom(path) if is_dicom(path) else _decode(path)
+
+
 def _decode(path):
-    "The pixels of the file, BGR or grey at native depth."
-    with _opened(path) as file:
-        size, _, _ = _sizes(file, path)
+    with _quiet, open_image(path) as file:
+        size = read_header(file, path).size
         _check_complete(file, path)
     # from memory: imread fills the rest of a truncated JPEG with grey, gives up on a TIFF with a rotation (OpenCV 5.0)
     # and on non-ASCII paths on Windows
@@ -115,26 +127,10 @@ def _decode(path):
     # never IMREAD_UNCHANGED: it ignores EXIF
     try: image = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     except cv2.error: image = None
-    if image is None: raise _broken(path)
+    if image is None: raise broken(path)
     if image.shape[1::-1] != size:  # OpenCV still finds a rotation in EXIF data that Pillow gives up
         raise UsageError(f'{path}: damaged EXIF data, expected a readable orientation; save it without EXIF')
     return image
-
-
-def _decode_dicom(path):
-    "The pixels of the DICOM file, uint8 BGR or grey, or float32 grey."
-    check_pixels(dicom_header(path)[0], path)
-    image = read_dicom(path)
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-
-
-def _opened(path):
-    "The image file at `path` with its header read by Pillow."
-    try: return Image.open(path)
-    except OSError as e:
-        if not e.strerror: raise _broken(path) from None
-        raise UsageError(f'{path}: {e.strerror.lower()}, expected an image') from None
-    except (ValueError, SyntaxError, Image.DecompressionBombError): raise _broken(path) from None
 
 
 def _check_complete(file, path):
@@ -142,69 +138,14 @@ def _check_complete(file, path):
     # this doubles the time of reading, by 2 to 6 ms a megapixel
     if file.format not in _SILENT: return
     try: file.load()
-    except Exception: raise _broken(path) from None  # damaged tags lead Pillow to errors of any kind
+    except Exception: raise broken(path) from None  # damaged tags lead Pillow to errors of any kind
 
 
-def _broken(path):
-    return UsageError(f'{path}: cannot be read as an image (cut off, damaged, too large or of another kind), '
-                      f'expected {_KINDS}; copy or export it again')
-
-
-# the header
-
-def check_pixels(size, path):
-    "Raise UsageError if an image of `size` (width, height) has more than `LARGEST` pixels."
-    if size[0] * size[1] <= LARGEST: return
-    raise UsageError(f'{path}: {size[0]} x {size[1]} px, which may fill the memory; expected at most '
-                     f'{LARGEST // 10**6} megapixels, make it smaller')
-
-
-def _sizes(file, path):
-    stored, orientation = _stored_size(file), _orientation(file, path)
-    check_pixels(stored, path)
-    _check_pages(file, path)
-    return stored[::-1] if orientation in _QUARTER_TURNS else stored, stored, orientation
-
-
-def _check_pages(file, path):
-    "Raise UsageError if `file` is a TIFF with further pages that are more than smaller copies, or masks, of the first."
-    if file.format != 'TIFF': return
-    further = islice(ImageSequence.Iterator(file), 1, None)
-    try: several = any(not page.tag_v2.get(_SUBFILE, 0) & _COPY for page in further)
-    except Exception: raise _broken(path) from None  # as in `_check_complete`
-    if several:
-        raise UsageError(f'{path}: a TIFF with several pages, expected one image; save the page that you need as a '
-                         'file of its own')
-    file.seek(0)
-
-
-def _stored_size(file):
-    "(width, height) of the pixels as they lie in the file."
-    # newer versions of Pillow give the size of a TIFF with the rotation applied, unlike that of all other formats
-    if file.format == 'TIFF': return file.tag_v2[_WIDTH], file.tag_v2[_HEIGHT]
-    return file.size
-
-
-def _orientation(file, path):
-    "EXIF orientation as OpenCV applies it, 1 to 8."
-    # not file.getexif(): it decodes a whole PNG, and believes XMP, which OpenCV does not
-    if file.format == 'TIFF': value = file.tag_v2.get(_ORIENTATION)
-    else:
-        exif = Image.Exif()
-        try: exif.load(_png_exif(path) if file.format == 'PNG' else file.info.get('exif'))
-        except (SyntaxError, ValueError, struct.error): return 1  # not EXIF at all: the picture is as good as without
-        value = exif.get(_ORIENTATION)
-    return value if value in range(1, 9) else 1
-
-
-def _png_exif(path):
-    "The eXIf chunk of the PNG at `path`, which may stand behind the pixels; None without one."
-    with open(path, 'rb') as f:
-        f.seek(8)
-        while len(head := f.read(8)) == 8:
-            length = int.from_bytes(head[:4], 'big')
-            if head[4:] == b'eXIf': return f.read(length)
-            f.seek(length + 4, 1)  # data and checksum
+def _decode_dicom(path):
+    "The pixels of the DICOM file, uint8 BGR or grey, or float32 grey."
+    check_pixels(dicom_header(path)[0], path)
+    image = read_dicom(path)
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
 
 
 # colour and depth
@@ -227,14 +168,19 @@ def _is_coloured(image):
 
 
 def _say_colour(path):
-    global _said_colour
-    if _said_colour: return
-    _said_colour = True
+    if not _first('colour'): return
     warnings.warn(f'{path}: a colour picture, converted to grey like all others; a training with --color keeps it',
                   stacklevel=4)
 
 
-def _window(image):
+def _first(what):
+    "Whether this is the first time in this process that there is `what` to say."
+    is_first = what not in _said
+    _said.add(what)
+    return is_first
+
+
+def percentile_window(image: np.ndarray) -> np.ndarray:
     "The 0.5 to 99.5 percentile of the finite pixels of `image` as 0 to 255; zeros for a constant image."
     finite = image[np.isfinite(image)]
     if not finite.size: return np.zeros(image.shape, np.uint8)

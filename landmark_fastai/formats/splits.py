@@ -6,11 +6,10 @@ from collections import Counter
 import numpy as np
 
 from ..errors import UsageError
+from .annotations import Annotations
 
-_SPLITS = ('train', 'val', 'test')
 
-
-def split_rows(annotations, val_fraction=0.2, seed=42):
+def split_rows(annotations: Annotations, val_fraction: float = 0.2, seed: int = 42) -> np.ndarray:
     """Side of each image, (n,) of 'train', 'val' or 'test'.
 
     The `split` column where there is one. Else ceil(n * `val_fraction`) images are drawn for validation; where
@@ -31,7 +30,7 @@ def split_rows(annotations, val_fraction=0.2, seed=42):
     return np.array(['val' if group in drawn else 'train' for group in groups])
 
 
-def split_folds(annotations, n_folds, seed=42):
+def split_folds(annotations: Annotations, n_folds: int, seed: int = 42) -> np.ndarray:
     """The fold of each image, (n,) from 1 to `n_folds`, for cross-validation; 0 for `test` images, which are in none.
 
     Folds are of equal size, as nearly as whole patients allow where `patient_id` is known. Raises `UsageError` for

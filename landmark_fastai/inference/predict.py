@@ -6,8 +6,9 @@ import numpy as np
 
 from ..config import PredictConfig
 from ..flags import takes
-from ..formats.annotations import Annotations, check_spacing
+from ..formats.annotations import Annotations
 from ..formats.images import find_images, image_spacing
+from ..formats.spacing import check_spacing
 from ..viz.overlays import draw_landmarks
 from .folder import make_output, predict_folder
 from .loading import config_predictor

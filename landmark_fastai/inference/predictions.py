@@ -12,6 +12,7 @@ import pandas as pd
 from ..errors import Incomplete, UsageError
 from ..files import write_text
 from ..formats.annotations import ABSENT, UNLABELLED, Annotations, write_annotations
+from ..formats.spreadsheet import safe_name
 from .predictor import Prediction
 
 
@@ -66,8 +67,8 @@ class Predictions:
         write_annotations(folder / 'predictions.csv', now.annotations(folder), all_images.confidence,
                           None if np.isnan(all_images.spread).all() else all_images.spread)
         if not self.failed: return
-        failed = pd.DataFrame([(printable(name), printable(str(reason))) for name, reason in self.failed.items()],
-                              columns=['image_name', 'reason'])
+        failed = pd.DataFrame([[safe_name(printable(str(text))) for text in texts] for texts in self.failed.items()],
+                              columns=['image_name', 'reason'])  # a reason begins with a path
         write_text(folder / 'failed.csv', failed.to_csv(index=False))
 
     def check_complete(self, folder: Path, result: Any):

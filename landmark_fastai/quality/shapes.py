@@ -68,7 +68,8 @@ def mean_shape(points):
     if not usable: return np.full(points.shape[1:], np.nan)
     mean = _unit(max(usable, key=lambda shape: np.isfinite(shape).all(-1).sum()))
     for _ in range(ROUNDS):
-        mean = _unit(column_median(np.stack([apply_similarity(fit_similarity(shape, mean), shape) for shape in usable])))
+        fitted = [apply_similarity(fit_similarity(shape, mean), shape) for shape in usable]
+        mean = _unit(column_median(np.stack(fitted)))
     return mean
 
 
@@ -99,8 +100,12 @@ def apply_similarity(similarity, shape):
 
 def expected(points, mean):
     "Where the mean shape puts the landmarks of each image, (n, N, 2) px; NaN for images with fewer than `FEW` points."
-    return np.stack([apply_similarity(_inverse(fit_similarity(shape, mean)), mean) if _n_points(shape) >= FEW else np.full_like(mean, np.nan)
-                     for shape in points])
+    return np.stack([_expected(shape, mean) for shape in points])
+
+
+def _expected(shape, mean):
+    if _n_points(shape) < FEW: return np.full_like(mean, np.nan)
+    return apply_similarity(_inverse(fit_similarity(shape, mean)), mean)
 
 
 def residuals(points, mean):

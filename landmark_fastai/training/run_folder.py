@@ -12,6 +12,7 @@ from ..config import TrainConfig, is_run
 from ..errors import UsageError
 from ..files import check_writable, lies_in, remove_leftovers, write_text
 from ..flags import to_yaml
+from ..formats.spreadsheet import safe_name
 from ..inference.loading import read_state
 from ..model.facts import ModelFacts, write_facts
 
@@ -58,7 +59,8 @@ def start_folder(config: TrainConfig, facts: ModelFacts, dls: DataLoaders, resum
 
 def write_split(folder: Path, image_names: list[str], **columns: np.ndarray):
     "Write `split.csv`: what each image is, in `columns`."
-    write_text(folder / 'split.csv', pd.DataFrame({'image_name': image_names, **columns}).to_csv(index=False))
+    table = pd.DataFrame({'image_name': list(map(safe_name, image_names)), **columns})
+    write_text(folder / 'split.csv', table.to_csv(index=False))
 
 
 def read_checkpoint(config: TrainConfig) -> dict | None:

@@ -296,7 +296,7 @@ def test_colour_is_cached_as_colour(dots, tmp_path, monkeypatch):
 
 def test_no_room_for_squares_is_said(make_dls, monkeypatch):
     monkeypatch.setattr('landmark_fastai.formats.cache.SHARE', 0)
-    monkeypatch.setattr('landmark_fastai.formats.cache._free_space', lambda folder: 0)
+    monkeypatch.setattr('landmark_fastai.formats.cache.free_space', lambda folder: 0)
     with pytest.warns(UserWarning, match='every image is decoded in every epoch'): make_dls()
 
 

@@ -1,11 +1,11 @@
-"The annotation CSV: what is read, what is refused and in which words, what is written, who lands on which side."
+"The annotation CSV: what is read, and what is written."
 
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import FIXED, GOOD, HEADER
 
 from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.annotations import (
@@ -16,30 +16,6 @@ from landmark_fastai.formats.annotations import (
     read_annotations,
     write_annotations,
 )
-from landmark_fastai.formats.splits import split_folds, split_rows
-
-FIXED = 'image_name,image_width,image_height,n_landmarks'
-HEADER = f'{FIXED},hip_x,hip_y,knee_x,knee_y'
-GOOD = 'a.png,100,200,2,1,2,3.5,4.25'
-
-
-@pytest.fixture
-def csv_file(tmp_path):
-    "A function that writes lines to a CSV and returns its path."
-    def write(*lines):
-        path = tmp_path / 'train.csv'
-        path.write_text('\n'.join(lines) + '\n', encoding='utf-8')
-        return path
-    return write
-
-
-def message_of(path, **kwargs):
-    "The error of reading `path`, which must be one line that starts with the file."
-    with pytest.raises(UsageError) as caught: read_annotations(path, **kwargs)
-    message = str(caught.value)
-    assert '\n' not in message and path.name in message.split(':')[0]
-    return message
-
 
 # reading
 
@@ -146,114 +122,6 @@ def test_corner_box_follows_the_longer_side(csv_file):
     assert read_annotations(path, invisible_landmarks=True).state[0, 0] == ABSENT
 
 
-# refusals: every cell
-
-@pytest.mark.parametrize('row, words', [
-    ('a.png,100,200,2,1,2,3', 'row 3 (a.png): 7 values, expected 8'),
-    ('a.png,100,200,2,1,2,3,4,5', 'row 3 (a.png): 9 values, expected 8'),
-    (',100,200,2,1,2,3,4', 'row 3: image_name is blank'),
-    ('sub\\a.png,100,200,2,1,2,3,4', 'expected one line with / between folders'),
-    ('/films/a.png,100,200,2,1,2,3,4', "image_name is '/films/a.png', expected a path below the image folder"),
-    ('sub/../ok.png,100,200,2,1,2,3,4', "image_name is 'sub/../ok.png', expected a path below the image folder"),
-    ('C:/a.png,100,200,2,1,2,3,4', 'expected a path below the image folder'),
-    ('ok.png,100,200,2,1,2,3,4', 'row 3 (ok.png): the image is already in row 2'),
-    ('./ok.png,100,200,2,1,2,3,4', 'already in row 2'),
-    ('a.png,,200,2,1,2,3,4', "image_width is '', expected a whole number"),
-    ('a.png,wide,200,2,1,2,3,4', "image_width is 'wide'"),
-    ('a.png,100,0,2,1,2,3,4', 'image_height is 0, expected a whole number of pixels above 0'),
-    ('a.png,100,-5,2,1,2,3,4', 'image_height is -5'),
-    ('a.png,100.5,200,2,1,2,3,4', 'image_width is 100.5'),
-    ('a.png,1e300,200,2,1,2,3,4', 'image_width is 1e300'),
-    ('a.png,100,200,3,1,2,3,4', 'n_landmarks is 3, expected 2'),
-    ('a.png,100,200,two,1,2,3,4', "n_landmarks is 'two', expected 2"),
-    ('a.png,100,200,2,1,,3,4', "landmark hip is '1,', expected both coordinates, or both blank"),
-    ('a.png,100,200,2,1,2,,4', "landmark knee is ',4'"),
-    ('a.png,100,200,2,1_0,2,3,4', "hip_x is '1_0', expected a pixel coordinate"),
-    ('a.png,100,200,2,1,nan,3,4', "hip_y is 'nan'"),
-    ('a.png,100,200,2,1,2,inf,4', "knee_x is 'inf'"),
-    ('a.png,100,200,2,1,2,1e999,4', "knee_x is '1e999'"),
-    ('a.png,100,200,2,1,2,3,abc', "knee_y is 'abc'"),
-    ('a.png,100,200,2,1,2,3,"4,5"', "knee_y is '4,5', expected a pixel coordinate such as 12.5"),
-    ('a.png,100,200,2,1,2,٣,4', "knee_x is '٣'"),
-    ('a.png,100,200,2,99.01,2,3,4', 'landmark hip is at 99.01,2, outside the image; expected x in [0, 99] and y in '
-                                    '[0, 199], or -1,-1 for absent'),
-    ('a.png,100,200,2,1,200,3,4', 'landmark hip is at 1,200, outside'),
-    ('a.png,100,200,2,1,2,-0.5,4', 'landmark knee is at -0.5,4, outside'),
-    ('a.png,100,200,2,1,2,3,-0.5', 'landmark knee is at 3,-0.5, outside'),
-    ('a.png,100,200,2,1,2,-1,4', 'landmark knee is at -1,4, outside')])
-def test_a_bad_cell_is_told_with_row_and_column(csv_file, row, words):
-    message = message_of(csv_file(HEADER, 'ok.png,100,200,2,1,2,3,4', row))
-    assert words in message and 'train.csv, row 3' in message
-
-
-@pytest.mark.parametrize('columns, cells, words', [
-    ('pixel_spacing', '0', 'row 2 (a.png): pixel_spacing is 0, expected mm per pixel above 0'),
-    ('pixel_spacing', '-.1', 'pixel_spacing is -.1'),
-    ('pixel_spacing', 'mm', "pixel_spacing is 'mm'"),
-    ('pixel_spacing_x,pixel_spacing_y', '1,0', 'pixel_spacing_y is 0'),
-    ('pixel_spacing_x,pixel_spacing_y', '1,', 'one of pixel_spacing_x and pixel_spacing_y is blank'),
-    ('pixel_spacing_x', '1', 'one of pixel_spacing_x and pixel_spacing_y alone'),
-    ('pixel_spacing_y', '1', 'one of pixel_spacing_x and pixel_spacing_y alone'),
-    ('pixel_spacing,pixel_spacing_x,pixel_spacing_y', '1,1,1', 'pixel_spacing beside pixel_spacing_x'),
-    ('pixel_spacing,pixel_spacing_y', '1,1', 'pixel_spacing beside'),
-    ('patient_id', '', 'row 2 (a.png): patient_id is blank'),
-    ('split', '', "row 2 (a.png): split is '', expected train, val or test"),
-    ('split', 'Train', "split is 'Train'")])
-def test_a_bad_optional_column_is_told(csv_file, columns, cells, words):
-    assert words in message_of(csv_file(f'{HEADER},{columns}', f'{GOOD},{cells}'))
-
-
-def test_a_patient_on_two_sides_is_told_with_both_rows(csv_file):
-    path = csv_file(f'{HEADER},patient_id,split', GOOD + ',p1,train', 'b.png,100,200,2,1,2,3,4,p2,val',
-                    'c.png,100,200,2,1,2,3,4,p1,val')
-    assert 'row 4 (c.png): patient p1 is in val, but in train in row 2' in message_of(path)
-
-
-# refusals: header and file
-
-@pytest.mark.parametrize('header, words', [
-    ('image_name,image_width,hip_x,hip_y', 'no image_height, expected image_name,image_width,image_height'),
-    ('hip_x,hip_y', 'no image_name, image_width, image_height'),
-    (HEADER.replace(',', ';'), 'separated by semicolons, expected commas'),
-    (HEADER.replace(',', '\t'), 'separated by tabs, expected commas'),
-    (f'{FIXED},hip_x,hip_y,hip_x', 'hip_x twice'),
-    (f'{FIXED},split,hip_x,hip_y,split', 'split twice'),
-    (f'{FIXED},hip_x,hip_y,knee_x', 'has knee_x but no knee_y'),
-    (f'{FIXED},hip_x,hip_y,knee_y', 'has knee_y but no knee_x'),
-    (f'{FIXED},_x,_y', 'named _x or _y alone'),
-    (FIXED, 'no <name>_x,<name>_y')])
-def test_a_bad_header_is_told(csv_file, header, words):
-    assert words in message_of(csv_file(header, '1'))
-
-
-def test_n_landmarks_must_agree_with_the_header(csv_file):
-    message = message_of(csv_file(HEADER, GOOD), n_landmarks=3)
-    assert '2 landmarks in the header (hip, knee), expected 3' in message
-
-
-def test_many_landmarks_are_not_all_named(csv_file):
-    header = ','.join(f'l{k}_x,l{k}_y' for k in range(19))
-    message = message_of(csv_file(f'{FIXED},{header}', GOOD), n_landmarks=2)
-    assert '(l0, l1, l2, l3, l4, … (19 in all))' in message and 'l5' not in message
-
-
-@pytest.mark.parametrize('content, words', [
-    (b'', 'the file is empty'), (b'\n , \n', 'the file is empty'), (b'\xef\xbb\xbf', 'the file is empty'),
-    (HEADER.encode() + b'\n\n', 'no rows below the header'),
-    ('größe.png'.encode('latin-1'), 'not UTF-8'), (HEADER.encode('utf-16'), 'not UTF-8'),
-    (f'{HEADER}\na\0.png,1,1,2,,,,\n'.encode(), 'NUL'),
-    (f'{HEADER}\n"a.png,1,1,2,,,,\n'.encode(), 'check its quotes')])
-def test_a_bad_file_is_told(tmp_path, content, words):
-    path = tmp_path / 'train.csv'
-    path.write_bytes(content)
-    assert words in message_of(path)
-
-
-def test_a_missing_file_and_a_folder_are_told(tmp_path):
-    assert 'no such file' in message_of(tmp_path / 'none.csv')
-    assert 'is a directory, expected the annotation CSV' in message_of(tmp_path)
-
-
 # writing
 
 def assert_same(a, b):
@@ -343,101 +211,6 @@ def test_a_spacing_for_all_is_above_0(annotated, spacing):
     assert str(caught.value) == f'--pixel_spacing is {spacing}; expected millimetres per pixel, more than 0'
 
 
-# splitting
-
-@pytest.fixture
-def annotated(csv_file):
-    "A function that makes annotations of n images, or of one image for each given patient or side."
-    def make(n=None, **columns):
-        n = n or len(next(iter(columns.values())))
-        base = read_annotations(csv_file(HEADER, *(f'{i}.png,100,200,2,1,2,3,4' for i in range(n))))
-        return replace(base, **columns)
-    return make
-
-
-@pytest.mark.parametrize('n, fraction, n_val', [
-    (10, 0.2, 2), (11, 0.2, 3), (10, 0.3, 3), (100, 0.07, 7), (2, 0.2, 1), (2, 0.9, 1), (10, 0.99, 9)])
-def test_split_sizes(annotated, n, fraction, n_val):
-    sides = split_rows(annotated(n), val_fraction=fraction)
-    assert (sides == 'val').sum() == n_val and (sides == 'train').sum() == n - n_val
-
-
-def test_the_seed_alone_decides_the_split(annotated):
-    annotations = annotated(40)
-    first, again, other = (split_rows(annotations, seed=seed) for seed in (1, 1, 2))
-    assert (first == again).all() and (first != other).any()
-
-
-@pytest.mark.parametrize('seed', range(20))
-def test_whole_patients_are_drawn_until_there_are_enough(annotated, seed):
-    patients = list('aaaabbbccd') + list('efghijklmn')
-    sides = split_rows(annotated(patient_id=patients), seed=seed)
-    val = {p for p, side in zip(patients, sides, strict=True) if side == 'val'}
-    train = {p for p, side in zip(patients, sides, strict=True) if side == 'train'}
-    assert not val & train and train and val | train == set(patients)
-    n_val = (sides == 'val').sum()
-    assert n_val >= 4 and any(n_val - patients.count(p) < 4 for p in val)
-
-
-@pytest.mark.parametrize('seed', range(8))
-def test_training_keeps_a_patient_however_large_the_fraction(annotated, seed):
-    sides = split_rows(annotated(patient_id=list('aaaaaaaab')), val_fraction=0.95, seed=seed)
-    assert set(sides) == {'train', 'val'}
-
-
-def test_the_split_column_wins(annotated):
-    given = ['val', 'train', 'test', 'train']
-    assert split_rows(annotated(split=given), val_fraction=0.9).tolist() == given
-
-
-@pytest.mark.parametrize('columns, words', [
-    ({'n': 1}, 'only one image, expected at least 2'),
-    ({'patient_id': ['p', 'p', 'p']}, 'only one patient, expected at least 2'),
-    ({'patient_id': ['p']}, 'only one image'),
-    ({'split': ['train', 'test']}, 'no row has split val'),
-    ({'split': ['val', 'test']}, 'no row has split train')])
-def test_what_cannot_be_split_is_told(annotated, columns, words):
-    with pytest.raises(UsageError, match=f'train.csv: {words}'): split_rows(annotated(**columns))
-
-
-@pytest.mark.parametrize('fraction', [0, 1, -0.2, 20])
-def test_a_fraction_is_between_0_and_1(annotated, fraction):
-    with pytest.raises(UsageError, match=f'val_fraction is {fraction}'): split_rows(annotated(4), val_fraction=fraction)
-
-
-# folds
-
-@pytest.mark.parametrize('n, n_folds, sizes', [(10, 5, [2] * 5), (11, 3, [3, 4, 4]), (4, 4, [1] * 4)])
-def test_folds_are_of_equal_size_and_each_image_is_in_one(annotated, n, n_folds, sizes):
-    folds = split_folds(annotated(n), n_folds)
-    assert sorted(np.bincount(folds)[1:]) == sizes and folds.min() == 1 and folds.max() == n_folds
-
-
-def test_a_patient_is_in_one_fold(annotated):
-    patients = list('aaaabbbccddefghi')
-    folds = split_folds(annotated(patient_id=patients), 4)
-    where = {p: {f for f, q in zip(folds, patients, strict=True) if p == q} for p in patients}
-    assert all(len(fold) == 1 for fold in where.values()) and np.bincount(folds).tolist() == [0, 4, 4, 4, 4]
-
-
-def test_images_to_test_are_in_no_fold(annotated):
-    split = ['train', 'test', 'val', 'train', 'test', 'val']
-    folds = split_folds(annotated(split=split), 2)
-    assert [fold == 0 for fold in folds] == [side == 'test' for side in split]
-
-
-def test_the_seed_alone_decides_the_folds(annotated):
-    first, again, other = (split_folds(annotated(40), 5, seed) for seed in (1, 1, 2))
-    assert (first == again).all() and (first != other).any()
-
-
-@pytest.mark.parametrize('columns, n_folds, words', [
-    ({'n': 4}, 5, 'folds is 5; train.csv has 4 images to train on, expected 2 to 4'), ({'n': 4}, 1, 'folds is 1'),
-    ({'patient_id': list('aab')}, 3, 'has 2 patients to train on')])
-def test_impossible_folds_are_told(annotated, columns, n_folds, words):
-    with pytest.raises(UsageError, match=words): split_folds(annotated(**columns), n_folds)
-
-
 def test_confidence_and_spread_are_written_and_ignored_on_reading(annotated, tmp_path, no_warnings):
     annotations = annotated(2)
     values = np.full((2, len(annotations.names)), 0.25)
@@ -446,10 +219,3 @@ def test_confidence_and_spread_are_written_and_ignored_on_reading(annotated, tmp
     table = pd.read_csv(tmp_path / 'found.csv')
     assert (table[f'{name}_confidence'] == 0.25).all() and (table[f'{name}_spread'] == 0.5).all()
     assert read_annotations(tmp_path / 'found.csv').names == annotations.names
-
-
-@pytest.mark.parametrize('line', ['"a\nb.png",100,200,2,1,2,3,4', 'a.png,100,200,2,"1\n2",2,3,4',
-                                  'a.png,100,200,2,1,2,3,"4\r\n5"'])
-def test_a_mistake_is_one_line_whatever_the_cell_holds(csv_file, line):
-    with pytest.raises(UsageError, match='^train.csv, row ') as caught: read_annotations(csv_file(HEADER, line))
-    assert len(str(caught.value).splitlines()) == 1

@@ -12,7 +12,7 @@ import pytest
 
 from landmark_fastai.errors import UsageError
 from landmark_fastai.formats import cache
-from landmark_fastai.formats.cache import SquareCache, check_mode, choose, clear_cache, read_square
+from landmark_fastai.formats.cache import SquareCache, check_mode, choose_place, clear_cache, read_square
 
 SHAPE = 4, 4
 GB = 10 ** 9
@@ -147,7 +147,7 @@ def test_a_broken_file_is_named_by_its_place_in_the_csv(paths):
 FILL = """
 import sys, numpy as np
 from pathlib import Path
-from landmark_fastai.cache import SquareCache
+from landmark_fastai.formats.cache import SquareCache
 folder = Path(sys.argv[1])
 paths = [folder / f'{k}.film' for k in range(200)]
 squares = SquareCache(lambda path: np.full((64, 64), path.read_bytes()[0], np.uint8), (64, 64), 'disk')
@@ -182,26 +182,26 @@ def test_a_cache_folder_that_cannot_be_written_is_a_clear_error(paths, tmp_path)
 
 def test_auto_takes_memory_while_half_of_it_is_enough(monkeypatch):
     monkeypatch.setattr(psutil, 'virtual_memory', lambda: type('Memory', (), {'available': 8 * GB}))
-    monkeypatch.setattr(cache, '_free_space', lambda folder: 100 * GB)
-    assert choose('auto', 4 * GB, 4 * GB) == 'ram'
-    assert choose('auto', 4 * GB + 1, 4 * GB + 1) == 'disk'
-    assert choose('auto', 100 * GB + 1, 100 * GB + 1) == 'none'
-    assert choose('auto', 100 * GB + 1, 100 * GB) == 'disk'  # what is there already needs no space
-    assert [choose(mode, 10 ** 15, 10 ** 15) for mode in ('ram', 'disk', 'none')] == ['ram', 'disk', 'none']
+    monkeypatch.setattr(cache, 'free_space', lambda folder: 100 * GB)
+    assert choose_place('auto', 4 * GB, 4 * GB) == 'ram'
+    assert choose_place('auto', 4 * GB + 1, 4 * GB + 1) == 'disk'
+    assert choose_place('auto', 100 * GB + 1, 100 * GB + 1) == 'none'
+    assert choose_place('auto', 100 * GB + 1, 100 * GB) == 'disk'  # what is there already needs no space
+    assert [choose_place(mode, 10 ** 15, 10 ** 15) for mode in ('ram', 'disk', 'none')] == ['ram', 'disk', 'none']
 
 
 def test_squares_that_are_on_disk_already_need_no_space(paths, monkeypatch):
     asked = []
-    monkeypatch.setattr(cache, 'choose', lambda *args: asked.append(args) or 'disk')
+    monkeypatch.setattr(cache, 'choose_place', lambda *args: asked.append(args) or 'disk')
     for there in ([], paths[:2], paths):
         squares, _ = filled(there, 'disk')
-        assert squares.choose('auto', paths) == 48 and squares.place == 'disk'
+        assert squares.allocate('auto', paths) == 48 and squares.place == 'disk'
     assert asked == [('auto', 48, 48), ('auto', 48, 16), ('auto', 48, 0)]
 
 
 def test_processes_of_one_machine_share_one_copy(monkeypatch):
     monkeypatch.setenv('LOCAL_WORLD_SIZE', '2')
-    assert choose('auto', 100, 100) == 'disk'
+    assert choose_place('auto', 100, 100) == 'disk'
 
 
 def test_an_unknown_mode_is_refused():
@@ -210,6 +210,6 @@ def test_an_unknown_mode_is_refused():
 
 
 def test_a_folder_that_cannot_be_written_has_no_space(tmp_path, monkeypatch):
-    assert cache._free_space(tmp_path / 'not' / 'yet') > 0
+    assert cache.free_space(tmp_path / 'not' / 'yet') > 0
     monkeypatch.setattr(os, 'access', lambda *_: False)
-    assert cache._free_space(tmp_path) == 0
+    assert cache.free_space(tmp_path) == 0

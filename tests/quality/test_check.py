@@ -40,7 +40,7 @@ def lines(capsys): return capsys.readouterr().out.splitlines()
 
 def test_sound_data_have_no_findings(data, capsys):
     assert check(**data()) == []
-    assert lines(capsys)[-1].endswith('12 images, 5 landmarks, 60 visible points; 0 errors, 0 warnings')
+    assert lines(capsys)[-1].endswith('12 images, 5 landmarks, 60 visible points; nothing found')
 
 
 def exif(table, images): Image.open(images / 'dot_3.png').save(images / 'dot_3.png', exif=_turned(3))
@@ -59,7 +59,7 @@ def colour(table, images):
     cv2.imwrite(str(images / 'dot_3.png'), np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8))
 
 
-def border(table, images): table['a_x'] = 1.5
+def border(table, images): table['a_x'] = [2.5] * 3 + [1.5] * 3 + [2.5] * 6  # within 2 px is 1 %
 
 
 def duplicate(table, images):
@@ -81,7 +81,10 @@ def swap(table, images):
 def copied_everywhere(table, images): table[['a_x', 'a_y', 'b_x', 'b_y']] = 77.5, 60, 77.5, 60
 
 
-def corner(table, images): table[['a_x', 'a_y']] = 48, 49
+def corner(table, images): table[['a_x', 'a_y']] = [[49, 49]] + [[50, 50]] * 11
+
+
+def in_micrometres(table, images): table['pixel_spacing'] = [0.143] * 3 + [143] + [0.143] * 8
 
 
 def few(table, images): table.loc[:8, ['c_x', 'c_y']] = np.nan
@@ -91,19 +94,76 @@ def few(table, images): table.loc[:8, ['c_x', 'c_y']] = np.nan
     (exif, ['look at it: annotation.csv, row 5 (dot_3.png): EXIF orientation 3']),
     (deep, ['note: annotation.csv, row 5 (dot_3.png): more than 8 bits']),
     (colour, ['note: annotation.csv, row 5 (dot_3.png): a colour picture']),
-    (border, ['look at it: ', ': a lies within 1 % of the border']),
+    (border, ['look at it: annotation.csv, row 5 (dot_3.png): a lies within 1 % of the border']),
     (duplicate, ['look at it: annotation.csv, row 7 (dot_5.png): the same pixels as dot_3.png']),
     (patients, ['probably wrong: ', 'the same pixels as dot_3.png, across patients (p3, p5)']),
     (outlier, ['probably wrong: annotation.csv, row 5 (dot_3.png): e at ', 'does not fit the others']),
     (swap, ['probably wrong: annotation.csv, row 5 (dot_3.png): a and b seem to have changed places']),
-    (copied_everywhere, ['look at it: annotation.csv, row 2 (dot_0.png): a and b lie on one point, 77.5, 60']),
-    (corner, ['note: annotation.csv, row 2 (dot_0.png): a would be taken for absent by --invisible_landmarks']),
+    (in_micrometres, ['look at it: annotation.csv, row 5 (dot_3.png): 143 mm per pixel']),
+    (copied_everywhere, ['look at it: annotation.csv: 12 of 12 images', 'a and b on one point', 'row 2 (dot_0.png)']),
+    (corner, ['row 2 (dot_0.png): a would be taken for absent by --invisible_landmarks']),
     (few, ['look at it: annotation.csv: c is visible on 3 images, expected at least 5'])])
+@pytest.mark.filterwarnings('ignore:.*mm per pixel')
 def test_each_slip_is_named_first(data, capsys, change, words):
-    check(**data(change))
-    out = lines(capsys)
+    n, out = len(check(**data(change))), lines(capsys)
     assert all(word in out[0] for word in words), out
-    assert out[-1].endswith('warnings') and '0 errors' in out[-1]
+    assert len(out) == n + 1 and 'error' not in out[-1]
+
+
+def colour_everywhere(table, images):
+    for path in images.iterdir(): cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (200, 200, 3)))
+
+
+def deep_everywhere(table, images):
+    for k, path in enumerate(sorted(images.iterdir())):
+        cv2.imwrite(str(path), np.arange(k, k + 40000, dtype=np.uint16).reshape(200, 200))
+
+
+def turned_everywhere(table, images):
+    for path in images.iterdir(): Image.open(path).save(path, exif=_turned(3))
+
+
+def border_everywhere(table, images): table['a_x'] = 1.5
+
+
+def corner_everywhere(table, images): table[['a_x', 'a_y']] = 48, 49
+
+
+@pytest.mark.parametrize('change, level, words, n_pictures', [
+    (deep_everywhere, 'note', 'more than 8 bits', 0), (turned_everywhere, 'to look at', 'EXIF orientation 3', 1),
+    (border_everywhere, 'to look at', 'a within 1 % of the border', 1),
+    (corner_everywhere, 'note', 'absent by --invisible_landmarks', 1)])
+def test_what_many_images_share_is_one_line_with_their_number_and_an_example(data, capsys, tmp_path, change, level,
+                                                                             words, n_pictures):
+    findings = [each for each in check(**data(change), html=str(tmp_path / 'check.html')) if words in each.what]
+    assert len(findings) == 1 and sorted(findings[0].images) == list(range(12))
+    out = lines(capsys)
+    assert 'annotation.csv: 12 of 12 images' in out[0] and words in out[0] and 'row 2 (dot_0.png)' in out[0]
+    assert out[-1].endswith(f'60 visible points; 1 {level}')
+    page = (tmp_path / 'check.html').read_text(encoding='utf-8')
+    assert page.count('data:image/jpeg;base64,') == n_pictures and page.count('class="finding"') == 1
+
+
+def test_colour_of_all_images_is_one_note_without_a_picture(data, tmp_path):
+    findings = check(**data(colour_everywhere), html=str(tmp_path / 'check.html'))
+    note, = [each for each in findings if 'colour' in each.what]
+    assert '12 of 12 images' in note.what and '--color' in note.what and not note.pictured
+
+
+def test_three_of_a_kind_are_told_one_by_one(data, capsys):
+    check(**data(border))
+    out = lines(capsys)[:-1]
+    assert [('a lies within' in line, f'row {k} (dot_{k - 2}.png)' in line) for k, line in enumerate(out, 5)] == [
+        (True, True)] * 3
+
+
+def test_levels_are_counted_by_their_names(data, capsys):
+    def change(table, images):
+        outlier(table, images)
+        deep(table, images)
+        border(table, images)
+    check(**data(change))
+    assert lines(capsys)[-1].endswith('; 1 probably wrong, 3 to look at, 1 note')
 
 
 def test_a_dicom_of_twelve_bits_is_nothing_unusual(data, capsys):
@@ -137,7 +197,7 @@ def one_patient(table, images): table['patient_id'] = 'p'
 
 @pytest.mark.parametrize('change, words', [(one_side, 'no row has split val'), (one_patient, 'only one patient')])
 def test_a_split_that_cannot_be_is_an_error(data, capsys, change, words):
-    with pytest.raises(UsageError, match='1 errors'): check(**data(change))
+    with pytest.raises(UsageError, match='1 error; train would refuse'): check(**data(change))
     assert lines(capsys)[0].startswith('error: annotation.csv: ' + words)
 
 

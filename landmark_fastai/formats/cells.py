@@ -1,0 +1,115 @@
+"The cells of the annotation CSV: numbers, names, points and spacings; mistakes name file, row and column."
+
+import math
+import re
+from pathlib import PurePosixPath, PureWindowsPath
+
+from .columns import SPLITS
+from .spreadsheet import plain_name
+from .table import Row
+
+MAX_SIDE = 2**31 - 1  # more fits no image format, and much more no integer of numpy
+# float() alone would also take 1_0, nan, inf and digits of other scripts
+_NUMBER = re.compile(r'[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?')
+
+
+def read_image_names(rows: list[Row]) -> list[str]:
+    "The POSIX path of each image below the image folder, in its one spelling."
+    names, first = [_image_name(row) for row in rows], {}
+    for row, name in zip(rows, names, strict=True):
+        if name in first:
+            raise row.error(f'the image is already in row {first[name]}, expected one row an image; drop one')
+        first[name] = row.line
+    return names
+
+
+def read_size(row: Row) -> tuple[int, int]:
+    "Width and height of the image, px."
+    return _side(row, 'image_width'), _side(row, 'image_height')
+
+
+def read_point(row: Row, name: str, size: tuple[int, int]) -> tuple[float, float]:
+    "x and y of landmark `name` in an image of `size`: NaN if not labelled, -1 if absent."
+    columns = f'{name}_x', f'{name}_y'
+    texts = [row.cells[c] for c in columns]
+    if not any(texts): return math.nan, math.nan
+    if not all(texts):
+        raise row.error(f'landmark {name} is {",".join(texts)!r}, expected both coordinates, or both blank')
+    x, y = (_number(row, c, 'a pixel coordinate such as 12.5') for c in columns)
+    inside = 0 <= x <= size[0] - 1 and 0 <= y <= size[1] - 1
+    if not inside and (x, y) != (-1, -1):
+        raise row.error(f'landmark {name} is at {texts[0]},{texts[1]}, outside the image; expected x in '
+                        f'[0, {size[0] - 1}] and y in [0, {size[1] - 1}], or -1,-1 for absent')
+    return x, y
+
+
+def check_count(row: Row, names: list[str]):
+    "Raise UsageError where the cell n_landmarks tells another number than that of `names`."
+    if not row.cells.get('n_landmarks'): return
+    what = f'{len(names)}, the number of landmarks in the header'
+    if _number(row, 'n_landmarks', what) != len(names):
+        raise row.error(f'n_landmarks is {row.cells["n_landmarks"]}, expected {what}')
+
+
+def read_spacing(row: Row) -> tuple[float, float]:
+    "mm per pixel in x and y, NaN if unknown."
+    if 'pixel_spacing' in row.cells: columns = ['pixel_spacing'] * 2
+    elif 'pixel_spacing_x' in row.cells: columns = ['pixel_spacing_x', 'pixel_spacing_y']
+    else: return math.nan, math.nan
+    texts = [row.cells[c] for c in columns]
+    if not any(texts): return math.nan, math.nan
+    if not all(texts): raise row.error('one of pixel_spacing_x and pixel_spacing_y is blank, expected both or none')
+    return tuple(_positive(row, c) for c in columns)
+
+
+def read_patients(header: list[str], rows: list[Row]) -> list[str] | None:
+    "The patient of each image, where there is a column of them."
+    if 'patient_id' not in header: return None
+    for row in rows:
+        if not row.cells['patient_id']:
+            raise row.error('patient_id is blank, expected one for each image; fill it, or leave the column out')
+    return [row.cells['patient_id'] for row in rows]
+
+
+def read_sides(header: list[str], rows: list[Row]) -> list[str] | None:
+    "The side of the split of each image, where there is a column of them."
+    if 'split' not in header: return None
+    for row in rows:
+        if row.cells['split'] not in SPLITS:
+            raise row.error(f'split is {row.cells["split"]!r}, expected train, val or test; '
+                            'fill it, or leave the column out')
+    return [row.cells['split'] for row in rows]
+
+
+def _image_name(row):
+    text = row.cells['image_name']
+    if not text: raise row.error('image_name is blank, expected the path of an image below the image folder')
+    if any(c in text for c in '\\\r\n'):
+        raise row.error(f'image_name is {text!r}, expected one line with / between folders')
+    path = PurePosixPath(text)
+    if path.is_absolute() or PureWindowsPath(text).drive or '..' in path.parts:
+        raise row.error(f'image_name is {text!r}, expected a path below the image folder, such as sub/a.png')
+    return plain_name(text)
+
+
+def _number(row, column, what):
+    "The number in `column`; `what` says in the message what was expected."
+    text = row.cells[column]
+    if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+        raise row.error(f'{column} is {text!r}, expected {what}')
+    return float(text)
+
+
+def _side(row, column):
+    what = 'a whole number of pixels above 0'
+    value = _number(row, column, what)
+    if not value.is_integer() or not 0 < value <= MAX_SIDE:
+        raise row.error(f'{column} is {row.cells[column]}, expected {what}')
+    return int(value)
+
+
+def _positive(row, column):
+    what = 'mm per pixel above 0, or blank'
+    value = _number(row, column, what)
+    if value <= 0: raise row.error(f'{column} is {row.cells[column]}, expected {what}')
+    return value

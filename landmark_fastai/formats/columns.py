@@ -1,0 +1,83 @@
+"The columns of the annotation CSV: which of them are landmarks, which are known, and what is refused or ignored."
+
+import warnings
+from collections import Counter
+from pathlib import Path
+
+from ..errors import UsageError
+from .spreadsheet import is_formula
+
+REQUIRED = ('image_name', 'image_width', 'image_height')
+OPTIONAL = ('n_landmarks', 'pixel_spacing', 'pixel_spacing_x', 'pixel_spacing_y', 'patient_id', 'split', 'reader',
+            'image_spacing_source')
+SPLITS = ('train', 'val', 'test')  # in the column split
+# what predictions hold beside each landmark, as <name>_confidence; ignored on reading
+ESTIMATES = ('confidence', 'spread', 'expected_error', 'bound', 'stage')
+
+
+def read_header(path: Path, header: list[str], n_landmarks: int | None = None) -> list[str]:
+    """The names of the landmarks: of the `<name>_x,<name>_y` pairs of `header`, in its order.
+
+    `n_landmarks`, when given, must be their number. Raises UsageError with the file `path` for columns that are
+    missing, repeated or contradict each other, and for names that no output could hold.
+    """
+    _check_columns(path, header)
+    names = _landmark_names(path, header)
+    for name in names: _check_name(path, name)
+    if n_landmarks not in (None, len(names)):
+        raise UsageError(f'{path.name}: {len(names)} landmarks in the header ({_listed(names)}), '
+                         f'expected {n_landmarks} as in n_landmarks; correct it, or leave it out')
+    _check_spacing_columns(path, header)
+    return names
+
+
+def warn_ignored(path: Path, header: list[str], names: list[str]):
+    "Name the columns of `header` that mean nothing, in a warning to the caller of the caller."
+    known = {f'{name}_{end}' for name in names for end in ('x', 'y', *ESTIMATES)}
+    ignored = [repr(c) for c in header if c not in known and c not in REQUIRED + OPTIONAL]
+    if ignored: warnings.warn(f'{path.name}: ignored, no known column: {", ".join(ignored)}', stacklevel=3)
+
+
+def _check_columns(path, header):
+    repeated = [name for name, n in Counter(header).items() if name and n > 1]
+    if repeated: raise UsageError(f'{path.name}: the header has {repeated[0]} twice, expected each column once')
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        raise UsageError(f'{path.name}: the header has no {", ".join(missing)}, expected {",".join(REQUIRED)},…; '
+                         f'found {_listed(header)}')
+
+
+def _landmark_names(path, header):
+    columns = [c for c in header if c.endswith(('_x', '_y')) and not c.startswith('image_') and c not in OPTIONAL]
+    names = list(dict.fromkeys(c[:-2] for c in columns))
+    for name in names:
+        if not name: raise UsageError(f'{path.name}: a column is named _x or _y alone, expected <name>_x,<name>_y')
+        for have, need in ((f'{name}_x', f'{name}_y'), (f'{name}_y', f'{name}_x')):
+            if need not in columns:
+                raise UsageError(f'{path.name}: the header has {have} but no {need}, expected both for a landmark')
+    if not names:
+        raise UsageError(f'{path.name}: the header has no <name>_x,<name>_y, expected a pair for each landmark; '
+                         f'found {_listed(header)}')
+    return names
+
+
+def _check_name(path, name):
+    "Raise UsageError for a landmark whose name means something else in an output."
+    if name == 'mean_error':
+        raise UsageError(f'{path.name}: a landmark is named mean_error, as a column of the training log; rename it')
+    if is_formula(name):
+        raise UsageError(f'{path.name}: a landmark is named {name!r}, which a spreadsheet would take for a formula, as '
+                         'all that begins with = + - @; rename it')
+    if len(name.splitlines()) > 1:
+        raise UsageError(f'{path.name}: a landmark is named {name!r}, with a line break; expected one line, rename it')
+
+
+def _check_spacing_columns(path, header):
+    both, x, y = (c in header for c in ('pixel_spacing', 'pixel_spacing_x', 'pixel_spacing_y'))
+    if both and (x or y):
+        raise UsageError(f'{path.name}: pixel_spacing beside pixel_spacing_x or pixel_spacing_y, expected one kind; '
+                         'drop the other')
+    if x != y: raise UsageError(f'{path.name}: one of pixel_spacing_x and pixel_spacing_y alone, expected both')
+
+
+def _listed(names): return ', '.join(names[:5]) + (f', … ({len(names)} in all)' if len(names) > 5 else '')

@@ -1,0 +1,53 @@
+"Names that a spreadsheet would calculate: image names are made harmless in each CSV and read back the same."
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from landmark_fastai.evaluation.evaluate import read_split
+from landmark_fastai.formats.annotations import read_annotations, write_annotations
+from landmark_fastai.formats.spreadsheet import is_formula, plain_name, safe_name
+from landmark_fastai.inference.predictions import Predictions
+from landmark_fastai.training.run_folder import write_split
+
+FORMULAS = ['=1+2.png', '+a.png', '-a/b.png', '@a.png', '\ta.png', '\ra.png']
+HARMLESS = ['a.png', 'a=b.png', 'sub/=a.png', '.a.png', '_a.png', '1.png']
+
+
+@pytest.mark.parametrize('name', FORMULAS)
+def test_a_formula_gets_a_folder_in_front(name):
+    assert is_formula(name) and safe_name(name) == f'./{name}' and not is_formula(safe_name(name))
+    assert plain_name(safe_name(name)) == name and Path('images', safe_name(name)) == Path('images', name)
+
+
+@pytest.mark.parametrize('name', HARMLESS)
+def test_other_names_stay_as_they_are(name):
+    assert not is_formula(name) and safe_name(name) == plain_name(name) == name
+
+
+def first_column(path):
+    with open(path, newline='', encoding='utf-8') as file: return [row[0] for row in csv.reader(file)][1:]
+
+
+def test_annotations_are_written_without_formulas_and_read_back(csv_file, annotated, tmp_path):
+    names = FORMULAS[:4] + HARMLESS
+    written = annotated(len(names), image_names=names)
+    write_annotations(tmp_path / 'out.csv', written)
+    assert first_column(tmp_path / 'out.csv') == ['./=1+2.png', './+a.png', './-a/b.png', './@a.png', *HARMLESS]
+    assert read_annotations(tmp_path / 'out.csv').image_names == names
+
+
+def test_the_split_of_a_run_is_written_without_formulas_and_read_back(tmp_path):
+    write_split(tmp_path, ['=a.png', 'b.png'], split=np.array(['train', 'val']))
+    assert first_column(tmp_path / 'split.csv') == ['./=a.png', 'b.png']
+    assert read_split(tmp_path) == {'=a.png': 'train', 'b.png': 'val'}
+
+
+def test_images_that_failed_are_written_without_formulas(tmp_path):
+    predictions = Predictions(['hip'], ['=a.png'], failed={'=a.png': '=a.png: cut off'})
+    predictions.write(tmp_path)
+    failed = pd.read_csv(tmp_path / 'failed.csv')
+    assert failed.image_name.tolist() == ['./=a.png'] and failed.reason.tolist() == ['./=a.png: cut off']
