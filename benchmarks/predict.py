@@ -12,7 +12,7 @@ from landmark_fastai.data.items import make_frame
 from landmark_fastai.formats.images import letterbox, read_image
 from landmark_fastai.geometry.frame import to_network
 from landmark_fastai.inference.loading import load
-from landmark_fastai.model.state import load as load_state
+from landmark_fastai.model.state import read_state_dict
 from landmark_fastai.model.weights import LITE0
 from landmark_fastai.training.train import train
 
@@ -62,7 +62,7 @@ def short_training(csv_file, image_dir, output_dir, flags):
 def compare(run_folder, paths, n_timed, size, repetitions):
     "Rows of one network: its speed on `n_timed` of the files, and how often both sides say the same on all of them."
     predictor = load(run_folder, decode='argmax')
-    config, state = predictor.config, load_state(run_folder / 'weight' / 'best.pth')
+    config, state = predictor.config, read_state_dict(run_folder / 'weight' / 'best.pth')
     image_resize, stats = config['image_resize'], (config['mean'], config['std'])
     model = reference.make_model(config['encoder_name'], len(predictor.names), state).eval()
     def theirs(paths, read, **kwargs):

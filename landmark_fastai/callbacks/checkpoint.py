@@ -7,7 +7,7 @@ import torch
 from fastai.callback.core import CancelFitException
 from fastai.torch_core import get_model, num_distrib, rank_distrib, set_seed, to_device
 
-from ..model.state import plain, save
+from ..model.state import as_plain, write_checkpoint
 from .core import RunCallback
 from .history import History
 
@@ -15,7 +15,7 @@ from .history import History
 def random_state():
     "The state of all global random numbers, plain."
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return plain({'python': random.getstate(), 'numpy': np.random.get_state(), 'torch': torch.get_rng_state(),
+    return as_plain({'python': random.getstate(), 'numpy': np.random.get_state(), 'torch': torch.get_rng_state(),
                   'cuda': cuda})
 
 
@@ -52,8 +52,8 @@ class SaveWeights(RunCallback):
             state = {'model': self.average_weights.average, 'trained': state['model'],
                      'averaged_steps': self.average_weights.n_steps}
         if hasattr(self.learn, 'loss_scale'): state['loss_scale'] = self.loss_scale.scaler.state_dict()
-        if best is not None and best['epoch'] == epoch: save(self.folder / 'best.pth', state['model'])
-        save(self.folder / 'last.ckpt', state | {
+        if best is not None and best['epoch'] == epoch: write_checkpoint(self.folder / 'best.pth', state['model'])
+        write_checkpoint(self.folder / 'last.ckpt', state | {
             'opt': self.opt.state_dict(), 'epoch': epoch, 'history': self.history.rows, 'data': self.data,
             'erosion_finished': erosion.finished, 'radius': erosion.masks.radius, 'random': random_state(),
             'shuffles': [innermost(dl).rng.getstate() for dl in self.dls.loaders]})

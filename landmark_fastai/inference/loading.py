@@ -9,9 +9,9 @@ import torch
 
 from ..config import PredictConfig, TrainConfig, read_config
 from ..errors import UsageError
-from ..model import state as checkpoint
 from ..model.facts import ModelFacts, read_facts
 from ..model.network import create_model
+from ..model.state import read_state_dict
 from ..model.weights import IMAGENET_STATS, load_weights
 from .predictor import Predictor
 
@@ -42,7 +42,7 @@ def load_original(weights: str | Path, encoder_name: str | None = None, n_landma
     resnet101, `decode` argmax, and `names` of the landmarks are landmark_1, landmark_2 and so on; `n_landmarks`, when
     given, must be that of the weights. Raises UsageError for weights of another network.
     """
-    state = read_state(weights)
+    state = read_state_dict(weights)
     head = state.get('segmentation_head.0.bias')
     if head is None: raise UsageError(f'{weights} has no segmentation head, expected the state dict of an smp.Unet')
     if n_landmarks not in (None, len(head)):
@@ -71,21 +71,11 @@ def read_weights(run: str | Path) -> tuple[dict, Path]:
     "The best weights of the run in the folder `run`, else its last ones, and their file. Raises UsageError."
     weight = Path(run, 'weight')
     best, last = weight / 'best.pth', weight / 'last.ckpt'
-    if best.is_file(): return read_state(best), best
+    if best.is_file(): return read_state_dict(best), best
     if not last.is_file():
         raise UsageError(f'{run} has no weight/best.pth, expected the folder of a training that has finished an epoch')
     warnings.warn(f'{run} has no weight/best.pth: its last weights are taken', stacklevel=2)
-    return read_state(last)['model'], last
-
-
-def read_state(path: str | Path) -> dict:
-    "The state dict in the file at `path`. Raises UsageError; code in the file is never run."
-    if not Path(path).is_file(): raise UsageError(f'{path}: no such file, expected weights (.pth)')
-    try: state = checkpoint.load(path)
-    except Exception:
-        raise UsageError(f'{path} cannot be read as weights: damaged, or no state dict of tensors') from None
-    if isinstance(state, dict): return state
-    raise UsageError(f'{path} holds a {type(state).__name__}, expected a state dict')
+    return read_state_dict(last)['model'], last
 
 
 def with_weights(config: TrainConfig, facts: ModelFacts, weights: list[tuple[dict, Path]], decode: str | None,
