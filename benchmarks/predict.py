@@ -12,7 +12,7 @@ from landmark_fastai.data.items import make_frame
 from landmark_fastai.formats.images import letterbox, read_image
 from landmark_fastai.geometry.frame import to_network
 from landmark_fastai.inference.loading import load
-from landmark_fastai.model.state import load as load_state
+from landmark_fastai.model.state import read_state_dict
 from landmark_fastai.model.weights import LITE0
 from landmark_fastai.training.train import train
 
@@ -64,7 +64,7 @@ def compare(run_folder, paths, n_timed, size, repetitions):
     predictor = load(run_folder, decode='argmax')
     config, facts = predictor.config, predictor.facts
     image_resize, stats = config.image_resize, (facts.mean, facts.std)
-    weights = load_state(run_folder / 'weight' / 'best.pth')
+    weights = read_state_dict(run_folder / 'weight' / 'best.pth')
     model = reference.make_model(config.encoder_name, len(predictor.names), weights).eval()
     def theirs(paths, read, **kwargs):
         return np.stack([reference.predict(model, read(path), *stats, **kwargs) for path in paths])

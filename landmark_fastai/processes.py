@@ -14,4 +14,5 @@ def check_single_process(command: str):
     "Raise UsageError if several processes were started of `command`, which runs in one."
     n = int(os.environ.get('WORLD_SIZE', 1))
     if n > 1:
-        raise UsageError(f'{command} runs in one process, but {n} were started; leave out accelerate launch or torchrun')
+        raise UsageError(f'{command} runs in one process, but {n} were started; leave out accelerate launch or '
+                         'torchrun')

@@ -1,45 +1,26 @@
 "The learner: weights, parameter groups, normalisation, and fastai's verbs."
 
-import time
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import requests
 import segmentation_models_pytorch as smp
 import torch
 from fastai.data.transforms import Normalize
 from fastai.optimizer import Adam
 from helpers import write_dots
-from safetensors.torch import save_file
 
 from landmark_fastai import UsageError, landmark_dls
 from landmark_fastai.data.tensors import TensorLandmarks
 from landmark_fastai.geometry.decoding import decode
 from landmark_fastai.geometry.distances import radial_errors
 from landmark_fastai.learner import OPTIMIZERS
-from landmark_fastai.model import weights
 from landmark_fastai.model.losses import LandmarkLoss
-from landmark_fastai.model.network import create_model, unet_split
-from landmark_fastai.model.weights import LITE0, encoder_stats
-
-
-def no_network(monkeypatch):
-    "Let nothing answer, as behind a hospital's firewall."
-    def refuse(*_, **__): raise requests.ConnectionError
-    monkeypatch.setattr(requests, 'head', refuse)
+from landmark_fastai.model.weights import LITE0
 
 
 @pytest.fixture(scope='module')
 def bare(): return smp.Unet('resnet18', encoder_weights=None, classes=2)
-
-
-@pytest.mark.parametrize('arch', ['unet', 'fpn'])
-def test_parameter_groups_cover_the_model_exactly(arch):
-    model = create_model(arch, 'resnet18', 'none', 2)
-    groups = unet_split(model)
-    assert len(groups) == 2
-    assert [id(p) for group in groups for p in group] == [id(p) for p in model.parameters()]
 
 
 def test_an_epoch_trains_encoder_decoder_and_head(make_learner):
@@ -54,69 +35,6 @@ def test_weights_load_into_a_bare_unet(make_learner, bare):
     bare.load_state_dict(make_learner(encoder_name='resnet18').model.state_dict(), strict=True)
 
 
-def test_lite0_takes_imagenet_weights_from_the_installed_package():
-    first, second = (create_model('unet', LITE0, 'imagenet', 2).encoder.state_dict() for _ in range(2))
-    assert all(torch.equal(first[key], second[key]) for key in first)
-    random = create_model('unet', LITE0, 'none', 2).encoder.state_dict()
-    assert not torch.equal(first['conv_stem.weight'], random['conv_stem.weight'])
-    assert first['bn1.running_var'].std() > 0 == random['bn1.running_var'].std()
-
-
-@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
-@pytest.mark.parametrize('prefix', ['', 'encoder.'])
-def test_encoder_weights_from_a_file(tmp_path, bare, suffix, prefix):
-    state = {prefix + key: value.contiguous() for key, value in bare.encoder.state_dict().items()}
-    state['fc.weight'] = torch.zeros(3)  # a classifier is left over
-    path = tmp_path / f'weights{suffix}'
-    save_file(state, path) if suffix == '.safetensors' else torch.save(state, path)
-    loaded = create_model('unet', 'resnet18', str(path), 2).encoder.state_dict()
-    assert all(torch.equal(loaded[key], value) for key, value in bare.encoder.state_dict().items())
-
-
-def test_weights_of_another_encoder_are_refused(tmp_path, bare):
-    torch.save(bare.encoder.state_dict(), tmp_path / 'weights.pth')
-    with pytest.raises(UsageError, match='does not fit the encoder'):
-        create_model('unet', 'resnet34', str(tmp_path / 'weights.pth'), 2)
-
-
-class Evil:
-    def __reduce__(self): return (pytest.fail, ('code of the file ran',))
-
-
-def test_a_weights_file_runs_no_code(tmp_path):
-    torch.save({'conv1.weight': Evil()}, tmp_path / 'evil.pth')
-    with pytest.raises(UsageError, match='evil.pth cannot be read as a state dict'):
-        create_model('unet', 'resnet18', str(tmp_path / 'evil.pth'), 2)
-
-
-def test_no_network_is_one_clear_error_in_time(monkeypatch):
-    no_network(monkeypatch)
-    started = time.time()
-    with pytest.raises(UsageError) as error: create_model('unet', 'resnet50', 'imagenet', 2)
-    assert time.time() - started < 15
-    assert all(way in str(error.value) for way in (LITE0, '--encoder_weights FILE', '--encoder_weights none'))
-    assert '\n' not in str(error.value)
-
-
-def test_a_server_that_hangs_does_not_hang_us(monkeypatch):
-    monkeypatch.setattr(requests, 'head', lambda *_, **__: time.sleep(5))
-    started = time.time()
-    assert not weights._reachable('https://example.org', seconds=0.5)
-    assert time.time() - started < 2
-
-
-@pytest.mark.parametrize('arguments, words', [
-    (('unet', 'resnet17', 'none'), "encoder_name 'resnet17' in arch 'unet' is unknown or impossible"),
-    (('unet', 'tu-resnet17', 'none'), "encoder_name 'tu-resnet17' in arch 'unet' is unknown"),
-    (('unet', 'tu-resnet18.zzz', 'none'), "encoder_name 'tu-resnet18.zzz' in arch 'unet' is unknown"),
-    (('vnet', 'resnet18', 'none'), "arch 'vnet' is unknown"),
-    (('linknet', 'mit_b0', 'none'), "encoder_name 'mit_b0' in arch 'linknet' is unknown or impossible"),
-    (('unet', 'resnet18', 'imagenet1k.pth'), "encoder_weights is 'imagenet1k.pth', which is no file"),
-])
-def test_unknown_names_are_refused(arguments, words):
-    with pytest.raises(UsageError, match=words): create_model(*arguments, 2)
-
-
 @pytest.mark.parametrize('kwargs, words', [
     (dict(loss='l2'), "loss 'l2' is unknown; choose one of bce, dice, dice_bce, spatial_ce, dice_bce_spatial"),
     (dict(decoder='mean'), "decode 'mean' is unknown"),
@@ -126,12 +44,6 @@ def test_unknown_names_are_refused(arguments, words):
 ])
 def test_unknown_learner_arguments_are_refused(make_learner, kwargs, words):
     with pytest.raises(UsageError, match=words): make_learner(**kwargs)
-
-
-def test_stats_belong_to_the_encoder():
-    assert encoder_stats(LITE0) == ((0.5,) * 3, (0.5,) * 3)
-    assert encoder_stats('resnet34') == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    assert encoder_stats('tu-vit_base_patch16_224.augreg_in21k') == ((0.5,) * 3, (0.5,) * 3)
 
 
 def test_grey_becomes_three_normalised_channels_and_a_second_learner_brings_its_own(make_dls, make_learner):

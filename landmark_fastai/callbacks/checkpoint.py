@@ -17,7 +17,7 @@ from fastai.learner import Learner
 from fastai.torch_core import get_model, num_distrib, rank_distrib, set_seed, to_device
 from torch import nn
 
-from ..model.state import save
+from ..model.state import write_checkpoint
 from .core import RunCallback
 from .history import History
 
@@ -169,8 +169,9 @@ class SaveWeights(RunCallback):
     def after_epoch(self):
         if not is_finite(get_model(self.model)): return  # the weights of the epoch before are better than none
         state, best = capture(self.learn), self.history.best
-        if best is not None and best['epoch'] == len(self.history.rows): save(self.folder / 'best.pth', state['model'])
-        save(self.folder / 'last.ckpt', state)
+        if best is not None and best['epoch'] == len(self.history.rows):
+            write_checkpoint(self.folder / 'best.pth', state['model'])
+        write_checkpoint(self.folder / 'last.ckpt', state)
 
 
 def is_finite(model: nn.Module) -> bool:

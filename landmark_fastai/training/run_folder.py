@@ -13,8 +13,8 @@ from ..errors import UsageError
 from ..files import check_writable, lies_in, remove_leftovers, write_text
 from ..flags import to_yaml
 from ..formats.spreadsheet import safe_name
-from ..inference.loading import read_state
 from ..model.facts import ModelFacts, write_facts
+from ..model.state import read_state_dict
 
 
 def check_folder(config: TrainConfig):
@@ -74,7 +74,7 @@ def read_checkpoint(config: TrainConfig) -> dict | None:
         if is_reported:
             raise UsageError(f'{folder} has no weight/last.ckpt to go on with; train on with --from_run {folder}')
         return None
-    state = read_state(folder / 'weight' / 'last.ckpt')
+    state = read_state_dict(folder / 'weight' / 'last.ckpt')
     epoch, total = state['epoch'], config.n_epochs
     stopped = config.early_stop and is_stale(state['history'], config.early_stop, config.n_frozen)
     if (epoch >= total or stopped) and is_reported:

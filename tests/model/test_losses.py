@@ -1,15 +1,17 @@
 "Losses: hand-computed numbers, and what each landmark state may and may not teach."
 
 import math
+from dataclasses import fields
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from landmark_fastai.config import TrainConfig
 from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
 from landmark_fastai.geometry.masks import draw_diamonds
-from landmark_fastai.model.losses import LOSSES, LandmarkLoss, balance, spatial_ce
+from landmark_fastai.model.losses import LOSSES, LandmarkLoss, balance, dice, spatial_ce
 
 nan = float('nan')
 ALL = ['bce', 'dice', 'dice_bce', 'spatial_ce', 'dice_bce_spatial']
@@ -58,13 +60,29 @@ def test_value_on_four_pixels(name, expected):
     assert value(name, TINY, batch) == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_names_are_the_five_of_the_command_line():
-    assert sorted(LOSSES) == sorted(ALL)
+def test_the_names_are_the_choices_of_the_command_line():
+    loss = next(each for each in fields(TrainConfig) if each.name == 'loss')
+    assert tuple(LOSSES) == loss.metadata['choices']
+
+
+@pytest.mark.parametrize('mask, expected', [
+    ([1, 1, 0, 0], 1 - 2 * (3 / 4 + 1 / 4) / (7 / 4 + 2)),  # 7/15
+    ([1, 1, 1, 1], 1 - 2 * (7 / 4) / (7 / 4 + 4)),  # 9/23
+    ([0, 0, 0, 0], 1),
+])
+def test_dice_loss_is_one_less_twice_the_overlap_over_the_sum(mask, expected):
+    mask = torch.tensor(mask, dtype=torch.bool).view(1, 1, 2, 2)
+    assert dice(TINY, mask).item() == pytest.approx(expected, rel=1e-6)
+    assert dice(torch.full_like(TINY, -200), mask).item() == 1  # nothing predicted: no division by 0
 
 
 def test_unknown_name_says_what_there_is():
     with pytest.raises(UsageError, match='focal.*bce, dice, dice_bce, spatial_ce, dice_bce_spatial'):
         LandmarkLoss('focal')
+
+
+def test_a_negative_weight_is_refused():
+    with pytest.raises(UsageError, match='spatial_weight is -1'): LandmarkLoss(spatial_weight=-1)
 
 
 def test_balance_is_background_over_mask_of_the_current_radius():  # trap 8

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 import cli
 from landmark_fastai import UsageError, load
-from landmark_fastai.model.state import load as load_state
+from landmark_fastai.model.state import read_state_dict
 from landmark_fastai.training.train import train
 
 SMALL = dict(image_resize=64, batch_size=4, encoder_name='timm-mobilenetv3_small_minimal_100', encoder_weights='none',
@@ -61,7 +61,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(flags, 
         child.join()
         check_whole(folder)
         kept = folder / 'weight' / 'last.ckpt'
-        before, finished = finished, load_state(kept)['epoch'] if kept.is_file() else 0
+        before, finished = finished, read_state_dict(kept)['epoch'] if kept.is_file() else 0
         assert finished >= before
     if not (folder / 'report.html').is_file():
         last = in_child(lambda: train(**flags | {'experiment_name': 'killed', 'resume': True}))
@@ -76,7 +76,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(flags, 
 def check_whole(folder):
     "Every file of the run that has its name is whole, and there are weights where the log has a row."
     for path in folder.rglob('[!.]*.csv'): pd.read_csv(path)  # temporary files begin with a dot
-    for path in (folder / 'weight').glob('[!.]*.[pc]*'): load_state(path)
+    for path in (folder / 'weight').glob('[!.]*.[pc]*'): read_state_dict(path)
     if (folder / 'weight' / 'best.pth').is_file(): assert load(folder).names == ['head', 'knee']
 
 
@@ -147,7 +147,7 @@ def careful(monkeypatch):
 def test_no_weights_are_loaded_that_may_run_code(finished, flags, careful, tmp_path):
     load(finished).learner()
     images = finished.parents[1] / 'images'
-    state = load_state(finished / 'weight' / 'best.pth')
+    state = read_state_dict(finished / 'weight' / 'best.pth')
     save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / 'encoder.safetensors')
     torch.save(state, tmp_path / 'encoder.pth')
     small = flags | dict(encoder_name='resnet18', epochs=1, gif=False)
