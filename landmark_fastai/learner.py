@@ -1,6 +1,7 @@
 "The learner: an SMP network on fastai, with its weights, normalisation, erosion schedule and metrics."
 
 import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,28 +9,29 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from fastai.callback import schedule  # noqa: F401  (patches `fit_one_cycle`, `fine_tune` and `lr_find` into Learner)
-from fastai.callback.core import CancelEpochException
-from fastai.data.core import DataLoaders
+from fastai.callback.core import Callback, CancelEpochException
 from fastai.data.transforms import Normalize
-from fastai.learner import Learner
+from fastai.learner import Learner, Metric
 from fastai.optimizer import Adam, OptimWrapper
 from fastcore.basics import first
 from fastcore.foundation import L
 from fastcore.meta import delegates
+from torch import Tensor
 
 from .callbacks.erosion import ErosionSchedule
 from .config import TrainConfig
 from .data.items import image_frame
+from .data.loaders import LandmarkDataLoaders
 from .data.tensors import TensorLandmarks
 from .data.transforms import NormalizeOnce
-from .errors import UsageError
+from .flags import check_values
 from .formats.annotations import ABSENT
-from .geometry.decoding import DECODERS, decode
+from .geometry.decoding import decode
 from .geometry.frame import Frame, to_original
 from .model.losses import LandmarkLoss
 from .model.metrics import landmark_metrics
 from .model.network import create_model, set_prior, unet_split
-from .model.precision import choose_precision, compile_network, precision_callbacks
+from .model.precision import LossScale, choose_precision, compile_network, run_in_precision
 from .model.weights import IMAGENET_STATS, encoder_stats
 
 OPTIMIZERS = {'adam': Adam, 'torch_adam': partial(OptimWrapper, opt=torch.optim.Adam)}
@@ -45,7 +47,7 @@ class LandmarkLearner(Learner):
             self.epoch = epoch
             self._with_events(self._do_epoch, 'epoch', CancelEpochException)
 
-    def predict(self, item):
+    def predict(self, item: str | Path | np.ndarray) -> tuple[TensorLandmarks, TensorLandmarks, Tensor]:
         """Landmarks of one image, a path or a uint8 array (H, W); (H, W, 3) RGB where `dls` keeps colour.
 
         Returns `TensorLandmarks` (N, 2) in original px, the same in network px, and the logits (N, S, S).
@@ -54,6 +56,20 @@ class LandmarkLearner(Learner):
         frame = image_frame(item, self.dls.reader.image_resize)
         points = decode(logits[None].cpu(), frame, self.loss_func.decoder)
         return TensorLandmarks(to_original(points[0], Frame.of(frame))), TensorLandmarks(points[0]), logits
+
+    def export(self, fname: str | Path = 'export.pkl', **kwargs):
+        """fastai's `export`: the learner in a file, with which `load_learner` predicts wherever this package is.
+
+        No image, no label, no path and no name of an image or a patient is in the file, only the landmarks' names.
+        """
+        path, evaluation = self.path, vars(self).pop('evaluation', None)
+        file = (path / fname).absolute()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.path = Path()
+        try: super().export(file, **kwargs)
+        finally:
+            self.path = path
+            if evaluation is not None: self.evaluation = evaluation
 
     def lr_find(self, *args, **kwargs):
         "fastai's `lr_find`; what it keeps meanwhile lies in a temporary folder, not in `path`."
@@ -66,51 +82,63 @@ class LandmarkLearner(Learner):
 
 @delegates(Learner.__init__, but=['loss_func', 'metrics'])
 def landmark_learner(
-    dls,  # of `landmark_dls`
-    arch='unet',  # any architecture of segmentation-models-pytorch
-    encoder_name='resnet34',  # any of its encoders
-    encoder_weights='imagenet',  # imagenet, none, or a .pth or .safetensors file
-    loss='dice_bce_spatial',  # one of `losses.LOSSES`, or a `LandmarkLoss`
-    decoder='centroid',  # how points are read from logits: centroid or argmax
-    erosion_schedule='auto',  # auto (fractions of the run and of the image side) or fixed (epochs and network px)
-    dilation_iters=25,  # first radius of the masks
-    erosion_freq=35,  # epochs between two erosions
-    erosion_iters=10,  # what each erosion takes off the radius
-    total_epochs=None,  # that `auto` stretches over; of the current and all earlier fits when left out
-    normalize=None,  # (mean, std) per channel; the encoder's own when left out
-    precision='auto',  # of the network's layers, one of `precision.PRECISIONS`
-    compile=False,  # the network with torch.compile: minutes at the start, then faster steps on some hardware
-    opt_func=Adam, lr=3e-3, wd=0.01, splitter=unet_split, cbs=None, **kwargs
-):
+    dls: LandmarkDataLoaders,
+    arch: str = TrainConfig.arch,  # any architecture of segmentation-models-pytorch
+    encoder_name: str = TrainConfig.encoder_name,  # any of its encoders
+    encoder_weights: str | Path | None = TrainConfig.encoder_weights,  # imagenet, none, or a .pth or .safetensors file
+    loss: str | LandmarkLoss = TrainConfig.loss,  # one of `losses.LOSSES`, or a `LandmarkLoss`
+    decoder: str = TrainConfig.decode,  # how points are read from logits: centroid or argmax
+    erosion_schedule: str = TrainConfig.erosion_schedule,  # auto (fractions of run and image side) or fixed
+    dilation_iters: int = TrainConfig.dilation_iters,  # first radius of the masks
+    erosion_freq: int = TrainConfig.erosion_freq,  # epochs between two erosions
+    erosion_iters: int = TrainConfig.erosion_iters,  # what each erosion takes off the radius
+    total_epochs: int | None = None,  # that `auto` stretches over; of the current and all earlier fits when left out
+    normalize: tuple | None = None,  # (mean, std) per channel; the encoder's own when left out
+    precision: str = TrainConfig.precision,  # of the network's layers, one of `config.PRECISIONS`
+    compile: bool = TrainConfig.compile,  # torch.compile: minutes at the start, then faster steps on some hardware
+    opt_func: Callable = Adam,
+    lr: float = TrainConfig.lr,
+    wd: float = TrainConfig.weight_decay,
+    splitter: Callable = unet_split,
+    cbs: Callback | Sequence[Callback] | None = None,
+    **kwargs
+) -> LandmarkLearner:
     """A `LandmarkLearner` for `dls`, with erosion schedule and metrics attached.
 
     Metrics are the mean radial error in original px, network px and mm (where the spacing is known), and Dice. The
     learner sets the normalisation and the radius of `dls`: give a second learner DataLoaders of its own. Raises
     UsageError for unknown names and for weights that cannot be had.
     """
-    check_decoder(decoder)
+    check_values(TrainConfig, decode=decoder)
     precision = choose_precision(precision, dls.device)
-    annotations, used = dls.annotations, dls.split != 'test'
     erosion = ErosionSchedule(erosion_schedule, dilation_iters, erosion_freq, erosion_iters, total_epochs)
     loss_func = loss if isinstance(loss, LandmarkLoss) else LandmarkLoss(loss)
     loss_func.decoder = decoder
-    absent, presence = bool((annotations.state[used] == ABSENT).any()), 'bce' in loss_func.parts
-    if absent and not presence:
-        warnings.warn(f'{annotations.path.name} has absent landmarks, and {loss_func.name} cannot learn absence; '
-                      'take a loss with bce in its name', stacklevel=2)
-    metrics = landmark_metrics(decoder, bool(np.isfinite(annotations.spacing[used]).any()), absent and presence)
-    model = create_model(arch, encoder_name, encoder_weights, len(annotations.names))
+    model = create_model(arch, encoder_name, encoder_weights, len(dls.names))
     if loss_func.needs_prior: set_prior(model.segmentation_head)
     if compile: compile_network(model.to(dls.device))
+    run_in_precision(model, precision, dls.device)
     _set_normalize(dls, *(normalize or encoder_stats(encoder_name)))
-    own = [erosion, *precision_callbacks(precision)]
-    learn = LandmarkLearner(dls, model, loss_func=loss_func, metrics=metrics, opt_func=opt_func, lr=lr, wd=wd,
-                            splitter=splitter, cbs=[*own, *L(cbs)], **kwargs)
+    own = [erosion, *([LossScale()] if precision == 'fp16' else [])]
+    learn = LandmarkLearner(dls, model, loss_func=loss_func, metrics=make_metrics(dls, loss_func), opt_func=opt_func,
+                            lr=lr, wd=wd, splitter=splitter, cbs=[*own, *L(cbs)], **kwargs)
     learn.precision = precision
     return learn
 
 
-def config_learner(dls: DataLoaders, config: TrainConfig, **kwargs) -> LandmarkLearner:
+def make_metrics(dls: LandmarkDataLoaders, loss_func: LandmarkLoss) -> list[Metric]:
+    "The metrics that the data have a truth for; warns of absent landmarks that the loss cannot learn."
+    annotations, used = dls.annotations, dls.split != 'test'
+    has_spacing = bool(np.isfinite(annotations.spacing[used]).any())
+    has_absent = bool((annotations.state[used] == ABSENT).any())
+    learns_absence = 'bce' in loss_func.parts
+    if has_absent and not learns_absence:
+        warnings.warn(f'{annotations.path.name} has absent landmarks, and {loss_func.name} cannot learn absence; '
+                      'take a loss with bce in its name', stacklevel=3)
+    return landmark_metrics(loss_func.decoder, has_spacing, has_absent and learns_absence)
+
+
+def config_learner(dls: LandmarkDataLoaders, config: TrainConfig, **kwargs) -> LandmarkLearner:
     "The learner of a run with the flags `config`; `kwargs` of `landmark_learner` win."
     own = dict(
         arch=config.arch, encoder_name=config.encoder_name, encoder_weights=config.encoder_weights,
@@ -125,11 +153,6 @@ def config_learner(dls: DataLoaders, config: TrainConfig, **kwargs) -> LandmarkL
 def normalization(config: TrainConfig) -> tuple:
     "Mean and standard deviation per channel that images are normalised with."
     return IMAGENET_STATS if config.normalization == 'imagenet' else encoder_stats(config.encoder_name)
-
-
-def check_decoder(name):
-    "Raise UsageError unless `name` is one of `DECODERS`."
-    if name not in DECODERS: raise UsageError(f'decode {name!r} is unknown; choose one of {", ".join(DECODERS)}')
 
 
 def _set_normalize(dls, mean, std):

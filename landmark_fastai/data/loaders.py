@@ -68,9 +68,10 @@ class LandmarkDataLoaders(DataLoaders):
 
     def new_empty(self) -> 'LandmarkDataLoaders':
         "The same transforms, with nothing of the images but the names of landmarks: what `learn.export` writes."
-        loaders = [dl.new(dl.dataset.new_empty()) for dl in self.loaders]
         reader = self.reader.new_empty()
-        loaders = deepcopy(loaders, {id(self.reader): reader})  # also where it is one of their transforms
+        # the reader, with all its squares, is one of the transforms of each data set
+        empty = [deepcopy(dl.dataset.new_empty(), {id(self.reader): reader}) for dl in self.loaders]
+        loaders = [dl.new(dataset) for dl, dataset in zip(self.loaders, empty, strict=True)]
         return LandmarkDataLoaders(*loaders, annotations=self.annotations.new_empty(), split=self.split[:0],
                                    reader=reader, device=self.device)
 

@@ -50,6 +50,10 @@ class Annotations:
             return None if column is None else [column[i] for i in indices]
         return replace(self, **{field: taken(field) for field in _PER_IMAGE})
 
+    def new_empty(self) -> 'Annotations':
+        "The landmarks, without any image or file."
+        return replace(self.subset([]), path=Path())
+
 
 def read_annotations(path: str | Path, n_landmarks: int | None = None,
                      invisible_landmarks: bool = False) -> Annotations:

@@ -105,4 +105,4 @@ def compile_network(model: nn.Module):
     except Exception as e:
         raise UsageError(f'torch.compile does not work here ({str(e).strip().splitlines()[0][:200]}); leave --compile '
                          'out, or install a C++ compiler') from e
-    for part in model.children(): part.compile()  # not the whole, whose forward `RunInPrecision` replaces
+    for part in model.children(): part.compile()  # not the whole, whose forward `run_in_precision` replaces
