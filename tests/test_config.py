@@ -20,7 +20,6 @@ from landmark_fastai.geometry.decoding import DECODERS
 from landmark_fastai.learner import OPTIMIZERS
 from landmark_fastai.model.facts import ModelFacts, git_commit, read_facts, write_facts
 from landmark_fastai.model.losses import LOSSES
-from landmark_fastai.model.precision import PRECISIONS
 from landmark_fastai.training.build import make_learner
 
 ORIGINAL = dict(
@@ -79,8 +78,7 @@ def test_flags_win_over_a_file_and_a_recipe_over_what_is_below_it(tmp_path):
 
 def test_choices_are_those_that_the_code_knows():
     choices = {each.name: set(each.metadata['choices']) for each in fields(TrainConfig)}
-    known = dict(loss=LOSSES, decode=DECODERS, augment=STRENGTHS, cache=MODES, optimizer=OPTIMIZERS,
-                 precision=PRECISIONS)
+    known = dict(loss=LOSSES, decode=DECODERS, augment=STRENGTHS, cache=MODES, optimizer=OPTIMIZERS)
     assert {name: choices[name] for name in known} == {name: set(names) for name, names in known.items()}
 
 

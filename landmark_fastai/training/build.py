@@ -33,19 +33,15 @@ def make_learner(config: TrainConfig, split: np.ndarray | None = None) -> Landma
     return load(config.from_run, device=device).learner(dls, config, **of_run)
 
 
-def make_callbacks(config: TrainConfig, learn: LandmarkLearner, data: str, state: dict | None) -> list[Callback]:
-    """The callbacks of a run in this process, its `History` first.
-
-    `data` is the fingerprint of its data, `state` the checkpoint that it is resumed from, or None.
-    """
+def make_callbacks(config: TrainConfig, learn: LandmarkLearner, state: dict | None) -> list[Callback]:
+    "The callbacks of a run in this process, its `History` first; `state` is the checkpoint to resume from, or None."
     names, folder = learn.dls.annotations.names, config.folder
     history = History(folder / 'train_results' / 'training_log.csv', names)
-    if state: history.rows = state['history']
     cbs = [history, Pictures(folder, names, config.n_epochs, config.visualize_every, config.gif)]
     if config.ema: cbs.append(AverageWeights(config.ema))
     if config.early_stop: cbs.append(EarlyStop(config.early_stop, config.n_frozen))
     if state: cbs.append(Resume(state))
-    if not rank_distrib(): cbs += [SaveWeights(folder / 'weight', data), Console(config.n_epochs, config.encoder_name)]
+    if not rank_distrib(): cbs += [SaveWeights(folder / 'weight'), Console(config.n_epochs, config.encoder_name)]
     cbs.append(distributed.ShareTrainer() if num_distrib() > 1 else CheckLoss())
     return cbs
 

@@ -12,7 +12,6 @@ from ..evaluation.judge import Evaluation
 from ..evaluation.validation import evaluate_again, evaluate_folds
 from ..formats.annotations import Annotations, fingerprint, read_annotations
 from ..formats.splits import split_folds
-from ..model.facts import read_facts
 from ..processes import check_single_process
 from .build import make_facts, make_learner
 from .run import train_run
@@ -31,7 +30,7 @@ def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
     learn = make_learner(config, fold_split(fold_of, 1))  # every mistake shows before anything is written
     annotations = learn.dls.annotations
     facts = make_facts(config, learn, fingerprint(annotations, fold_of))
-    if resumed: check_data(config, read_facts(config.folder).data, facts.data)
+    if resumed: check_data(config, facts.data)
     learn.dls.split = fold_split(fold_of, 0)
     start_folder(config, facts, learn.dls, resumed)
     write_split(config.folder, annotations.image_names, split=learn.dls.split, fold=fold_of)

@@ -31,7 +31,7 @@ def train_run(config: TrainConfig, split: np.ndarray | None = None,
     if not rank_distrib():
         start_folder(config, facts, learn.dls, resumed=state is not None)
         announce(config, learn)
-    own = make_callbacks(config, learn, facts.data, state)
+    own = make_callbacks(config, learn, state)
     fit(learn, config, [*own, *cbs])
     check_loss(config, own)
     return finish(config, facts, learn, own[0])
@@ -44,7 +44,7 @@ def prepare(config: TrainConfig, device: str, split: np.ndarray | None) -> tuple
     # a checkpoint has all weights: those that the run began with are not looked for again
     begins = {} if state is None else {'encoder_weights': 'none', 'from_run': None}
     learn = make_learner(replace(config, device=device, **begins), split)
-    if state: check_data(config, state['data'], fingerprint(learn.dls.annotations, learn.dls.split))
+    if state: check_data(config, fingerprint(learn.dls.annotations, learn.dls.split))
     return learn, state
 
 
@@ -80,7 +80,8 @@ def finish(config: TrainConfig, facts: ModelFacts, learn: LandmarkLearner, histo
     first = not rank_distrib()
     if first and history.best is not None:
         learn.model.load_state_dict(read_state_dict(config.folder / 'weight' / 'best.pth'))
-    distributed.part(learn.model)
+    distributed.send_weights(learn.model)
+    distributed.leave()
     if first:
         say_best(config, history, learn.dls.valid_ds.items)
         learn.evaluation = evaluate_validation(config, facts, learn)

@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..files import check_writable, lies_in, remove_leftovers, write_text
 from ..flags import to_yaml
 from ..formats.spreadsheet import safe_name
-from ..model.facts import ModelFacts, write_facts
+from ..model.facts import ModelFacts, read_facts, write_facts
 from ..model.state import read_state_dict
 
 
@@ -39,9 +39,9 @@ def check_folder(config: TrainConfig):
                              '--experiment_name, or move it away')
 
 
-def check_data(config: TrainConfig, before: str, now: str):
+def check_data(config: TrainConfig, now: str):
     "Raise UsageError unless the run was started on the data whose fingerprint is `now`."
-    if before == now: return
+    if read_facts(config.folder).data == now: return
     raise UsageError(f'{config.folder} was started with other annotations or another split; restore them, or start '
                      'another run with --experiment_name')
 
@@ -75,7 +75,7 @@ def read_checkpoint(config: TrainConfig) -> dict | None:
             raise UsageError(f'{folder} has no weight/last.ckpt to go on with; train on with --from_run {folder}')
         return None
     state = read_state_dict(folder / 'weight' / 'last.ckpt')
-    epoch, total = state['epoch'], config.n_epochs
+    epoch, total = len(state['history']), config.n_epochs
     stopped = config.early_stop and is_stale(state['history'], config.early_stop, config.n_frozen)
     if (epoch >= total or stopped) and is_reported:
         how = f'stopped early after {epoch} of {total} epochs' if epoch < total else f'all {epoch} epochs of it'

@@ -1,25 +1,17 @@
 "Precision: the layers run in it and nothing else does; it is chosen by what the device can."
 
 import copy
-import inspect
-from contextlib import suppress
+import pickle
 
 import pytest
 import torch
-from fastai.callback.core import Callback, CancelFitException
-from fastai.callback.fp16 import MixedPrecision
+from fastai.callback.core import Callback
 from torch import nn
 
 from landmark_fastai import UsageError
+from landmark_fastai.config import PRECISIONS
 from landmark_fastai.model import precision
-from landmark_fastai.model.precision import (
-    FloatHead,
-    LossScale,
-    RunInPrecision,
-    autocast,
-    choose_precision,
-    precision_callbacks,
-)
+from landmark_fastai.model.precision import DTYPES, FloatHead, autocast, choose_precision, run_in_precision
 
 CPU, GPU, MPS = torch.device('cpu'), torch.device('cuda', 0), torch.device('mps')
 
@@ -51,14 +43,13 @@ def test_validation_and_prediction_run_in_it_as_well(make_learner):
         seen = dtypes(learn)
         act()
         assert seen['layer'] == torch.bfloat16
-    assert 'forward' not in learn.model.__dict__
 
 
 def test_fp32_leaves_everything_alone(make_learner):
     learn = make_learner(encoder_name='resnet18', precision='fp32')
     seen = dtypes(learn)
     learn.fit(1)
-    assert seen == {'layer': torch.float32, 'loss': (torch.float32, False)} and not hasattr(learn, 'autocast')
+    assert seen == {'layer': torch.float32, 'loss': (torch.float32, False)} and 'forward' not in vars(learn.model)
 
 
 def test_an_interruption_leaves_no_autocast_behind(make_learner):
@@ -70,19 +61,23 @@ def test_an_interruption_leaves_no_autocast_behind(make_learner):
     assert torch.mm(torch.ones(2, 2), torch.ones(2, 2)).dtype == torch.float32
     hook.remove()
     learn.fit(1)
-    assert 'forward' not in learn.model.__dict__
 
 
-@pytest.mark.parametrize('error', [CancelFitException, KeyboardInterrupt])
-@pytest.mark.parametrize('event', ['before_train', 'before_batch', 'after_pred', 'after_step', 'before_validate'])
-def test_a_fit_that_is_stopped_anywhere_gives_the_network_back(make_learner, error, event):
-    learn = make_learner(encoder_name='resnet18', precision='bf16')
-    class Stop(Callback):
-        def __call__(self, name):
-            if name == event: raise error
-    with suppress(KeyboardInterrupt): learn.fit(1, cbs=Stop())
-    twin = copy.deepcopy(learn.model)
-    assert 'forward' not in twin.__dict__ and type(twin.forward.__self__) is type(twin)
+@pytest.mark.parametrize('copied', [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])
+def test_a_copy_of_a_network_runs_in_it_with_weights_of_its_own(copied):
+    network, x = nn.Sequential(nn.Linear(2, 2)), torch.ones(1, 2)
+    run_in_precision(network, 'bf16', CPU)
+    twin = copied(network)
+    nn.init.zeros_(twin[0].weight), nn.init.ones_(twin[0].bias)
+    assert twin(x).dtype == network(x).dtype == torch.bfloat16
+    assert twin(x).eq(1).all() and not network(x).eq(1).all()
+    assert list(network.state_dict()) == ['0.weight', '0.bias']
+
+
+def test_a_network_that_moved_to_another_kind_of_device_runs_in_float32_there():
+    network = nn.Sequential(nn.Linear(2, 2))
+    run_in_precision(network, 'fp16', GPU)
+    assert network(torch.ones(1, 2)).dtype == torch.float32  # as after `load_learner` on a machine without a GPU
 
 
 def test_a_validation_within_a_fit_leaves_both_in_bf16(make_learner):
@@ -146,7 +141,7 @@ def test_auto_elsewhere_is_fp32():
 
 @pytest.mark.parametrize('name, device, hint', [('fp16', CPU, 'cannot be had on cpu; choose auto or fp32 or bf16'),
                                                 ('bf16', MPS, 'choose auto or fp32'),
-                                                ('half', CPU, 'unknown; choose one of auto, fp32, bf16, fp16')])
+                                                ('half', CPU, 'one of auto, fp32, bf16, fp16')])
 def test_what_cannot_be_had_is_refused(name, device, hint):
     with pytest.raises(UsageError, match=hint): choose_precision(name, device)
 
@@ -156,19 +151,8 @@ def test_a_gpu_without_bf16_refuses_it(monkeypatch):
     with pytest.raises(UsageError, match='choose auto or fp32 or fp16'): choose_precision('bf16', GPU)
 
 
-def test_fp16_scales_the_loss_and_leaves_autocast_to_our_callback():
-    autocasting, scaling = precision_callbacks('fp16')
-    assert isinstance(autocasting, RunInPrecision) and isinstance(scaling, MixedPrecision)
-    for event in ('before_batch', 'after_pred', 'after_loss'): scaling(event)  # does nothing, least of all enter
-    assert not hasattr(scaling, 'autocast')
-    assert LossScale.before_backward is MixedPrecision.before_backward
-
-
-def test_fastai_still_has_the_events_that_loss_scale_silences():
-    own = {name for name, _ in inspect.getmembers(MixedPrecision, inspect.isfunction)}
-    assert {name for name in own if name.startswith(('before_', 'after_'))} == {
-        'before_fit', 'before_batch', 'after_pred', 'after_loss', 'before_backward', 'before_step', 'after_step',
-        'after_fit'}
+def test_precisions_of_the_flag_are_those_that_there_are():
+    assert PRECISIONS == ('auto', 'fp32', *DTYPES)
 
 
 def test_autocast_of_fp32_does_nothing():
