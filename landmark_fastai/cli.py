@@ -20,7 +20,7 @@ from fire.decorators import SetParseFns
 from .config import CheckConfig, DemoConfig, EvaluateConfig, PredictConfig, SampleConfig, TrainConfig
 from .errors import Diverged, UsageError
 from .flags import Flags, help_text, kinds, nearest
-from .processes import check_single_process, is_follower
+from .processes import is_follower
 
 
 class Command(NamedTuple):
@@ -47,7 +47,6 @@ COMMANDS = {
                     'pictures and the error on held-out images.'),
 }
 TRAINS = 'train', 'find_lr', 'demo'
-SHARED = 'train',  # commands that several processes of a launcher may run together
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,6 @@ def run(job: Job):
     "Run `job`. Mistakes in its flags are told before anything heavy is imported."
     name, given = job._name, job._given
     COMMANDS[name].flags.of(given)
-    if name not in SHARED: check_single_process(name)
     own_the_process()
     if name in TRAINS: import_module('landmark_fastai.training.memory').keep_freed_memory()
     getattr(import_module(f'landmark_fastai.{COMMANDS[name].module}'), name)(**given)

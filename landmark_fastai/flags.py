@@ -17,6 +17,7 @@ from typing import Any, get_args
 import yaml
 
 from .errors import UsageError
+from .processes import check_single_process
 
 KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text', list: 'a list'}
 
@@ -187,12 +188,16 @@ def signature(cls: type[Flags], *more: inspect.Parameter) -> inspect.Signature:
     return inspect.Signature(sorted([*parameters, *more], key=lambda parameter: parameter.kind))
 
 
-def takes(cls: type[Flags]):
-    "A decorator for a function of one `cls`, and more keywords perhaps: it becomes one of the flags of `cls` instead."
+def takes(cls: type[Flags], shared: bool = False):
+    """A decorator for a function of one `cls`, and more keywords perhaps: it becomes one of the flags of `cls` instead.
+
+    Several processes of a launcher may call it together where it is `shared`; else that raises UsageError.
+    """
     def decorate(function):
         own = list(inspect.signature(function).parameters.values())[1:]
         @wraps(function)
         def of_flags(*args, **kwargs):
+            if not shared: check_single_process(function.__name__)
             required = [each.name for each in fields(cls) if each.default is MISSING]
             if len(args) > len(required): raise TypeError(f'{function.__name__} takes flags by name')
             given = dict(zip(required, args, strict=False)) | kwargs

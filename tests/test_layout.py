@@ -17,7 +17,7 @@ MAY_USE = {  # beside itself and the base; `learner` and the two packages it sta
     'inference': {'learner', 'model', 'data', 'formats', 'geometry', 'viz'},
     'evaluation': {'inference', 'model', 'data', 'formats', 'geometry', 'viz'},
     'training': {'evaluation', 'inference', 'learner', 'callbacks', 'model', 'data', 'formats', 'geometry', 'viz'},
-} | dict.fromkeys(BASE, set()) | {'config': {'flags'}, '__init__': {'all'}}
+} | dict.fromkeys(BASE, set()) | {'__init__': {'all'}}
 EVERYTHING = {'cli', 'all'}
 
 

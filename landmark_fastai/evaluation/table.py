@@ -34,7 +34,7 @@ def _cells(name, entry, summary):
     "The row of `entry`, {column: text}; the columns are the same for each entry of a `summary`."
     unit, overall = summary['unit'], summary['overall']
     errors = entry[unit]
-    cells = {'landmark': ' '.join(name.split()), 'n': f"{errors['n']:,}"}
+    cells = {'landmark': name, 'n': f"{errors['n']:,}"}
     if overall[unit]['n_missed']: cells['missed'] = f"{errors['n_missed']:,}"
     cells[f'mean ± SD, {unit}'] = f"{_fixed(errors['mean'])} ± {_fixed(errors['sd'])}" if errors['n'] else DASH
     cells['95 % interval'] = DASH if errors['ci_low'] is None else f"{errors['ci_low']:.2f}–{errors['ci_high']:.2f}"

@@ -15,7 +15,6 @@ from ..formats.images import read_image
 from ..geometry.frame import to_network, to_original
 from ..inference.loading import load
 from ..model.weights import LITE0
-from ..processes import check_single_process
 from ..viz.overlays import contact_sheet, draw_landmarks, write_png
 from .train import train
 
@@ -31,7 +30,6 @@ def demo(config: DemoConfig) -> tuple[float, float]:
     The held-out images take no part in the training, nor in choosing the best epoch. Returns the mean error on them and
     that of predicting the mean position, in original px.
     """
-    check_single_process('demo')
     folder = free_folder(Path(config.output_dir), 'demo')
     csv_file = sample(output_dir=folder / 'data')
     learn = train(train_image_dir=folder / 'data' / 'train_images', label_dir=csv_file.parent,

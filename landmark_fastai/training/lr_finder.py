@@ -6,7 +6,6 @@ from ..config import TrainConfig
 from ..errors import UsageError
 from ..files import check_writable
 from ..flags import takes
-from ..processes import check_single_process
 from ..viz.curves import plot_lr_find
 from .build import make_learner
 
@@ -14,7 +13,6 @@ from .build import make_learner
 @takes(TrainConfig)
 def find_lr(config: TrainConfig) -> float:
     "Run fastai's learning rate finder with the flags of `train`; writes the plot, returns the suggested rate."
-    check_single_process('find_lr')
     path = Path(config.output_dir, f'{config.experiment_name}_lr_find.png')
     if path.exists() and not config.overwrite:
         raise UsageError(f'{path} exists; pass --overwrite or another --experiment_name')

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from fastai.data.core import DataLoaders
 
+from ..callbacks.checkpoint import ALWAYS
 from ..callbacks.stopping import is_stale
 from ..config import TrainConfig, is_run
 from ..errors import UsageError
@@ -75,6 +76,10 @@ def read_checkpoint(config: TrainConfig) -> dict | None:
             raise UsageError(f'{folder} has no weight/last.ckpt to go on with; train on with --from_run {folder}')
         return None
     state = read_state_dict(folder / 'weight' / 'last.ckpt')
+    missing = [name for name in ALWAYS if name not in state]
+    if missing:
+        raise UsageError(f'weight/last.ckpt of {folder} lacks {", ".join(missing)}: it is of another version, and '
+                         f'cannot be resumed; train on with --from_run {folder}')
     epoch, total = len(state['history']), config.n_epochs
     stopped = config.early_stop and is_stale(state['history'], config.early_stop, config.n_frozen)
     if (epoch >= total or stopped) and is_reported:

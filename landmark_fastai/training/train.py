@@ -12,7 +12,7 @@ from .folds import cross_validate
 from .run import train_run
 
 
-@takes(TrainConfig)
+@takes(TrainConfig, shared=True)
 def train(config: TrainConfig, cbs: Callback | Sequence[Callback] = ()) -> LandmarkLearner | dict:
     """Train a model and write the run folder `<output_dir>/<experiment_name>/`; `cbs` are more callbacks of the fit.
 

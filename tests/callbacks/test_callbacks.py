@@ -160,7 +160,7 @@ def test_all_errors_unknown_saves_the_last_weights_and_no_best(make_learner, tmp
     pretend(monkeypatch, [math.nan] * 2)
     make_learner().fit(2, 1e-3, cbs=cbs[:2])
     assert history.best is None and not (tmp_path / 'weight' / 'best.pth').exists()
-    assert torch.load(tmp_path / 'weight' / 'last.ckpt', weights_only=True)['epoch'] == 2
+    assert torch.load(tmp_path / 'weight' / 'last.ckpt', weights_only=True)['history'][-1]['epoch'] == 2
 
 
 def test_attached_callbacks_sleep_while_looking(make_learner, tmp_path):
@@ -188,9 +188,9 @@ def test_last_checkpoint_holds_network_optimiser_epoch_and_erosion(make_learner,
     history, cbs = run_callbacks(tmp_path)
     learn.fit_one_cycle(2, 1e-3, cbs=cbs)
     last = torch.load(tmp_path / 'weight' / 'last.ckpt', weights_only=True)
-    assert last['epoch'] == last['erosion_finished'] == 2
+    assert len(last['history']) == last['erosion']['finished'] == 2
     assert all(torch.equal(value, last['model'][key]) for key, value in learn.model.state_dict().items())
-    state, own = last['opt'], learn.opt.state_dict()
+    state, own = last['optimizer'], learn.opt.state_dict()
     assert len(state['state']) == len(own['state']) and len(state['hypers']) == 2
     torch.testing.assert_close(state['state'][0]['grad_avg'], own['state'][0]['grad_avg'])
     assert last['history'] == history.rows and json.dumps(last['history'])
@@ -234,7 +234,7 @@ def test_validation_set_without_any_label_trains(tmp_path, make_learner):
     csv_file, images = write_unlabelled_validation(tmp_path)
     history, cbs = run_callbacks(tmp_path / 'run')
     make_learner(landmark_dls(csv_file, images, image_resize=64, batch_size=4)).fit(2, 1e-3, cbs=cbs)
-    assert history.best is None and np.isnan(history.frame.mean_error_px).all()
+    assert history.best is None and np.isnan(history.table.mean_error_px).all()
     assert (tmp_path / 'run' / 'graph' / 'loss_curve.png').exists()
 
 
@@ -273,8 +273,8 @@ def test_averaging_changes_what_is_validated_and_saved_and_not_the_training(make
         learn.fit(2, 1e-2, cbs=[*cbs[:2], *averaging, Spy()])
         lasts.append(torch.load(tmp_path / name / 'weight' / 'last.ckpt', weights_only=True))
     plain, averaged = lasts
-    assert 'trained' not in plain
-    assert all(torch.equal(plain['model'][k], averaged['trained'][k]) for k in plain['model'])
+    assert 'average' not in plain and averaged['average']['n_steps'] == 4
+    assert all(torch.equal(plain['model'][k], averaged['average']['trained'][k]) for k in plain['model'])
     assert any(not torch.equal(plain['model'][k], averaged['model'][k]) for k in plain['model'])
     assert all(torch.equal(averaged['model'][k], validated[-1][k]) for k in averaged['model'])
     assert all(torch.equal(averaged['model'][k], value) for k, value in learn.model.state_dict().items())
@@ -302,4 +302,4 @@ def test_weights_that_are_no_numbers_are_not_saved(make_learner, tmp_path):
     def spoil(cb):
         if cb.epoch == 1: next(cb.model.parameters()).data.fill_(math.nan)
     make_learner().fit(2, 1e-3, cbs=[*cbs[:2], After(spoil, order=History.order)])
-    assert torch.load(tmp_path / 'weight' / 'last.ckpt', weights_only=True)['epoch'] == 1
+    assert torch.load(tmp_path / 'weight' / 'last.ckpt', weights_only=True)['history'][-1]['epoch'] == 1

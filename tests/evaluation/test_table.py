@@ -20,13 +20,13 @@ def test_headline(apart, scored):
 def test_table(scored):
     at = (10, 10)
     scores = scored([[at, at], [at, GONE], [at, at]], [[(10, 14), at], [GONE, GONE], [(10, 12), BLANK]],
-                    names=['tip', 'two\nlines'], presence=['two\nlines'], pixel_spacing=[0.5, 0.5, 0.5])
+                    names=['tip', 'two words'], presence=['two words'], pixel_spacing=[0.5, 0.5, 0.5])
     header, rows = errors_table(summarize(scores, [1, 1.5]))
     assert header == ['landmark', 'n', 'missed', 'mean ± SD, mm', '95 % interval', 'median', 'mean, px', 'SDR 1 mm',
                       'SDR 1.5 mm', 'absent', 'presence']
     assert rows[0] == ['all', '3', '2', '1.00 ± 1.00', '1.00–1.00', '1.00', '2.00', '40.0 %', '40.0 %', '1', '100.0 %']
     assert rows[1] == ['tip', '2', '1', '1.50 ± 0.71', '1.00–2.00', '1.50', '3.00', '33.3 %', '33.3 %', '0', '–']
-    assert rows[2] == ['two lines', '1', '1', '0.00 ± –', '–', '0.00', '0.00', '50.0 %', '50.0 %', '1', '100.0 %']
+    assert rows[2] == ['two words', '1', '1', '0.00 ± –', '–', '0.00', '0.00', '50.0 %', '50.0 %', '1', '100.0 %']
 
 
 def test_a_landmark_called_all_keeps_its_row(apart):

@@ -23,9 +23,9 @@ class Line(nn.Module):
 
 def fit(loss, n=2, cbs=()):
     "The weight after a step of rate 1 for each of `n` batches of ones, and the factors after each, 65536 at first."
-    batches = DataLoader([(torch.ones(()), torch.zeros(()))] * n, bs=1, device='cpu')
-    learn = Learner(DataLoaders(batches, batches, device='cpu'), Line(), loss_func=loss, opt_func=SGD, lr=1.,
-                    cbs=[LossScale(), *cbs])
+    batches = DataLoader([(torch.ones(()), torch.zeros(()))] * n, bs=1)
+    dls = DataLoaders(batches, batches, device=torch.device('cpu'))
+    learn = Learner(dls, Line(), loss_func=loss, opt_func=SGD, lr=1., cbs=[LossScale(), *cbs])
     factors = []
     class Note(Callback):
         def after_batch(self):

@@ -22,14 +22,13 @@ from helpers import TINY
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-import cli
 import landmark_fastai
+from landmark_fastai import cli
 from landmark_fastai.data.sample import write_sample
 from landmark_fastai.errors import UsageError
-from landmark_fastai.training import build
 from landmark_fastai.training.distributed import LAUNCHED, ShareDL, join, sync_norms
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LOSSES = ['train_loss', 'val_loss']
 
 
@@ -150,13 +149,11 @@ def train_twice(data, output_dir):
     steady = [*arguments, '--schedule', 'constant', '--erosion_schedule', 'fixed', '--lr', '1e-3']
     for more in (['whole', '--epochs', '2'], ['resumed', '--epochs', '1'], ['resumed', '--epochs', '2', '--resume']):
         assert cli.main(['train', *steady, '--experiment_name', *more]) == 0
-    make, witness = build.make_callbacks, Witness()
-    def make_frozen(*args):
-        history, cbs = make(*args)
-        return history, [*cbs, FrozenNorm(), witness]
-    build.make_callbacks = make_frozen
-    try: assert cli.main(['train', *arguments, '--experiment_name', 'frozen', '--epochs', '2', '--lr', '1e-5']) == 0
-    finally: build.make_callbacks = make
+    witness = Witness()
+    landmark_fastai.train(
+        train_image_dir=data / 'train_images', label_dir=data / 'labels', output_dir=output_dir, image_resize=64,
+        batch_size=4, encoder_name='resnet18', encoder_weights='none', augment='none', val_fraction=0.4,
+        precision='fp32', experiment_name='frozen', epochs=2, lr=1e-5, cbs=[FrozenNorm(), witness])
     hashes = witness.last, hash_of(witness.network)
     (output_dir / 'processes' / str(rank_distrib())).write_text(' '.join(hashes))
 
@@ -179,7 +176,8 @@ def launch(*arguments):
     command = [sys.executable, '-m', 'accelerate.commands.launch', '--multi_gpu', '--num_processes', '2',
                '--num_machines', '1', '--mixed_precision', 'no', '--dynamo_backend', 'no', '--main_process_port', '0',
                __file__, *map(str, arguments)]
-    environment = os.environ | {'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
+    path = os.pathsep.join([str(ROOT), str(ROOT / 'tests')])
+    environment = os.environ | {'PYTHONPATH': path, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr

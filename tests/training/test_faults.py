@@ -13,8 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import cli
-from landmark_fastai import UsageError, load
+from landmark_fastai import UsageError, cli, load
 from landmark_fastai.model.state import read_state_dict
 from landmark_fastai.training.train import train
 
@@ -61,7 +60,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(flags, 
         child.join()
         check_whole(folder)
         kept = folder / 'weight' / 'last.ckpt'
-        before, finished = finished, read_state_dict(kept)['epoch'] if kept.is_file() else 0
+        before, finished = finished, len(read_state_dict(kept)['history']) if kept.is_file() else 0
         assert finished >= before
     if not (folder / 'report.html').is_file():
         last = in_child(lambda: train(**flags | {'experiment_name': 'killed', 'resume': True}))
@@ -171,7 +170,7 @@ class Malicious:
 def test_malicious_weights_are_refused_wherever_they_are_given(finished, flags, tmp_path):
     victim, bad = tmp_path / 'victim', tmp_path / 'bad.pth'
     torch.save({'model': Malicious(victim)}, bad)
-    with pytest.raises(UsageError, match='bad.pth cannot be read as a state dict'):
+    with pytest.raises(UsageError, match='bad.pth cannot be read as weights'):
         train(**flags | {'encoder_weights': bad})
     assert cli.main(['predict', '--weights', str(bad), '--image_dir', str(finished.parents[1] / 'images'),
                      '--output_dir', str(tmp_path / 'out')]) == 2
