@@ -46,10 +46,7 @@ def workplace(tmp_path_factory):
     return folder
 
 
-NO_EXPORT = pytest.mark.xfail(raises=AttributeError, strict=True, reason='an exported learner lacks the reader')
-
-
-@pytest.mark.parametrize('name', ['README.md', pytest.param('docs/python.md', marks=NO_EXPORT)])
+@pytest.mark.parametrize('name', ['README.md', 'docs/python.md'])
 def test_the_python_of_a_page_runs(name, workplace, monkeypatch):
     monkeypatch.chdir(workplace)
     for said in SMALLER: assert any(said in code for code in blocks(ROOT / 'docs' / 'python.md')), said
