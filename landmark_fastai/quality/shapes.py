@@ -85,7 +85,7 @@ def fit_similarity(shape: np.ndarray, target: np.ndarray) -> tuple[complex, comp
     if len(np.unique(z)) < 2: return complex(np.nan), complex(np.nan)
     for _ in range(ROUNDS):
         share = weight / weight.sum()
-        z0, w0 = share @ z, share @ w  # the centres; np.average takes ten times as long for so few points
+        z0, w0 = share @ z, share @ w  # the centres; np.average is slow for so few points
         a = (weight * (w - w0) * np.conj(z - z0)).sum() / (weight * abs(z - z0) ** 2).sum()
         distance = abs(a * (z - z0) + w0 - w)
         weight = 1 / np.maximum(distance, max(np.median(distance), 1e-12))
