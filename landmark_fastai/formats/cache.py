@@ -54,7 +54,7 @@ def choose_place(mode: str, n_bytes: int, n_missing: int) -> str:
 
 
 def free_space(folder):
-    "Bytes that can be written to `folder`, 0 if none can."
+    "Bytes free in `folder`, 0 where it is not writable."
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return shutil.disk_usage(there).free if os.access(there, os.W_OK) else 0
 
@@ -86,7 +86,7 @@ class SquareCache:
         """Make and keep the squares of `paths` on all cores, with a progress bar on a terminal.
 
         Raises UsageError for the first file that is broken, with its entry of `places`, where the CSV names it; also
-        where nothing is kept. Raises UsageError if the cache folder cannot be written.
+        where nothing is kept. Raises UsageError if the cache folder is not writable.
         """
         kept = in_threads(self._keep, paths, 2 * os.cpu_count())
         for path, place in tqdm(list(zip(paths, places, strict=True)), 'reading images', unit='image', leave=False,
@@ -129,5 +129,5 @@ def write_square(file: Path, square: np.ndarray):
         with atomic(file) as temporary: square.tofile(temporary)
     except FileNotFoundError: pass  # another run has just cleared the cache: made anew whenever it is looked up
     except OSError as e:
-        raise UsageError(f'the cache folder {cache_folder()} cannot be written ({e.strerror}); pass --cache ram or '
+        raise UsageError(f'the cache folder {cache_folder()} is not writable ({e.strerror}); pass --cache ram or '
                          '--cache none, or set XDG_CACHE_HOME to a folder with space') from None

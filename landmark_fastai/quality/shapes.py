@@ -19,7 +19,7 @@ CLEAR = 0.8   # share of the images in which a pair of few landmarks points the 
 
 # --- points that do not fit
 
-def outliers(points, sizes):
+def outliers(points: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """How far each point (n, N) lies from where the others of its image put it, in robust standard deviations.
 
     Residuals of the fit to the mean shape, as shares of its size, are compared with those of the landmark on other
@@ -46,7 +46,7 @@ def _usual(values):
     return median, np.fmax(spread, max(LEAST, np.median(spread[spread > 0]) if (spread > 0).any() else 0))
 
 
-def column_median(values):
+def column_median(values: np.ndarray) -> np.ndarray:
     "Medians over the first axis without NaN; NaN where there is nothing else."
     there = np.isfinite(values).any(0)
     median = np.full(values.shape[1:], np.nan)
@@ -62,7 +62,7 @@ def _places(points, sizes):
 
 # --- the mean shape
 
-def mean_shape(points):
+def mean_shape(points: np.ndarray) -> np.ndarray:
     "The robust mean shape (N, 2) of `points`, centred and of unit size; NaN for a landmark that no image has."
     usable = [shape for shape in points if _n_points(shape) >= FEW and np.nanstd(shape, axis=0).any()]
     if not usable: return np.full(points.shape[1:], np.nan)
@@ -73,7 +73,7 @@ def mean_shape(points):
     return mean
 
 
-def fit_similarity(shape, target):
+def fit_similarity(shape: np.ndarray, target: np.ndarray) -> tuple[complex, complex]:
     """The similarity that takes `shape` to `target`, both (N, 2), as complex numbers (a, b): z becomes a z + b.
 
     Points far off count little (weights 1 / distance, iterated): one wrong click must not turn all the others. NaN
@@ -84,21 +84,22 @@ def fit_similarity(shape, target):
     z, w, weight = z[there], w[there], np.ones(there.sum())
     if len(np.unique(z)) < 2: return complex(np.nan), complex(np.nan)
     for _ in range(ROUNDS):
-        z0, w0 = np.average(z, weights=weight), np.average(w, weights=weight)
+        share = weight / weight.sum()
+        z0, w0 = share @ z, share @ w  # the centres; np.average is slow for so few points
         a = (weight * (w - w0) * np.conj(z - z0)).sum() / (weight * abs(z - z0) ** 2).sum()
         distance = abs(a * (z - z0) + w0 - w)
         weight = 1 / np.maximum(distance, max(np.median(distance), 1e-12))
     return a, w0 - a * z0
 
 
-def apply_similarity(similarity, shape):
+def apply_similarity(similarity: tuple[complex, complex], shape: np.ndarray) -> np.ndarray:
     "`shape` (N, 2) after the `similarity` (a, b)."
     a, b = similarity
     z = a * as_complex(shape) + b
     return np.stack([z.real, z.imag], -1)
 
 
-def expected(points, mean):
+def expected(points: np.ndarray, mean: np.ndarray) -> np.ndarray:
     "Where the mean shape puts the landmarks of each image, (n, N, 2) px; NaN for images with fewer than `FEW` points."
     return np.stack([_expected(shape, mean) for shape in points])
 
@@ -108,7 +109,7 @@ def _expected(shape, mean):
     return apply_similarity(_inverse(fit_similarity(shape, mean)), mean)
 
 
-def residuals(points, mean):
+def residuals(points: np.ndarray, mean: np.ndarray) -> np.ndarray:
     "Distances (n, N) of the points, fitted to the `mean` shape, from it; NaN for images with fewer than `FEW`."
     return np.stack([_residuals(shape, mean) for shape in points])
 
@@ -126,7 +127,7 @@ def _inverse(similarity):
     return 1 / a, -b / a
 
 
-def as_complex(shape):
+def as_complex(shape: np.ndarray) -> np.ndarray:
     "The points of `shape` (N, 2) as x + iy: a similarity is a product and a sum of complex numbers."
     return shape[:, 0] + 1j * shape[:, 1]
 
@@ -139,7 +140,7 @@ def _unit(shape):
 
 # --- points that have changed places
 
-def swaps(points):
+def swaps(points: np.ndarray) -> list[tuple[int, int, int]]:
     """Images in which two landmarks seem to have changed places: (image, landmark, landmark) of each.
 
     Of all pairs the one whose exchange brings the residuals of the image down most, if one of the two was an outlier

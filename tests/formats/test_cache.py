@@ -175,7 +175,7 @@ def test_images_of_patients_are_for_the_eyes_of_the_user_alone(paths, folder):
 
 def test_a_cache_folder_that_cannot_be_written_is_a_clear_error(paths, tmp_path):
     (tmp_path / 'home').write_text('no folder')
-    with pytest.raises(UsageError, match='cache folder .* cannot be written .*--cache ram'): filled(paths, 'disk')
+    with pytest.raises(UsageError, match='home.* not writable .*--cache ram'): filled(paths, 'disk')
 
 
 # --- where

@@ -13,6 +13,7 @@ import pytest
 from helpers import NAMED, noise, picture, save_picture, spoiled, write_dicom
 
 import landmark_fastai
+from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.dicom import dicom_header, read_dicom
 from landmark_fastai.formats.images import image_size, read_image
 from landmark_fastai.formats.quiet import Quiet
@@ -57,7 +58,7 @@ def test_reading_in_threads_leaves_everything_as_it_was(tmp_path):
 
 def test_an_error_leaves_everything_as_it_was(tmp_path):
     before = state()
-    with pytest.raises(landmark_fastai.UsageError): read_dicom(tmp_path / 'none.dcm')
+    with pytest.raises(UsageError): read_dicom(tmp_path / 'none.dcm')
     assert state() == before
 
 
