@@ -13,7 +13,6 @@ from fastai.data.transforms import Normalize
 from helpers import write_dots
 
 from landmark_fastai import UsageError, landmark_dls
-from landmark_fastai.data.loaders import upload
 from landmark_fastai.data.tensors import TensorLandmarks, TensorRadiograph
 from landmark_fastai.data.transforms import NormalizeOnce
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
@@ -298,21 +297,6 @@ def test_no_room_for_squares_is_said(make_dls, monkeypatch):
     monkeypatch.setattr('landmark_fastai.formats.cache.SHARE', 0)
     monkeypatch.setattr('landmark_fastai.formats.cache.free_space', lambda folder: 0)
     with pytest.warns(UserWarning, match='every image is decoded in every epoch'): make_dls()
-
-
-def test_a_batch_is_on_its_way_to_a_gpu_from_pinned_memory():
-    asked = []
-    class Tensor:
-        def pin_memory(self):
-            asked.append('pinned')
-            return self
-        def to(self, device, non_blocking=False):
-            asked.append((device.type, non_blocking))
-            return self
-    upload((Tensor(), Tensor()), torch.device('cuda', 0))
-    assert asked == ['pinned', ('cuda', True)] * 2
-    x = torch.rand(2)
-    assert upload((x,), torch.device('cpu'))[0] is x
 
 
 def test_normalising_in_one_pass_is_fastais():
