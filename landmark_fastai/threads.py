@@ -2,10 +2,11 @@
 
 import os
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 
-def in_threads(function, items, ahead=8):
+def in_threads(function: Callable, items: Iterable, ahead: int = 8) -> Iterator:
     "Yield `function(item)` of each of `items`, in order; threads stay `ahead` items ahead, however many there are."
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting = deque()

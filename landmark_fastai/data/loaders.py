@@ -26,7 +26,7 @@ from ..formats.dataset import check_images
 from ..formats.splits import split_rows
 from ..threads import in_threads
 from .augmentation import FlipPairs, augmentations
-from .items import annotated_images
+from .items import AnnotatedImage, annotated_images
 from .transforms import DrawMasks, ReadLandmarks, SquareReader, TakeAlong
 
 
@@ -39,7 +39,7 @@ class AheadDL(TfmdDL):
         self.order = super().get_idxs()
         return self.order
 
-    def images_of(self, k):
+    def images_of(self, k: int) -> list[AnnotatedImage]:
         "The `AnnotatedImage`s of batch `k` of the current epoch."
         return [self.dataset.items[i] for i in self.order[k * self.bs:(k + 1) * self.bs]]
 
@@ -76,7 +76,7 @@ class LandmarkDataLoaders(DataLoaders):
                                    reader=reader, device=self.device)
 
 
-def upload(batch, device: torch.device):
+def upload(batch: tuple, device: torch.device) -> tuple:
     "`batch` on its way to `device`; on CUDA the copy is queued, from pinned memory, and not waited for."
     if device.type != 'cuda': return to_device(batch, device)
     return apply(lambda t: t.pin_memory().to(device, non_blocking=True), batch)

@@ -53,7 +53,7 @@ def choose_place(mode: str, n_bytes: int, n_missing: int) -> str:
     return 'disk' if n_missing <= free_space(cache_folder()) else 'none'
 
 
-def free_space(folder):
+def free_space(folder: Path) -> int:
     "Bytes free in `folder`, 0 where it is not writable."
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return shutil.disk_usage(there).free if os.access(there, os.W_OK) else 0

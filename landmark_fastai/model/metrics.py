@@ -3,8 +3,9 @@
 from functools import partial
 
 import torch
-from fastai.learner import Metric, ValueMetric
+from fastai.learner import Learner, Metric, ValueMetric
 
+from ..config import TrainConfig
 from ..formats.annotations import UNLABELLED, VISIBLE
 from ..geometry.decoding import decode, is_present
 from ..geometry.distances import radial_errors
@@ -14,15 +15,15 @@ class PerLandmark(Metric):
     "Base of metrics that keep one value per image and landmark, NaN where there is nothing to score."
     def reset(self): self.kept = {}
 
-    def keep(self, learn, **values):
+    def keep(self, learn: Learner, **values: torch.Tensor):
         "Add a batch of `values` (B, N), by name; of all processes, where `learn` trains in several."
         for name, value in values.items(): self.kept.setdefault(name, []).append(learn.to_detach(value.float()))
 
-    def per_landmark(self, name):
+    def per_landmark(self, name: str) -> torch.Tensor:
         "Mean of the values called `name` for each landmark (N,); NaN for a landmark that was never scored."
         return torch.cat(self.kept[name]).nanmean(0) if self.kept.get(name) else torch.tensor([])
 
-    def mean(self, name):
+    def mean(self, name: str) -> float:
         "Mean of the values called `name` over every scored point, not over batches or images; NaN if there is none."
         return torch.cat(self.kept[name]).nanmean().item() if self.kept.get(name) else float('nan')
 
@@ -31,7 +32,7 @@ class LandmarkError(PerLandmark):
     "Mean radial error of the landmarks in original px; `mean('network')` and `mean('mm')` give network px and mm."
     name = 'mean_error_px'
 
-    def __init__(self, decoder='centroid'): self.decoder = decoder
+    def __init__(self, decoder: str = TrainConfig.decode): self.decoder = decoder
 
     def accumulate(self, learn):
         mask, points, state, frame, radius = learn.yb
@@ -69,7 +70,7 @@ class PresenceAccuracy(PerLandmark):
     def value(self): return self.mean('right')
 
 
-def landmark_metrics(decoder='centroid', mm=False, presence=False):
+def landmark_metrics(decoder: str = TrainConfig.decode, mm: bool = False, presence: bool = False) -> list[Metric]:
     "The metrics of a landmark learner: mean error in original px, network px and, if known, `mm`; Dice; `presence`."
     error = LandmarkError(decoder)
     metrics = [error, ValueMetric(partial(error.mean, 'network'), 'mean_dist')]
