@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pydicom
+import pytest
 import segmentation_models_pytorch as smp
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,8 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from torch import nn
 
 from landmark_fastai.config import TrainConfig
+from landmark_fastai.errors import UsageError
+from landmark_fastai.formats.annotations import read_annotations
 from landmark_fastai.inference.predictor import Prediction, Predictor
 from landmark_fastai.model.facts import ModelFacts
 
@@ -189,3 +192,11 @@ def spoiled(path, elements, pixels=None, **tags):
     texts = b''.join(element(keyword, vr, SENTINEL.encode()) for keyword, vr in elements)
     path.write_bytes(content[:data_start(content)] + texts + content[data_start(content):])
     return path
+
+
+def message_of(path, **kwargs):
+    "The error of reading the annotation CSV `path`, which must be one line that starts with the file."
+    with pytest.raises(UsageError) as caught: read_annotations(path, **kwargs)
+    message = str(caught.value)
+    assert '\n' not in message and path.name in message.split(':')[0]
+    return message

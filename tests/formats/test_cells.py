@@ -1,18 +1,10 @@
 "Cells of the annotation CSV: what is refused, with file, row and column."
 
 import pytest
-from helpers import GOOD, HEADER
+from helpers import GOOD, HEADER, message_of
 
 from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.annotations import read_annotations
-
-
-def message_of(path, **kwargs):
-    "The error of reading `path`, which must be one line that starts with the file."
-    with pytest.raises(UsageError) as caught: read_annotations(path, **kwargs)
-    message = str(caught.value)
-    assert '\n' not in message and path.name in message.split(':')[0]
-    return message
 
 
 @pytest.mark.parametrize('row, words', [

@@ -1,18 +1,9 @@
 "The header of the annotation CSV, and files that are no table: what is refused, and in which words."
 
 import pytest
-from helpers import FIXED, GOOD, HEADER
+from helpers import FIXED, GOOD, HEADER, message_of
 
-from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.annotations import read_annotations
-
-
-def message_of(path, **kwargs):
-    "The error of reading `path`, which must be one line that starts with the file."
-    with pytest.raises(UsageError) as caught: read_annotations(path, **kwargs)
-    message = str(caught.value)
-    assert '\n' not in message and path.name in message.split(':')[0]
-    return message
 
 
 @pytest.mark.parametrize('header, words', [
