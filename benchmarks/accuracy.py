@@ -73,6 +73,15 @@ def variants(*variants, seed=0):
 
 
 NEVER = dict(dilation_iters=5, erosion_iters=0)  # small diamonds that are not eroded
+# epochs that take as long as 40 with lite0: at 256 px in bf16 an epoch of lite1 and of lite2 takes 1.1 times as long
+ENCODERS = {LITE0: 40, 'timm-tf_efficientnet_lite1': 36, 'timm-tf_efficientnet_lite2': 36}
+
+
+def encoders(data, image_resize):
+    "The default recipe with each of `ENCODERS` in equal minutes, three seeds."
+    return [Training(data=data, image_resize=image_resize, seed=seed, epochs=epochs, tuning=True,
+                     variant=dict(encoder_name=name)) for seed in (0, 1, 2) for name, epochs in ENCODERS.items()]
+
 
 PLANS = {
     'ablation': variants(
@@ -85,6 +94,7 @@ PLANS = {
     'erosion': [training for seed in (1, 2) for training in variants(NEVER, seed=seed)] +
                [Training(seed=seed, variant=NEVER, tuning=True) for seed in (0, 1, 2)],
     'long': [Training(recipe='original', epochs=350, seed=0)],
+    'encoders': encoders(CT, 128) + encoders(MOUSE, 128) + encoders(CT, 256),
 }
 
 
@@ -166,7 +176,8 @@ def write_tables(root=ROOT, folder=RESULTS):
     found = results(folder)
     if not found: raise UsageError(f'{folder} has no {NAME}.json; run python -m benchmarks.accuracy PLAN')
     page, readme = root / 'docs' / 'results.md', root / 'README.md'
-    write_text(page, insert(page.read_text(encoding='utf-8'), all_tables(found, folder), NAME))
+    text = insert(page.read_text(encoding='utf-8'), all_tables(found, folder), NAME)
+    write_text(page, insert(text, by_encoder(found), 'encoders'))
     write_text(readme, insert(readme.read_text(encoding='utf-8'), headline(found), NAME))
     plot_curves(found, root / 'docs' / 'images' / 'recipes.png')
 
@@ -222,6 +233,19 @@ def ablation(found):
     rows = [change(found[one.key], 'the default recipe') for one in PLANS['ablation'] if one.key in found]
     header = 'changed in the default recipe, 128 px, ct_thorax_20', 'best epoch', 'last epoch'
     return grid(header, rows) if rows else ''
+
+
+def by_encoder(found):
+    "Encoders in equal minutes: mean errors on the validation images, of each seed and over the seeds."
+    rows = []
+    for data, size in ((CT, 128), (MOUSE, 128), (CT, 256)):
+        for name, epochs in ENCODERS.items():
+            errors = [found[one.key]['val']['mean'] for one in encoders(data, size)
+                      if one.key in found and one.variant['encoder_name'] == name]
+            if not errors: continue
+            rows.append([f'{data}, {size} px', f'`{name}`', epochs, ' · '.join(f'{error:.2f}' for error in errors),
+                         px(fmean(errors))])
+    return grid(('data', 'encoder', 'epochs', 'each seed', 'mean'), rows) if rows else ''
 
 
 def tuning(folder):

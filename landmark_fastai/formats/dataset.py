@@ -15,9 +15,9 @@ from .images import image_size, image_spacing
 def check_images(annotations: Annotations, image_dir: str | Path) -> tuple[Annotations, list[Path]]:
     """Check that the images of `annotations` lie in `image_dir` and have the stated sizes; reads headers only.
 
-    Returns the annotations in the frame with EXIF rotation applied, which is how images are read, and the path of each
+    Returns the annotations with EXIF rotations applied, which is how images are read, and the path of each
     image. Where the CSV states the stored size of an image that EXIF turns by 90 degrees, points, size and spacing are
-    turned along; where the sizes cannot tell, the points are taken to be in that frame already. Spacings that the CSV
+    turned along; where the sizes cannot tell, the points are taken to be turned already. Spacings that the CSV
     leaves unknown are those of DICOM headers, if any.
     Raises `UsageError` for the first image that is missing, unreadable, outside the folder or of another size.
     """

@@ -85,7 +85,7 @@ def find_all(annotations: Annotations, image_dir: str | Path,
              invisible_landmarks: bool = False) -> tuple[list[Finding], dict[int, Path], Annotations]:
     """The findings of `annotations`, the worst first; what concerns many images is one.
 
-    Also the path of each sound image by its index, and the annotations in the frame in which images are shown. Raises
+    Also the path of each sound image by its index, and the annotations turned as images are shown. Raises
     UsageError where there is no folder `image_dir`.
     """
     errors, good, checked, paths = [], [], [], []

@@ -147,7 +147,7 @@ def few_labels(annotations: Annotations) -> list[Finding]:
 
 
 def in_the_corner(annotations: Annotations, invisible_landmarks: bool) -> list[Finding]:
-    "Points that --invisible_landmarks takes for absent, in the frame of the CSV."
+    "Points that --invisible_landmarks takes for absent, turned as the CSV has them."
     level, verb = (LOOK, 'is taken') if invisible_landmarks else (NOTE, 'would be taken')
     absent = f'{verb} for absent by --invisible_landmarks'
     return [Finding(level, f'{annotations.where(i)}: {annotations.names[k]} {absent}', (int(i),), (int(k),),
