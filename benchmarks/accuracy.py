@@ -21,10 +21,10 @@ import pandas as pd
 from landmark_fastai.errors import UsageError
 from landmark_fastai.evaluation.evaluate import evaluate
 from landmark_fastai.files import write_text
-from landmark_fastai.model.weights import LITE0
 from landmark_fastai.training.train import train
 from landmark_fastai.viz.axes import add_legend, label_log, new_figure, save_figure
 
+from .fixtures import LITE0
 from .timing import RESULTS, ROOT, facts, grid, insert, load, save, say
 
 DATA = ROOT.parent / 'shared' / 'data'

@@ -3,10 +3,9 @@
 import time
 
 from landmark_fastai import landmark_dls
-from landmark_fastai.model.weights import LITE0
 
 from . import reference
-from .fixtures import FILM, more_points, write_csv, write_films
+from .fixtures import FILM, LITE0, more_points, write_csv, write_films
 from .step import Repeated, make_learner, train_epoch
 from .timing import alternate, faster, longer, say, timed
 

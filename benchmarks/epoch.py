@@ -1,11 +1,10 @@
 "Whole epochs: the default recipe beside the original recipe, and what it brings to keep the memory of a step."
 
 from landmark_fastai.config import TrainConfig
-from landmark_fastai.model.weights import LITE0
 from landmark_fastai.training.build import make_learner
 from landmark_fastai.training.memory import keep_freed_memory
 
-from .fixtures import in_child, write_csv, write_small
+from .fixtures import LITE0, in_child, write_csv, write_small
 from .timing import alternate, longer, say, timed
 
 QUICK = dict(repetitions=1, image_resize=64, n_films=8)

@@ -16,6 +16,7 @@ from landmark_fastai.data.radiograph import draw_radiograph
 
 from .timing import ROOT
 
+LITE0 = 'timm-tf_efficientnet_lite0'  # the encoder that most is measured with
 SEED = 42
 FILM = 2200, 1900  # width and height, px
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]

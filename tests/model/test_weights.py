@@ -14,10 +14,11 @@ from huggingface_hub import constants as hub
 from safetensors.torch import save_file
 from segmentation_models_pytorch.encoders import encoders, get_encoder
 
+from landmark_fastai.config import TrainConfig
 from landmark_fastai.errors import UsageError
 from landmark_fastai.model.network import create_model
 from landmark_fastai.model.state import read_state_dict
-from landmark_fastai.model.weights import IN_PACKAGES, LITE0, encoder_stats, reachable
+from landmark_fastai.model.weights import IN_PACKAGES, encoder_stats, reachable
 
 
 @pytest.fixture(scope='module')
@@ -54,7 +55,8 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
 
 @pytest.mark.parametrize('encoder_weights', [None, 'none'])
 def test_none_is_a_random_encoder_as_in_smp(encoder_weights):
-    first, second = (create_model('unet', LITE0, encoder_weights, 2).encoder.state_dict() for _ in range(2))
+    first, second = (create_model('unet', 'timm-tf_efficientnet_lite0', encoder_weights, 2).encoder.state_dict()
+                     for _ in range(2))
     assert not torch.equal(first['conv_stem.weight'], second['conv_stem.weight'])
 
 
@@ -132,7 +134,8 @@ def test_no_network_is_one_clear_error_in_time(encoder_name, tmp_path, monkeypat
     with pytest.raises(UsageError) as error: create_model('unet', encoder_name, 'imagenet', 2)
     assert encoder_name in str(error.value)
     assert time.time() - started < 15
-    assert all(way in str(error.value) for way in (LITE0, '--encoder_weights FILE', '--encoder_weights none'))
+    ways = TrainConfig.encoder_name, '--encoder_weights FILE', '--encoder_weights none'
+    assert all(way in str(error.value) for way in ways)
     assert '\n' not in str(error.value)
 
 
