@@ -46,6 +46,7 @@ COMMANDS = {
     'demo': Command(DemoConfig, 'training.demo', 'Show everything in a few minutes: sample images, a short training, '
                     'pictures and the error on held-out images.'),
 }
+CUT = 20  # letters of a default, of which Fire's help shows no more
 TRAINS = 'train', 'find_lr', 'demo'
 
 
@@ -80,8 +81,10 @@ def parameter(each: Field, with_default: bool) -> inspect.Parameter:
 
 
 def help_of(flags: type[Flags]) -> list[str]:
-    "A line of help for each flag."
-    return [f'{each.name}: {help_text(each)}' for each in fields(flags)]
+    "A line of help for each flag, with a default that Fire would cut short."
+    long = [each for each in fields(flags) if isinstance(each.default, str) and len(each.default) > CUT]
+    return [f'{each.name}: {help_text(each)}' + f' The default is {each.default}.' * (each in long)
+            for each in fields(flags)]
 
 
 def as_text(token: str) -> str | bool:

@@ -124,7 +124,7 @@ def test_help_tells_of_every_flag(name, capsys, monkeypatch):
 def test_help_tells_both_recipes_apart(capsys):
     with pytest.raises(SystemExit): cli.main(['train', '--help'])
     shown = ' '.join(capsys.readouterr().err.split())
-    assert 'The original recipe has resnet101.' in shown and TrainConfig.encoder_name in shown
+    assert 'The original recipe has resnet101.' in shown and f'The default is {TrainConfig.encoder_name}.' in shown
 
 
 # --- bad data: each is one line that names file, row, what was found and what was expected

@@ -66,11 +66,14 @@ def test_the_headline_is_the_mean_on_the_test_images():
 def test_tables_are_rewritten_in_the_page_and_in_the_readme(tmp_path):
     text = 'before\n<!-- accuracy -->\nold\n<!-- /accuracy -->\nafter\n'
     (tmp_path / 'docs' / 'images').mkdir(parents=True)
-    for file in (tmp_path / 'README.md', tmp_path / 'docs' / 'results.md'): file.write_text(text, encoding='utf-8')
+    encoders = '<!-- encoders -->\n<!-- /encoders -->\n'
+    (tmp_path / 'README.md').write_text(text, encoding='utf-8')
+    (tmp_path / 'docs' / 'results.md').write_text(text + encoders, encoding='utf-8')
     accuracy.write_tables(tmp_path, RESULTS)
     readme, page = ((tmp_path / name).read_text(encoding='utf-8') for name in ('README.md', 'docs/results.md'))
     for written in (readme, page):
-        assert written.startswith('before\n<!-- accuracy -->\n|') and written.endswith('<!-- /accuracy -->\nafter\n')
+        assert written.startswith('before\n<!-- accuracy -->\n|') and '<!-- /accuracy -->\nafter\n' in written
+    assert '`timm-tf_efficientnet_lite1`' in page.partition('<!-- encoders -->')[2]
     assert readme.count('\n') < 10 < page.count('\n') and 'changed in the default recipe' in page
     assert (tmp_path / 'docs' / 'images' / 'recipes.png').is_file()
 
