@@ -13,6 +13,7 @@ from fastai.callback.core import Callback, CancelEpochException
 from fastai.data.transforms import Normalize
 from fastai.learner import Learner, Metric
 from fastai.optimizer import Adam, OptimWrapper
+from fastai.torch_core import rank_distrib
 from fastcore.basics import first
 from fastcore.foundation import L
 from fastcore.meta import delegates
@@ -24,6 +25,7 @@ from .data.items import image_frame
 from .data.loaders import LandmarkDataLoaders
 from .data.tensors import TensorLandmarks
 from .data.transforms import NormalizeOnce
+from .files import atomic
 from .flags import check_values
 from .formats.annotations import ABSENT
 from .geometry.decoding import decode
@@ -61,15 +63,15 @@ class LandmarkLearner(Learner):
         """fastai's `export`: the learner in a file, with which `load_learner` predicts wherever this package is.
 
         No image, no label, no path and no name of an image or a patient is in the file, only the landmarks' names.
+        The learner stays as it is, also where something in it cannot be written.
         """
-        path, evaluation = self.path, vars(self).pop('evaluation', None)
-        file = (path / fname).absolute()
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if rank_distrib(): return
+        kept = {name: value for name, value in vars(self).items() if name in ('dls', 'opt', 'path', 'evaluation')}
+        vars(self).pop('evaluation', None)
         self.path = Path()
-        try: super().export(file, **kwargs)
-        finally:
-            self.path = path
-            if evaluation is not None: self.evaluation = evaluation
+        try:
+            with atomic(kept['path'].absolute() / fname) as temporary: super().export(temporary, **kwargs)
+        finally: vars(self).update(kept)  # fastai restores most of it, but not after an error
 
     def lr_find(self, *args, **kwargs):
         "fastai's `lr_find`; what it keeps meanwhile lies in a temporary folder, not in `path`."

@@ -12,6 +12,8 @@ from fastai.learner import load_learner
 from helpers import write_dots
 
 from landmark_fastai import landmark_dls
+from landmark_fastai.data.transforms import SquareReader
+from landmark_fastai.formats.annotations import Annotations
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,16 +36,43 @@ def learn(secret, make_learner, tmp_path):
     return learn
 
 
+def traces(dls, content):
+    "What of the images, labels, names and paths of `dls` is in `content`, a file: by kind, how many."
+    items, annotations = dls.train_ds.items, dls.annotations
+    kinds = {'names': [b'secret', b'dot_', b'Doe_', b'annotation.csv'],
+             'images': [dls.reader.squares[item.path].tobytes() for item in items],
+             'labels': [annotations.points[0].tobytes(), annotations.spacing[0].tobytes(), items[0].points.tobytes(),
+                        items[0].points.astype(np.float32).tobytes()]}
+    # the old protocol of pickle, which fastai takes, writes the bytes of numpy as text
+    return {kind: sum(trace in content or trace.decode('latin1').encode() in content for trace in wanted)
+            for kind, wanted in kinds.items()}
+
+
 def test_the_file_has_no_image_no_label_no_path_and_no_patient(learn, tmp_path):
-    items, annotations = learn.dls.train_ds.items, learn.dls.annotations
-    traces = [b'secret', b'dot_', b'Doe_', b'annotation.csv', str(tmp_path).encode(),
-              annotations.points.tobytes(), annotations.points[0].tobytes(), annotations.spacing[0].tobytes(),
-              *(learn.dls.reader.squares[item.path].tobytes() for item in items)]
-    traces += [torch.from_numpy(item.points).float().numpy().tobytes() for item in items]
     learn.export('model.pkl')
     content = (learn.path / 'model.pkl').read_bytes()
     assert len(content) > 10**6 and b'knee' in content  # weights, and names of landmarks
-    assert [trace for trace in traces if trace in content] == []
+    assert traces(learn.dls, content) == {'names': 0, 'images': 0, 'labels': 0}
+    assert str(tmp_path).encode() not in content
+
+
+@pytest.mark.parametrize('full, kind', [(SquareReader, 'images'), (SquareReader, 'names'), (Annotations, 'labels'),
+                                        (Annotations, 'names')])
+def test_what_would_be_in_the_file_would_be_seen(learn, monkeypatch, full, kind):
+    monkeypatch.setattr(full, 'new_empty', lambda self: self)
+    learn.export('model.pkl')
+    assert traces(learn.dls, (learn.path / 'model.pkl').read_bytes())[kind] > 0
+
+
+def test_what_cannot_be_written_leaves_the_learner_and_the_earlier_file_as_they_were(learn):
+    learn.export('model.pkl')
+    before = (learn.path / 'model.pkl').read_bytes()
+    kept = learn.dls, learn.opt, learn.path, learn.evaluation
+    learn.note = (k for k in range(3))  # which pickle refuses
+    with pytest.raises(TypeError, match='generator'): learn.export('model.pkl')
+    assert (learn.dls, learn.opt, learn.path, learn.evaluation) == kept
+    assert (learn.path / 'model.pkl').read_bytes() == before
+    assert [path.name for path in learn.path.iterdir()] == ['model.pkl']
 
 
 def test_what_is_loaded_predicts_in_original_px_what_the_learner_did(learn, secret):
