@@ -6,14 +6,13 @@ import pytest
 import torch
 from helpers import TINY, write_dots
 
-from landmark_fastai import cli, landmark_dls, landmark_learner, load
+from landmark_fastai import UsageError, cli, landmark_dls, landmark_learner, load
 from landmark_fastai.data.loaders import upload
 from landmark_fastai.model.precision import choose_precision
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no CUDA here')]
-PRECISIONS = ['fp32', 'fp16', pytest.param('bf16', marks=pytest.mark.skipif(
-    not (torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)),
-    reason='this GPU has no bf16'))]
+HAS_BF16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+PRECISIONS = ['fp32', 'fp16', pytest.param('bf16', marks=pytest.mark.skipif(not HAS_BF16, reason='no GPU with bf16'))]
 
 
 @pytest.fixture
@@ -56,8 +55,13 @@ def test_a_stopped_run_goes_on(data, tmp_path, precision):
     assert all(not value.is_cuda for value in state['model'].values())
 
 
-def test_auto_is_half_precision():
-    assert choose_precision('auto', torch.device('cuda')) in ('bf16', 'fp16')
+def test_auto_is_bf16_where_the_gpu_has_it():
+    gpu = torch.device('cuda')
+    assert choose_precision('auto', gpu) == ('bf16' if HAS_BF16 else 'fp16')
+    assert choose_precision('fp32', gpu) == 'fp32' and choose_precision('fp16', gpu) == 'fp16'
+    if HAS_BF16: assert choose_precision('bf16', gpu) == 'bf16'
+    else:
+        with pytest.raises(UsageError, match='choose auto or fp32 or fp16'): choose_precision('bf16', gpu)
 
 
 def test_the_network_is_channels_last(data):

@@ -33,7 +33,8 @@ class Pictures(RunCallback):
 
     def before_validate(self):
         self.kept = []  # of each image its true and predicted masks and points
-        self.wanted = self.n_images if self._is_due(len(self.history.rows) + 1) else int(self.gif)
+        most = self.n_images if self._is_due(len(self.history.rows) + 1) else int(self.gif)
+        self.wanted = min(most, len(self.dls.valid_ds))  # several processes fill up the last batch by repetition
 
     def after_batch(self):
         if self.training or len(self.kept) >= self.wanted: return

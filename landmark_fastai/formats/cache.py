@@ -36,11 +36,6 @@ def clear_cache():
     shutil.rmtree(cache_folder(), ignore_errors=True)
 
 
-def check_mode(mode: str):
-    "Raise UsageError unless `mode` is one of `MODES`."
-    if mode not in MODES: raise UsageError(f'cache {mode!r} is unknown; choose one of {", ".join(MODES)}')
-
-
 def choose_place(mode: str, n_bytes: int, n_missing: int) -> str:
     """Where to keep squares of `n_bytes` in all, `n_missing` of them not on disk yet: ram, disk or none, by `mode`.
 

@@ -184,6 +184,7 @@ def test_same_seed_same_split(make_dls):
     (dict(batch_size=9), 'batch_size is 9, but the training set has 8 images'),
     (dict(batch_size=0), 'batch_size is 0'),
     (dict(image_resize=100), 'image_resize is 100.*multiple of 32'),
+    (dict(cache='tape'), r"cache is 'tape'.*auto, ram, disk, none"),
     (dict(augment='heavy'), "augment.*'heavy'.*none, light, normal, strong"),
     (dict(pixel_spacing=0), 'pixel_spacing is 0.*above 0'),
     (dict(n_landmarks=3), '3'),

@@ -12,7 +12,7 @@ import pytest
 
 from landmark_fastai.errors import UsageError
 from landmark_fastai.formats import cache
-from landmark_fastai.formats.cache import SquareCache, check_mode, choose_place, clear_cache, read_square
+from landmark_fastai.formats.cache import SquareCache, choose_place, clear_cache, read_square
 
 SHAPE = 4, 4
 GB = 10 ** 9
@@ -202,11 +202,6 @@ def test_squares_that_are_on_disk_already_need_no_space(paths, monkeypatch):
 def test_processes_of_one_machine_share_one_copy(monkeypatch):
     monkeypatch.setenv('LOCAL_WORLD_SIZE', '2')
     assert choose_place('auto', 100, 100) == 'disk'
-
-
-def test_an_unknown_mode_is_refused():
-    with pytest.raises(UsageError, match="cache 'tape' is unknown; choose one of auto, ram, disk, none"):
-        check_mode('tape')
 
 
 def test_a_folder_that_cannot_be_written_has_no_space(tmp_path, monkeypatch):

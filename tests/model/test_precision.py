@@ -128,13 +128,6 @@ def test_auto_on_a_cpu_asks_for_hardware(monkeypatch, capabilities, chosen):
 HAS_FAST_BF16 = precision.has_fast_bf16  # before the suite replaces it, see conftest
 
 
-@pytest.mark.parametrize('able, chosen', [(True, 'bf16'), (False, 'fp16')])
-def test_auto_on_a_gpu_is_bf16_where_it_has_it(monkeypatch, able, chosen):
-    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda including_emulation: able)
-    assert choose_precision('auto', GPU) == chosen
-    assert choose_precision('fp32', GPU) == 'fp32' and choose_precision('fp16', GPU) == 'fp16'
-
-
 def test_auto_elsewhere_is_fp32():
     assert choose_precision('auto', MPS) == 'fp32'
 
@@ -144,11 +137,6 @@ def test_auto_elsewhere_is_fp32():
                                                 ('half', CPU, 'one of auto, fp32, bf16, fp16')])
 def test_what_cannot_be_had_is_refused(name, device, hint):
     with pytest.raises(UsageError, match=hint): choose_precision(name, device)
-
-
-def test_a_gpu_without_bf16_refuses_it(monkeypatch):
-    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda including_emulation: False)
-    with pytest.raises(UsageError, match='choose auto or fp32 or fp16'): choose_precision('bf16', GPU)
 
 
 def test_precisions_of_the_flag_are_those_that_there_are():
@@ -169,8 +157,9 @@ def eager_compile(monkeypatch):
     monkeypatch.setattr(torch, 'compile', lambda f, **kwargs: compile(f, **kwargs | {'backend': 'eager'}))
 
 
-def test_a_compiled_network_trains_and_keeps_the_names_of_its_weights(eager_compile, make_learner):
-    plain, learn = make_learner(precision='fp32'), make_learner(compile=True, precision='fp32')
+@pytest.mark.parametrize('precision', ['fp32', 'bf16'])
+def test_a_compiled_network_trains_and_keeps_the_names_of_its_weights(eager_compile, make_learner, precision):
+    plain, learn = (make_learner(compile=compiled, precision=precision) for compiled in (False, True))
     learn.fit(1)
     assert learn.model.state_dict().keys() == plain.model.state_dict().keys()
     plain.model.load_state_dict(learn.model.state_dict())
