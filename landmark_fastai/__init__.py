@@ -4,12 +4,12 @@
 """
 
 from importlib import import_module
-from importlib.util import find_spec
 
 __version__ = '0.5.0'
 
 
 def __getattr__(name):
     if name.startswith('_'): raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from importlib.util import find_spec
     if find_spec(f'{__name__}.{name}'): return import_module(f'.{name}', __name__)
     return getattr(import_module('.all', __name__), name)

@@ -136,7 +136,7 @@ def main(argv: list[str] | None = None) -> int:
     if wants_help: argv = [*chosen, '--', '--help']
     try:
         if chosen and not wants_help: check_flags(chosen[0], argv[1:])
-        job = fire.Fire({name: command(name, with_defaults=wants_help) for name in COMMANDS}, command=argv,
+        job = fire.Fire({name: command(name, with_defaults=wants_help) for name in chosen or COMMANDS}, command=argv,
                         name=program(), serialize=lambda result: None)
         if isinstance(job, Job): run(job)
     except UsageError as e:

@@ -4,7 +4,6 @@
 `config.yaml` and the rules of `--resume`. No torch here: mistakes are told at once.
 """
 
-import difflib
 import inspect
 import os
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -13,8 +12,6 @@ from math import isfinite
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, get_args
-
-import yaml
 
 from .errors import UsageError
 from .processes import check_single_process
@@ -72,6 +69,7 @@ def known(cls: type[Flags], values: dict) -> dict:
 
 def nearest(name: str, names: list[str], prefix: str = '') -> str:
     "A proposal for a mistyped `name`, to end a message."
+    import difflib  # here, as `yaml` below: help does not wait for what it does not need
     close = difflib.get_close_matches(name, names, n=1)
     return f'; did you mean {prefix}{close[0]}?' if close else f'; expected one of {", ".join(names)}'
 
@@ -142,6 +140,7 @@ def check_values(cls: type[Flags], **values: Any):
 
 def read_file(cls: type[Flags], path: str | Path) -> dict:
     "The flags of `cls` in a YAML file. Raises UsageError with file, key, what was found and what was expected."
+    import yaml
     path = Path(path)
     try: values = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
     except OSError as e: raise UsageError(f'{path}: {e.strerror.lower()}; expected a YAML file of flags') from None
@@ -167,6 +166,7 @@ def _as_number(each: Field, value: Any) -> Any:
 
 def to_yaml(flags: Flags) -> str:
     "All `flags` that a file may hold, as YAML that `read_file` takes."
+    import yaml
     return yaml.safe_dump(saved(flags), sort_keys=False, allow_unicode=True)
 
 
