@@ -142,8 +142,7 @@ class TrainConfig(DataConfig):
             raise UsageError(f'image_resize is {self.image_resize}; expected a multiple of 32, such as 256 or 512')
         if self.experiment_name in ('', '.', '..') or Path(self.experiment_name).name != self.experiment_name:
             raise UsageError(f'experiment_name is {self.experiment_name!r}; expected the name of a folder, no path')
-        if self.elastic and self.augment == 'none':
-            raise UsageError("elastic beside augment 'none'; choose light, normal or strong")
+        check_elastic(self.augment, self.elastic)
         self.pairs  # noqa: B018  (a property that raises)
 
     @property
@@ -168,6 +167,11 @@ class TrainConfig(DataConfig):
     def n_epochs(self) -> int:
         "All epochs, frozen ones included."
         return self.epochs + self.n_frozen
+
+
+def check_elastic(augment: str, elastic: float):
+    "Raise UsageError for an elastic deformation without any other augmentation."
+    if elastic and augment == 'none': raise UsageError("elastic beside augment 'none'; choose light, normal or strong")
 
 
 # what a recipe sets: the default one all that the original one sets otherwise

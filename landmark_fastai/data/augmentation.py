@@ -16,7 +16,7 @@ from fasttransform import ItemTransform, Transform
 from torch import Tensor
 from torchvision.transforms import v2
 
-from ..config import TrainConfig
+from ..config import TrainConfig, check_elastic
 from ..errors import UsageError
 from ..flags import check_values
 from ..geometry.masks import content
@@ -44,7 +44,7 @@ def augmentations(strength: str, elastic: float = 0.) -> list[Transform]:
     `strength` none has none. Raises UsageError.
     """
     check_values(TrainConfig, augment=strength, elastic=elastic)
-    if elastic and strength == 'none': raise UsageError("elastic beside augment 'none'; choose light, normal or strong")
+    check_elastic(strength, elastic)
     if STRENGTHS[strength] is None: return []
     s = STRENGTHS[strength]
     resampling = dict(pad_mode=PadMode.Zeros, align_corners=False)
