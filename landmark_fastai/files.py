@@ -1,6 +1,7 @@
 "Files that are written whole or not at all."
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,22 @@ def atomic(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new, empty folder beside `folder` and put it in place of `folder` once the block has ended well.
+
+    So a process that is killed meanwhile leaves what was there, or all that the block has written.
+    """
+    new, old = (folder.with_name(f'.{uuid4().hex}.tmp') for _ in range(2))
+    new.mkdir(parents=True)
+    try:
+        yield new
+        if folder.exists(): folder.rename(old)
+        new.rename(folder)
+    finally:
+        for path in (new, old): shutil.rmtree(path, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from landmark_fastai.files import atomic, write_text
+from landmark_fastai.files import atomic, atomic_folder, write_text
 
 
 def test_new_file_is_in_place_with_nothing_beside_it(tmp_path):
@@ -62,3 +62,15 @@ def test_text_is_utf_8_and_replaces_a_longer_one(tmp_path):
     write_text(path, 'Müller ±1 mm')
     assert path.read_bytes() == 'Müller ±1 mm'.encode()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / 'runs' / 'baseline'
+    for content in ('old', 'new'):
+        with pytest.raises(KeyboardInterrupt), atomic_folder(folder) as new:
+            (new / 'half.txt').write_text(content)
+            raise KeyboardInterrupt
+        assert not folder.exists() if content == 'old' else [path.name for path in folder.iterdir()] == ['old.txt']
+        with atomic_folder(folder) as new: (new / f'{content}.txt').touch()
+        assert [path.name for path in folder.iterdir()] == [f'{content}.txt']
+        assert list(folder.parent.iterdir()) == [folder]

@@ -66,7 +66,7 @@ class Pictures(RunCallback):
 
     def _overlay(self, folder, k):
         true_mask, pred_mask, true, pred = self.kept[k]
-        image, stem = self._image(k), f'{k + 1}_{safe_name(self.dls.valid_ds.items[k].name)}'
+        image, stem = self._image(k), f'{k + 1}_{as_file_name(self.dls.valid_ds.items[k].name)}'
         write_png(folder / f'{stem}_true_masks.png', draw_masks(image, true_mask, self.names, BLUE))
         write_png(folder / f'{stem}_predicted_masks.png', draw_masks(image, pred_mask, self.names, RED))
         write_png(folder / f'{stem}_coordinates.png', draw_landmarks(image, true, pred, self.names))
@@ -84,6 +84,6 @@ class Pictures(RunCallback):
             write_gif(self.folder / 'train_results' / f'{folder.name}.gif', pictures, seconds=0.2)
 
 
-def safe_name(name: str) -> str:
+def as_file_name(name: str) -> str:
     "The end of an image name, 100 bytes, as a part of a file name: letters, digits, dot, dash and underscore stay."
     return ''.join(c if c.isalnum() or c in '._-' else '_' for c in name).encode()[-100:].decode(errors='ignore')

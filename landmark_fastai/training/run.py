@@ -31,10 +31,10 @@ def train_run(config: TrainConfig, split: np.ndarray | None = None,
     if not rank_distrib():
         start_folder(config, facts, learn.dls, resumed=state is not None)
         announce(config, learn)
-    own = make_callbacks(config, learn, state)
-    fit(learn, config, [*own, *cbs])
-    check_loss(config, own)
-    return finish(config, facts, learn, own[0])
+    history, *others = make_callbacks(config, learn, state)
+    fit(learn, config, [history, *others, *cbs])
+    check_loss(config, others)
+    return finish(config, facts, learn, history)
 
 
 def prepare(config: TrainConfig, device: str, split: np.ndarray | None) -> tuple[LandmarkLearner, dict | None]:

@@ -1,6 +1,6 @@
 "The folder of a run: what may be written there, what it begins with, and what it is resumed from."
 
-import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from ..callbacks.checkpoint import ALWAYS
 from ..callbacks.stopping import is_stale
 from ..config import TrainConfig, is_run
 from ..errors import UsageError
-from ..files import check_writable, lies_in, remove_leftovers, write_text
+from ..files import atomic_folder, check_writable, lies_in, remove_leftovers, write_text
 from ..flags import to_yaml
 from ..formats.spreadsheet import safe_name
 from ..model.facts import ModelFacts, read_facts, write_facts
@@ -49,13 +49,11 @@ def check_data(config: TrainConfig, now: str):
 
 def start_folder(config: TrainConfig, facts: ModelFacts, dls: DataLoaders, resumed: bool):
     "Make the folder of a run, in place of an earlier one unless that is `resumed`; write what it begins with."
-    folder = config.folder
-    if resumed: remove_leftovers(folder)
-    elif folder.exists(): shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / 'config.yaml', to_yaml(config))
-    write_facts(folder, facts)
-    write_split(folder, dls.annotations.image_names, split=dls.split)
+    if resumed: remove_leftovers(config.folder)
+    with nullcontext(config.folder) if resumed else atomic_folder(config.folder) as folder:
+        write_text(folder / 'config.yaml', to_yaml(config))
+        write_facts(folder, facts)
+        write_split(folder, dls.annotations.image_names, split=dls.split)
 
 
 def write_split(folder: Path, image_names: list[str], **columns: np.ndarray):
@@ -80,9 +78,14 @@ def read_checkpoint(config: TrainConfig) -> dict | None:
     if missing:
         raise UsageError(f'weight/last.ckpt of {folder} lacks {", ".join(missing)}: it is of another version, and '
                          f'cannot be resumed; train on with --from_run {folder}')
-    epoch, total = len(state['history']), config.n_epochs
-    stopped = config.early_stop and is_stale(state['history'], config.early_stop, config.n_frozen)
-    if (epoch >= total or stopped) and is_reported:
-        how = f'stopped early after {epoch} of {total} epochs' if epoch < total else f'all {epoch} epochs of it'
-        raise UsageError(f'{folder} is finished, {how}; train on with --from_run {folder}')
+    if is_reported: check_unfinished(config, state['history'])
     return state
+
+
+def check_unfinished(config: TrainConfig, rows: list[dict]):
+    "Raise UsageError where a run whose log has these `rows` has no epoch left to train."
+    epoch, total = len(rows), config.n_epochs
+    stopped = config.early_stop and is_stale(rows, config.early_stop, config.n_frozen)
+    if epoch < total and not stopped: return
+    how = f'stopped early after {epoch} of {total} epochs' if epoch < total else f'all {epoch} epochs of it'
+    raise UsageError(f'{config.folder} is finished, {how}; train on with --from_run {config.folder}')

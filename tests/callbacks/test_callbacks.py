@@ -17,7 +17,7 @@ from landmark_fastai.callbacks.checkpoint import SaveWeights
 from landmark_fastai.callbacks.console import Console
 from landmark_fastai.callbacks.erosion import ErosionSchedule
 from landmark_fastai.callbacks.history import History
-from landmark_fastai.callbacks.pictures import Pictures, safe_name
+from landmark_fastai.callbacks.pictures import Pictures, as_file_name
 from landmark_fastai.callbacks.stopping import CheckLoss
 from landmark_fastai.geometry.erosion import auto_radius
 from landmark_fastai.model.metrics import LandmarkError
@@ -227,7 +227,7 @@ def test_console_says_loss_error_and_time(make_learner, make_dls, tmp_path, caps
 
 @pytest.mark.parametrize('name, safe', [('a.png', 'a.png'), ('sub/b c.png', 'sub_b_c.png'), ('../x', '.._x'),
                                         ('Hüfte<1>.png', 'Hüfte_1_.png'), (200 * '膝', 33 * '膝')])
-def test_safe_name(name, safe): assert safe_name(name) == safe
+def test_as_file_name(name, safe): assert as_file_name(name) == safe
 
 
 def test_validation_set_without_any_label_trains(tmp_path, make_learner):

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from landmark_fastai import UsageError, cli, load
 from landmark_fastai.model.state import read_state_dict
+from landmark_fastai.training import run_folder
 from landmark_fastai.training.train import train
 
 SMALL = dict(image_resize=64, batch_size=4, encoder_name='timm-mobilenetv3_small_minimal_100', encoder_weights='none',
@@ -88,6 +89,20 @@ def test_what_a_killed_process_has_left_half_written_is_no_trouble(flags, tmp_pa
         (folder / place / f'.{32 * "0"}.tmp.png').write_bytes(b'\x89PNG half')
     train(resume=True, output_dir=tmp_path, experiment_name='run')
     assert sorted(folder.rglob('*')) == before
+
+
+def test_a_run_that_is_stopped_while_it_starts_leaves_nothing_or_what_was_there(flags, tmp_path, monkeypatch):
+    def stop(*args, **kwargs): raise KeyboardInterrupt
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run_folder, 'write_facts', stop)  # the second file of a run
+        train(**flags, experiment_name='run')
+    assert not list(tmp_path.iterdir())
+    train(**flags | {'epochs': 1}, experiment_name='run', resume=True)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*')}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run_folder, 'write_facts', stop)
+        train(**flags, experiment_name='run', overwrite=True)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*')} == before
 
 
 @forked
