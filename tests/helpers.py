@@ -10,11 +10,15 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 import torch.nn.functional as F
+from fastai.callback.core import Callback
 from PIL import Image
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from torch import nn
 
+from landmark_fastai.callbacks.checkpoint import SaveWeights
+from landmark_fastai.callbacks.history import History
+from landmark_fastai.callbacks.pictures import Pictures
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.annotations import read_annotations
@@ -200,3 +204,24 @@ def message_of(path, **kwargs):
     message = str(caught.value)
     assert '\n' not in message and path.name in message.split(':')[0]
     return message
+
+
+# --- callbacks
+
+class After(Callback):
+    "Call `do`, with the callback, after each epoch."
+    def __init__(self, do, order): self.do, self.order = do, order
+
+    def after_epoch(self): self.do(self)
+
+
+def run_callbacks(folder, total=2, **kwargs):
+    "The `History` of a run of `total` epochs that writes to `folder`, and all callbacks that write there."
+    names = ['head', 'knee']
+    history = History(folder / 'log.csv', names)
+    return history, [history, SaveWeights(folder / 'weight'), Pictures(folder, names, total, **kwargs)]
+
+
+def weights_of(learn):
+    "A copy of the weights of `learn`."
+    return {key: value.clone() for key, value in learn.model.state_dict().items()}
