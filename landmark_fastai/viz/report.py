@@ -36,7 +36,7 @@ def write_report(path: Path, title: str, subtitle: str, verdict: str, tables: li
                  figures: list[Figure], settings: dict, notes: list[str], summary: dict, resamples: int):
     """Write a report to `path`, pictures included.
 
-    `verdict` is the result in a sentence, `tables` are (title, table), of `evaluation.error_table`, and `figures` are in
+    `verdict` is the result in a sentence, `tables` are (title, table) of `evaluation.error_table`, `figures` are in
     the order in which they are shown, `notes` are sentences that a reader of the numbers has to know. The explanations
     at the end fit the `summary` (of `evaluation.summary`), whose intervals are of so many `resamples`.
     """
