@@ -265,7 +265,10 @@ class DemoConfig(Flags):
 # --- the file of a run
 
 def read_config(run: str | Path) -> TrainConfig:
-    "The flags of the run in the folder `run`, from its `config.yaml`. Raises UsageError where that is no run."
+    """The flags of the run in the folder `run`, from its `config.yaml`. Raises UsageError where that is no run.
+
+    A flag that is not there is newer than the run: its default is what was done before there was a choice.
+    """
     run = Path(run)
     if not run.is_dir(): raise UsageError(f'{run}: no such folder, expected the folder of a run')
     if not (run / 'config.yaml').is_file():
@@ -273,11 +276,7 @@ def read_config(run: str | Path) -> TrainConfig:
             raise UsageError(f'{run} is a run of version 0.4 or earlier, which this version cannot read; train again, '
                              'or use landmark_fastai 0.4')
         raise UsageError(f'{run} has no config.yaml, expected the folder of a run')
-    of_file = read_file(TrainConfig, run / 'config.yaml')
-    missing = [each.name for each in fields(TrainConfig)
-               if each.metadata['saved'] and each.default is not None and each.name not in of_file]
-    if missing: raise UsageError(f'{run / "config.yaml"} lacks {", ".join(missing)}, expected all flags of a run')
-    return TrainConfig(**of_file)
+    return TrainConfig(**read_file(TrainConfig, run / 'config.yaml'))
 
 
 def is_run(folder: Path) -> bool:

@@ -104,8 +104,15 @@ def test_the_file_of_a_run_is_its_flags_and_a_file_of_flags(tmp_path):
 def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path):
     refused(['none', 'no such folder'], read_config, tmp_path / 'none')
     refused([str(tmp_path), 'config.yaml'], read_config, tmp_path)
-    (tmp_path / 'config.yaml').write_text('epochs: 3\n')
-    refused(['config.yaml', 'lacks', 'batch_size'], read_config, tmp_path)
+    (tmp_path / 'config.yaml').write_text('epoch: 3\n')
+    refused(['config.yaml', "'epoch'", 'epochs'], read_config, tmp_path)
+
+
+def test_a_flag_that_is_newer_than_a_run_has_its_default(tmp_path):
+    run = write_run(tmp_path / 'run', epochs=3, elastic=0.01)
+    text = (run / 'config.yaml').read_text()
+    (run / 'config.yaml').write_text(text.replace('elastic: 0.01\n', ''))
+    assert read_config(run) == TrainConfig(epochs=3)
 
 
 def test_a_run_of_version_0_4_is_refused_in_one_line_that_says_so(tmp_path, capsys):

@@ -1,10 +1,10 @@
-"The radius of the masks over the epochs: where erosion is decided."
+"Erosion while training: the masks get the radius of their epoch, which `geometry.radius` decides."
 
 from fastai.callback.core import Callback
 
 from ..config import TrainConfig
 from ..flags import check_values
-from ..geometry.erosion import auto_radius, fixed_radius
+from ..geometry.radius import auto_radius, fixed_radius
 from .core import is_training_run
 
 

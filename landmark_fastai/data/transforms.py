@@ -14,9 +14,9 @@ from ..errors import UsageError
 from ..formats.annotations import UNLABELLED, VISIBLE
 from ..formats.cache import SquareCache, cache_folder
 from ..formats.images import letterbox, read_image
-from ..geometry.erosion import auto_radius
 from ..geometry.frame import Frame, from_unit, inside, to_network, to_unit
 from ..geometry.masks import draw_diamonds_fast
+from ..geometry.radius import auto_radius
 from .items import AnnotatedImage
 from .tensors import TensorLandmarks, TensorRadiograph
 

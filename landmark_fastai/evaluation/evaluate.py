@@ -16,10 +16,10 @@ from ..inference.folder import make_output
 from ..inference.loading import config_predictor
 from ..inference.predictor import Predictor
 from ..viz.report import CURVES, figures_in
-from .judge import predict_annotated
+from .compare import predict_annotated
+from .error_table import as_text, errors_table
 from .notes import flag_notes, result_notes, split_notes
-from .output import report_on, run_settings, write_evaluation
-from .table import as_text, errors_table
+from .output import run_settings, write_evaluation, write_evaluation_report
 
 
 @takes(EvaluateConfig)
@@ -42,8 +42,8 @@ def evaluate(config: EvaluateConfig) -> dict:
     summary, figures = write_evaluation(folder, evaluation, notes, settings, thresholds)
     if not config.weights: figures += figures_in(Path(config.model, 'graph'), CURVES)
     of_run = {f'training: {name}': value for name, value in run_settings(predictor.config, predictor.facts).items()}
-    report_on(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary, figures,
-              settings | of_run, notes)
+    write_evaluation_report(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary,
+                            figures, settings | of_run, notes)
     print(as_text(errors_table(summary)))
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')

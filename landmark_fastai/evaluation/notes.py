@@ -5,7 +5,7 @@ from collections import Counter
 from ..config import PredictConfig
 from ..formats.annotations import ABSENT, UNLABELLED, Annotations
 from ..inference.predictions import spacing_notes
-from .judge import Evaluation
+from .compare import Evaluation
 
 
 def split_notes(evaluation: Evaluation, sides: dict[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"The files of an evaluation: distances.csv, summary.json and figures."
+"The files of an evaluation: distances.csv, summary.json, figures and report.html."
 
 import json
 from collections import Counter
@@ -19,10 +19,10 @@ from ..model.facts import ModelFacts
 from ..viz.figures import plot_boxes, plot_confidence, plot_cumulative, plot_vectors
 from ..viz.overlays import contact_sheet, draw_markers, write_png
 from ..viz.report import FIGURES, Figure, Table, figures_in, write_report
-from .judge import Evaluation
+from .compare import Evaluation
+from .error_table import errors_table, headline
 from .scores import Scores
 from .summary import RESAMPLES, summarize
-from .table import errors_table, headline
 
 N_WORST = 12  # images on the sheet of the worst
 TILE = 590    # longer side of an image there, px: three fill the sheet
@@ -60,8 +60,8 @@ def run_settings(config: TrainConfig, facts: ModelFacts) -> dict:
     return saved(config) | {f'model: {name}': value for name, value in asdict(facts).items()}
 
 
-def report_on(path: Path, title: str, subtitle: str, summary: dict, figures: list[Figure], settings: dict,
-              notes: list[str], tables: Iterable[tuple[str, Table]] = ()):
+def write_evaluation_report(path: Path, title: str, subtitle: str, summary: dict, figures: list[Figure], settings: dict,
+                            notes: list[str], tables: Iterable[tuple[str, Table]] = ()):
     "Write the report of `summary` to `path`: its headline and table, then more `tables`, as `write_report` takes them."
     write_report(path, title, subtitle, headline(summary), [('Errors', errors_table(summary)), *tables], figures,
                  settings, notes, summary, RESAMPLES)

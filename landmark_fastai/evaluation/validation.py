@@ -15,10 +15,10 @@ from ..inference.predictions import Predictions
 from ..inference.predictor import Predictor
 from ..model.facts import ModelFacts, write_facts
 from ..viz.report import CURVES, figures_in
-from .judge import Evaluation, judge, predict_annotated
+from .compare import Evaluation, compare, predict_annotated
+from .error_table import as_text, errors_table, fold_table
 from .notes import result_notes, split_notes
-from .output import report_on, run_settings, write_evaluation
-from .table import as_text, errors_table, fold_table
+from .output import run_settings, write_evaluation, write_evaluation_report
 
 
 def evaluate_validation(config: TrainConfig, facts: ModelFacts, learn: Learner) -> Evaluation:
@@ -35,8 +35,9 @@ def evaluate_validation(config: TrainConfig, facts: ModelFacts, learn: Learner) 
     notes = split_notes(evaluation, dict.fromkeys(annotations.image_names, 'val'))
     notes += result_notes(evaluation, annotations)
     summary, figures = write_evaluation(out, evaluation, notes, settings={})
-    report_on(config.folder / 'report.html', config.experiment_name, 'validation images of the training', summary,
-              figures + figures_in(config.folder / 'graph', CURVES), run_settings(config, predictor.facts), notes)
+    figures += figures_in(config.folder / 'graph', CURVES)
+    write_evaluation_report(config.folder / 'report.html', config.experiment_name, 'validation images of the training',
+                            summary, figures, run_settings(config, predictor.facts), notes)
     print(f'report: {config.folder / "report.html"}')
     return evaluation
 
@@ -77,14 +78,14 @@ def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotati
     predictions = merged(evaluations, annotations)
     predictions.write(out)
     predictor = evaluations[0].predictor.with_facts(facts)
-    evaluation = judge(predictor, annotations, Path(config.train_image_dir), predictions)
+    evaluation = compare(predictor, annotations, Path(config.train_image_dir), predictions)
     notes = ['Each image was predicted by the model that was not trained on it. It did choose the best epoch of that '
              'model, so errors are a little optimistic', *result_notes(evaluation, annotations)]
     summary, figures = write_evaluation(out, evaluation, notes, settings={})
     folds = fold_table(evaluation.scores, dict(zip(annotations.image_names, fold_of, strict=True)), summary)
-    report_on(config.folder / 'report.html', config.experiment_name,
-              f'cross-validation with {len(evaluations)} folds', summary, figures, run_settings(config, facts),
-              notes, [('Folds', folds)])
+    write_evaluation_report(config.folder / 'report.html', config.experiment_name,
+                            f'cross-validation with {len(evaluations)} folds', summary, figures,
+                            run_settings(config, facts), notes, [('Folds', folds)])
     print(as_text(folds), as_text(errors_table(summary)), *notes, f'report: {config.folder / "report.html"}', sep='\n')
     return summary
 

@@ -12,9 +12,9 @@ from ..errors import UsageError
 from ..files import atomic
 from .cells import check_count, read_image_names, read_patients, read_point, read_sides, read_size, read_spacing
 from .columns import read_header, warn_ignored
+from .csv_table import read_rows, read_table, where
 from .spacing import check_spacing, is_doubtful, warn_doubtful
 from .spreadsheet import safe_name
-from .table import read_rows, read_table, where
 
 VISIBLE, ABSENT, UNLABELLED = 0, 1, 2
 _PER_IMAGE = ('image_names', 'rows', 'sizes', 'points', 'state', 'spacing', 'spacing_source', 'patient_id', 'split')

@@ -5,8 +5,8 @@ import re
 from pathlib import PurePosixPath, PureWindowsPath
 
 from .columns import SPLITS
+from .csv_table import Row
 from .spreadsheet import plain_name
-from .table import Row
 
 MAX_SIDE = 2**31 - 1  # more fits no image format, and much more no integer of numpy
 # float() alone would also take 1_0, nan, inf and digits of other scripts

@@ -88,7 +88,6 @@ def find_images(folder: str | Path) -> list[str]:
 
 def appearance(path: str | Path) -> Appearance:
     "How the image at `path` looks. Raises `UsageError` as `read_image` does."
-    image, is_deep = _stored_image(path), False
     image = _stored_image(path)
     is_deep = image.dtype != np.uint8 and not is_dicom(path)
     pixels = hashlib.blake2b(repr((image.shape, image.dtype)).encode() + image.tobytes(), digest_size=16).hexdigest()

@@ -8,7 +8,7 @@ from fastai.callback.core import Callback
 
 from ..config import TrainConfig, is_run
 from ..errors import UsageError
-from ..evaluation.judge import Evaluation
+from ..evaluation.compare import Evaluation
 from ..evaluation.validation import evaluate_again, evaluate_folds
 from ..formats.annotations import Annotations, fingerprint, read_annotations
 from ..formats.splits import split_folds

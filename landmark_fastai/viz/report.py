@@ -36,9 +36,9 @@ def write_report(path: Path, title: str, subtitle: str, verdict: str, tables: li
                  figures: list[Figure], settings: dict, notes: list[str], summary: dict, resamples: int):
     """Write a report to `path`, pictures included.
 
-    `verdict` is the result in a sentence, `tables` are (title, table) and `figures` in the order in which they are
-    shown, `notes` sentences that a reader of the numbers has to know. The explanations at the end fit the `summary`
-    (of `evaluation.summary.summarize`), whose intervals are of so many `resamples`.
+    `verdict` is the result in a sentence, `tables` are (title, table) of `evaluation.error_table`, `figures` are in
+    the order in which they are shown, `notes` are sentences that a reader of the numbers has to know. The explanations
+    at the end fit the `summary` (of `evaluation.summary`), whose intervals are of so many `resamples`.
     """
     pictures = [(name, text, b64encode(Path(png).read_bytes()).decode()) for name, text, png in figures]
     html = render('report.html', title=title, subtitle=subtitle, verdict=verdict, notes=notes, tables=tables,

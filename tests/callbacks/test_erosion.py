@@ -4,7 +4,7 @@ from fastai.callback.core import Callback
 
 from landmark_fastai.callbacks.erosion import ErosionSchedule
 from landmark_fastai.callbacks.history import History
-from landmark_fastai.geometry.erosion import auto_radius
+from landmark_fastai.geometry.radius import auto_radius
 
 STAIRS = dict(dilation_iters=65, erosion_freq=50, erosion_iters=10)  # of the original
 

@@ -7,9 +7,9 @@ import pytest
 from helpers import BLANK, GONE, predicted
 from scipy.stats import bootstrap, spearmanr
 
+from landmark_fastai.evaluation.error_table import errors_table, headline
 from landmark_fastai.evaluation.scores import score
 from landmark_fastai.evaluation.summary import summarize
-from landmark_fastai.evaluation.table import errors_table, headline
 from landmark_fastai.formats.annotations import ABSENT, VISIBLE
 
 

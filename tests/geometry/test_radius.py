@@ -2,7 +2,7 @@
 
 import pytest
 
-from landmark_fastai.geometry.erosion import auto_radius, fixed_radius
+from landmark_fastai.geometry.radius import auto_radius, fixed_radius
 
 
 def test_fixed_radius_is_the_stairs_of_the_original():

@@ -38,10 +38,10 @@ def predict_annotated(predictor: Predictor, annotations: Annotations, config: Pr
         return draw_errors(annotations, index[name], pixels, prediction)
 
     predictions = predict_folder(predictor, config, folder, annotations.image_names, facts_of, draw)
-    return judge(predictor, annotations, Path(config.image_dir), predictions)
+    return compare(predictor, annotations, Path(config.image_dir), predictions)
 
 
-def judge(predictor: Predictor, annotations: Annotations, image_dir: Path, predictions: Predictions) -> Evaluation:
+def compare(predictor: Predictor, annotations: Annotations, image_dir: Path, predictions: Predictions) -> Evaluation:
     "The `Evaluation` of `predictions` of the images of `annotations` by a `predictor` of these landmarks."
     index = {name: i for i, name in enumerate(annotations.image_names)}
     read = annotations.subset([index[name] for name in predictions.done])

@@ -3,8 +3,8 @@
 import numpy as np
 from helpers import BLANK, GONE
 
+from landmark_fastai.evaluation.error_table import as_text, errors_table, fold_table, headline
 from landmark_fastai.evaluation.summary import summarize
-from landmark_fastai.evaluation.table import as_text, errors_table, fold_table, headline
 
 
 def test_headline(apart, scored):
