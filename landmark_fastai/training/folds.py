@@ -15,7 +15,7 @@ from ..formats.splits import split_folds
 from ..processes import check_single_process
 from .build import make_facts, make_learner
 from .run import train_run
-from .run_folder import check_data, check_folder, start_folder, write_split
+from .run_folder import check_data, check_folder, start_folder
 
 
 def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
@@ -31,9 +31,7 @@ def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
     annotations = learn.dls.annotations
     facts = make_facts(config, learn, fingerprint(annotations, fold_of))
     if resumed: check_data(config, facts.data)
-    learn.dls.split = fold_split(fold_of, 0)
-    start_folder(config, facts, learn.dls, resumed)
-    write_split(config.folder, annotations.image_names, split=learn.dls.split, fold=fold_of)
+    start_folder(config, facts, resumed, annotations.image_names, split=fold_split(fold_of, 0), fold=fold_of)
     evaluations = [evaluate_fold(config, k, fold_of, annotations, cbs) for k in range(1, config.folds + 1)]
     rows = np.flatnonzero(fold_of)
     return evaluate_folds(config, facts, annotations.subset(rows), fold_of[rows], evaluations)

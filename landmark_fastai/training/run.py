@@ -29,7 +29,7 @@ def train_run(config: TrainConfig, split: np.ndarray | None = None,
     with distributed.in_turn(): learn, state = prepare(config, device, split)
     facts = make_facts(config, learn, fingerprint(learn.dls.annotations, learn.dls.split))
     if not rank_distrib():
-        start_folder(config, facts, learn.dls, resumed=state is not None)
+        start_folder(config, facts, state is not None, learn.dls.annotations.image_names, split=learn.dls.split)
         announce(config, learn)
     history, *others = make_callbacks(config, learn, state)
     fit(learn, config, [history, *others, *cbs])

@@ -1,11 +1,10 @@
 "The folder of a run: what may be written there, what it begins with, and what it is resumed from."
 
+from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from fastai.data.core import DataLoaders
 
 from ..callbacks.checkpoint import ALWAYS
 from ..callbacks.stopping import is_stale
@@ -47,19 +46,18 @@ def check_data(config: TrainConfig, now: str):
                      'another run with --experiment_name')
 
 
-def start_folder(config: TrainConfig, facts: ModelFacts, dls: DataLoaders, resumed: bool):
-    "Make the folder of a run, in place of an earlier one unless that is `resumed`; write what it begins with."
+def start_folder(config: TrainConfig, facts: ModelFacts, resumed: bool, image_names: Sequence[str],
+                 **columns: np.ndarray):
+    """Make the folder of a run, in place of an earlier one unless that is `resumed`; write what it begins with.
+
+    `columns` of `split.csv` say what each of the images is.
+    """
     if resumed: remove_leftovers(config.folder)
+    table = pd.DataFrame({'image_name': list(map(safe_name, image_names)), **columns})
     with nullcontext(config.folder) if resumed else atomic_folder(config.folder) as folder:
         write_text(folder / 'config.yaml', to_yaml(config))
         write_facts(folder, facts)
-        write_split(folder, dls.annotations.image_names, split=dls.split)
-
-
-def write_split(folder: Path, image_names: list[str], **columns: np.ndarray):
-    "Write `split.csv`: what each image is, in `columns`."
-    table = pd.DataFrame({'image_name': list(map(safe_name, image_names)), **columns})
-    write_text(folder / 'split.csv', table.to_csv(index=False))
+        write_text(folder / 'split.csv', table.to_csv(index=False))
 
 
 def read_checkpoint(config: TrainConfig) -> dict | None:
