@@ -276,7 +276,10 @@ def read_config(run: str | Path) -> TrainConfig:
             raise UsageError(f'{run} is a run of version 0.4 or earlier, which this version cannot read; train again, '
                              'or use landmark_fastai 0.4')
         raise UsageError(f'{run} has no config.yaml, expected the folder of a run')
-    return TrainConfig(**read_file(TrainConfig, run / 'config.yaml'))
+    of_file = read_file(TrainConfig, run / 'config.yaml')
+    missing = [name for name in (*NETWORK, *HANDED_ON) if name not in of_file]
+    if missing: raise UsageError(f'{run / "config.yaml"} lacks {", ".join(missing)}, expected the flags of a run')
+    return TrainConfig(**of_file)
 
 
 def is_run(folder: Path) -> bool:

@@ -104,8 +104,9 @@ def test_the_file_of_a_run_is_its_flags_and_a_file_of_flags(tmp_path):
 def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path):
     refused(['none', 'no such folder'], read_config, tmp_path / 'none')
     refused([str(tmp_path), 'config.yaml'], read_config, tmp_path)
-    (tmp_path / 'config.yaml').write_text('epoch: 3\n')
-    refused(['config.yaml', "'epoch'", 'epochs'], read_config, tmp_path)
+    for text, words in (('epochs: 3\n', ['lacks', 'encoder_name']), ('epoch: 3\n', ["'epoch'", 'epochs'])):
+        (tmp_path / 'config.yaml').write_text(text)
+        refused(['config.yaml', *words], read_config, tmp_path)
 
 
 def test_a_flag_that_is_newer_than_a_run_has_its_default(tmp_path):

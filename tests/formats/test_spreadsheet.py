@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from landmark_fastai.config import TrainConfig
 from landmark_fastai.evaluation.evaluate import read_split
 from landmark_fastai.formats.annotations import read_annotations, write_annotations
 from landmark_fastai.formats.spreadsheet import is_formula, plain_name, safe_name
 from landmark_fastai.inference.predictions import Predictions
-from landmark_fastai.training.run_folder import write_split
+from landmark_fastai.model.facts import ModelFacts
+from landmark_fastai.training.run_folder import start_folder
 
 FORMULAS = ['=1+2.png', '+a.png', '-a/b.png', '@a.png', '\ta.png', '\ra.png']
 HARMLESS = ['a.png', 'a=b.png', 'sub/=a.png', '.a.png', '_a.png', '1.png']
@@ -41,9 +43,10 @@ def test_annotations_are_written_without_formulas_and_read_back(csv_file, annota
 
 
 def test_the_split_of_a_run_is_written_without_formulas_and_read_back(tmp_path):
-    write_split(tmp_path, ['=a.png', 'b.png'], split=np.array(['train', 'val']))
-    assert first_column(tmp_path / 'split.csv') == ['./=a.png', 'b.png']
-    assert read_split(tmp_path) == {'=a.png': 'train', 'b.png': 'val'}
+    config = TrainConfig(output_dir=str(tmp_path))
+    start_folder(config, ModelFacts(['hip'], [0.5], [0.5]), False, ['=a.png', 'b.png'], split=np.array(['train', 'val']))
+    assert first_column(config.folder / 'split.csv') == ['./=a.png', 'b.png']
+    assert read_split(config.folder) == {'=a.png': 'train', 'b.png': 'val'}
 
 
 def test_images_that_failed_are_written_without_formulas(tmp_path):
