@@ -44,7 +44,8 @@ def test_annotations_are_written_without_formulas_and_read_back(csv_file, annota
 
 def test_the_split_of_a_run_is_written_without_formulas_and_read_back(tmp_path):
     config = TrainConfig(output_dir=str(tmp_path))
-    start_folder(config, ModelFacts(['hip'], [0.5], [0.5]), False, ['=a.png', 'b.png'], split=np.array(['train', 'val']))
+    facts = ModelFacts(['hip'], [0.5], [0.5])
+    start_folder(config, facts, False, ['=a.png', 'b.png'], split=np.array(['train', 'val']))
     assert first_column(config.folder / 'split.csv') == ['./=a.png', 'b.png']
     assert read_split(config.folder) == {'=a.png': 'train', 'b.png': 'val'}
 
