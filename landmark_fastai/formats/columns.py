@@ -68,7 +68,7 @@ def _check_name(path, name):
     if is_formula(name):
         raise UsageError(f'{path.name}: a landmark is named {name!r}, which a spreadsheet would take for a formula, as '
                          'all that begins with = + - @; rename it')
-    if len(name.splitlines()) > 1:
+    if name.splitlines() != [name]:
         raise UsageError(f'{path.name}: a landmark is named {name!r}, with a line break; expected one line, rename it')
 
 

@@ -29,7 +29,7 @@ def read_state_dict(path: str | Path) -> dict:
     path = Path(path)
     if not path.is_file(): raise UsageError(f'{path}: no such file, expected weights (.pth or .safetensors)')
     try:
-        if path.suffix == '.safetensors': return load_file(path)
+        if path.suffix.lower() == '.safetensors': return load_file(path)
         state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception:
         raise UsageError(f'{path} cannot be read as weights: damaged, or no state dict of tensors') from None

@@ -38,7 +38,7 @@ def test_a_landmark_that_a_spreadsheet_would_calculate_is_refused(csv_file, name
     assert repr(name) in message and 'formula' in message
 
 
-@pytest.mark.parametrize('name', ['hip\nleft', 'hip\r\nleft', 'hip\rleft', 'hip\u2028left'])
+@pytest.mark.parametrize('name', ['hip\nleft', 'hip\r\nleft', 'hip\rleft', 'hip\u2028left', 'hip\n'])
 def test_a_landmark_of_two_lines_is_refused(csv_file, name):
     message = message_of(csv_file(f'{FIXED},"{name}_x","{name}_y"', 'a.png,100,200,1,1,2'))
     assert repr(name) in message and 'line break' in message
