@@ -14,6 +14,7 @@ from .inference.predictor import Prediction, Predictor
 from .learner import LandmarkLearner, landmark_learner
 from .model.losses import LandmarkLoss
 from .model.metrics import DiceScore, LandmarkError, PresenceAccuracy, landmark_metrics
+from .quality.check import check
 from .training.demo import demo
 from .training.lr_finder import find_lr
 from .training.train import train
@@ -22,7 +23,7 @@ __all__ = [
     'Annotations', 'read_annotations', 'write_annotations', 'ErosionSchedule', 'TensorLandmarks',
     'TensorRadiograph', 'LandmarkBlock', 'SquareReader', 'landmark_dls', 'UsageError', 'LandmarkLearner',
     'landmark_learner', 'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics',
-    'Incomplete', 'sample',
+    'Incomplete', 'check', 'sample',
     'Prediction', 'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'predict',
     'train',
     'write_sample',

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..config import CheckConfig
 from ..errors import UsageError
-from ..files import check_writable, write_text
+from ..files import check_writable, lies_in, write_text
 from ..flags import takes
 from ..formats.annotations import VISIBLE, Annotations, read_annotations
 from ..formats.dataset import check_images
@@ -50,7 +50,7 @@ def check(config: CheckConfig) -> list[Finding]:
     Returns the findings. The arguments are the flags of `landmark-fastai check`. Raises UsageError at the end where
     `train` would refuse the data.
     """
-    if config.html: check_page(Path(config.html))
+    if config.html: check_page(Path(config.html), config.train_image_dir)
     annotations = read_annotations(config.csv_file, config.n_landmarks)
     findings, paths, upright = find_all(annotations, config.train_image_dir, config.invisible_landmarks)
     for finding in findings[:SHOWN]: print(f'{LEVELS[finding.level]}: {finding.what}')
@@ -66,9 +66,13 @@ def check(config: CheckConfig) -> list[Finding]:
     return findings
 
 
-def check_page(html: Path):
-    "Raise UsageError unless the page can be written to `html`."
+def check_page(html: Path, image_dir: str):
+    "Raise UsageError unless the page can be written to `html`, in place of nothing but an earlier page."
     if html.is_dir(): raise UsageError(f'html is {str(html)!r}, a folder; expected the name of a file')
+    if html.suffix.lower() not in ('.html', '.htm'):
+        raise UsageError(f'html is {str(html)!r}; expected the name of a page, such as check.html')
+    if lies_in(html, image_dir):
+        raise UsageError(f'html {html} lies in the image folder {image_dir}; pass another place')
     check_writable(html.parent)
 
 

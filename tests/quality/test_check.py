@@ -247,3 +247,11 @@ def test_the_two_typing_errors_of_the_ct_slices_are_the_first_findings(capsys):
         assert any(line.startswith('probably wrong') and name in line and f'{landmark} at' in line for line in first)
     check(**data, train_csv_file='annotation.csv')
     assert not any(line.startswith('probably wrong') for line in lines(capsys))
+
+
+@pytest.mark.parametrize('place', ['table.csv', 'images/a.png', 'images/page.html'])
+def test_the_page_takes_the_place_of_no_data(data, tmp_path, place):
+    flags = data(lambda *_: None)
+    html = Path(flags['train_image_dir']) / 'page.html' if place == 'images/page.html' else tmp_path / place
+    with pytest.raises(UsageError, match=html.name): check(**flags, html=str(html))
+    assert not html.exists()
