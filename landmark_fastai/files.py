@@ -50,8 +50,10 @@ def write_text(path: str | Path, text: str):
 
 
 def remove_leftovers(folder: Path):
-    "Remove the temporary files below `folder` that a killed process has left."
-    for path in folder.rglob('.*.tmp*'): path.unlink()
+    "Remove the temporary files and folders below `folder` that a killed process has left."
+    for path in list(folder.rglob('.*.tmp*')):
+        if path.is_dir(): shutil.rmtree(path)
+        else: path.unlink(missing_ok=True)
 
 
 def lies_in(path: str | Path, folder: str | Path) -> bool:

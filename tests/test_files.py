@@ -2,7 +2,7 @@
 
 import pytest
 
-from landmark_fastai.files import atomic, atomic_folder, write_text
+from landmark_fastai.files import atomic, atomic_folder, remove_leftovers, write_text
 
 
 def test_new_file_is_in_place_with_nothing_beside_it(tmp_path):
@@ -74,3 +74,12 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
         with atomic_folder(folder) as new: (new / f'{content}.txt').touch()
         assert [path.name for path in folder.iterdir()] == [f'{content}.txt']
         assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_leftovers_of_a_killed_process_go_and_nothing_else(tmp_path):
+    kept = tmp_path / 'fold_1' / 'weight.pth'
+    for path in (kept, tmp_path / '.0a.tmp' / 'config.yaml', tmp_path / 'fold_1' / '.0b.tmp.png'):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    remove_leftovers(tmp_path)
+    assert sorted(tmp_path.rglob('*')) == [kept.parent, kept]

@@ -172,7 +172,8 @@ class Predictor:
     @torch.inference_mode()
     def decode_squares(self, squares: Tensor, frames: Tensor, tta: bool = False) -> Decoded:
         "What the networks find on `squares` (B, C, S, S) uint8 with `frames` (B, 7); tensors on the CPU."
-        squares, frames = upload((squares, frames), self.device)
+        # plain tensors: torch.compile cannot trace through fastai's
+        squares, frames = upload((squares.as_subclass(Tensor), frames), self.device)
         images = squares.float() / 255
         points_of_each = []
         total = 0
