@@ -36,16 +36,24 @@ def sections(flags: type[Flags]) -> dict[str, list[Field]]:
     return found
 
 
-def name(each: Field) -> str: return f'`--{each.name}`'
+def name(each: Field) -> str:
+    "The flag as it is typed."
+    return f'`--{each.name}`'
 
 
-def default(each: Field) -> str: return 'required' if each.default is MISSING else code(each.default)
+def default(each: Field) -> str:
+    "Its default, if it has one."
+    return 'required' if each.default is MISSING else code(each.default)
 
 
-def original(each: Field) -> str: return code(each.metadata['original'])
+def original(each: Field) -> str:
+    "Its value in the original recipe where that is another."
+    return code(each.metadata['original'])
 
 
-def resumed(each: Field) -> str: return 'may change' if each.metadata['may_change'] else ''
+def resumed(each: Field) -> str:
+    "Whether a resumed run may be given another value."
+    return 'may change' if each.metadata['may_change'] else ''
 
 
 def code(value: object) -> str:

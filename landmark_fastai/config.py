@@ -23,7 +23,8 @@ class DataConfig(Flags):
     n_landmarks: int | None = flag(None, "Number of landmarks; must agree with the CSV's header when given.",
         group='data', least=1)
     invisible_landmarks: bool = flag(False, 'A point clicked in the top-left corner box means absent.', group='data')
-    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', group='run', saved=False)
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', group='run',
+        may_change=True, saved=False)
 
     @property
     def csv_file(self) -> Path:
@@ -49,8 +50,8 @@ class TrainConfig(DataConfig):
     folds: int = flag(0,
         'Cross-validation: train so many models, each validated on another part of the images; 0 trains one.',
         group='data', least=0)
-    image_resize: int = flag(512, "Side of the network's square image in px, divisible by 32.", group='images',
-        least=32)
+    image_resize: int = flag(512, "Side of the network's square image in px, such as 256 or 512.", group='images',
+        least=32, multiple_of=32)
     batch_size: int = flag(8, 'Images a training step.', group='training', least=1)
     epochs: int = flag(350, 'Passes over the training images; with few images 40 are enough.', group='training',
         least=1, may_change=True)
@@ -138,8 +139,6 @@ class TrainConfig(DataConfig):
         return super().complete({}, values)
 
     def check(self):
-        if self.image_resize % 32:
-            raise UsageError(f'image_resize is {self.image_resize}; expected a multiple of 32, such as 256 or 512')
         if self.experiment_name in ('', '.', '..') or Path(self.experiment_name).name != self.experiment_name:
             raise UsageError(f'experiment_name is {self.experiment_name!r}; expected the name of a folder, no path')
         check_elastic(self.augment, self.elastic)
@@ -297,7 +296,7 @@ def resumed(given: dict) -> TrainConfig | None:
     if not folder.is_dir() or not any(folder.iterdir()): return None
     if given.get('overwrite'): raise UsageError('resume beside overwrite: one continues what the other removes')
     saved = read_config(folder)
-    free = {each.name for each in fields(TrainConfig) if each.metadata['may_change'] or each.name == 'config'}
+    free = {each.name for each in fields(TrainConfig) if each.metadata['may_change']}
     for name, value in given.items():
         if name not in free and value != getattr(saved, name):
             raise UsageError(f'{folder} was started with {name} {getattr(saved, name)!r}, not {value!r}; leave it out, '

@@ -20,15 +20,15 @@ KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: '
 
 
 def flag(default: Any, help: str, *, group: str = '', choices: tuple = (), least: float | None = None,
-         above: float | None = None, most: float | None = None, below: float | None = None, original: Any = None,
-         may_change: bool = False, saved: bool = True) -> Any:
+         above: float | None = None, most: float | None = None, below: float | None = None,
+         multiple_of: int | None = None, original: Any = None, may_change: bool = False, saved: bool = True) -> Any:
     """A field with a `default` (MISSING where it must be given), its `help`, and what it accepts.
 
     `group` is the heading under which the documentation lists it, `original` its value in the original recipe where
     that is another, `may_change` says that a resumed run may be given another value, `saved` that `config.yaml` holds
     it.
     """
-    bounds = {'at least': least, 'above': above, 'at most': most, 'below': below}
+    bounds = {'at least': least, 'above': above, 'at most': most, 'below': below, 'a multiple of': multiple_of}
     return field(default=default, metadata=dict(
         help=help, group=group, choices=choices, original=original, may_change=may_change, saved=saved,
         bounds={words: bound for words, bound in bounds.items() if bound is not None}))
@@ -97,7 +97,8 @@ def fits(each: Field, value: Any) -> bool:
     "Whether `value`, of the right type, is one of the choices, finite and within the bounds of the flag."
     if isinstance(value, float) and not isfinite(value): return False
     compare = {'at least': lambda bound: value >= bound, 'above': lambda bound: value > bound,
-               'at most': lambda bound: value <= bound, 'below': lambda bound: value < bound}
+               'at most': lambda bound: value <= bound, 'below': lambda bound: value < bound,
+               'a multiple of': lambda bound: value % bound == 0}
     choices = each.metadata['choices']
     return (not choices or value in choices) and all(compare[words](bound)
                                                      for words, bound in each.metadata['bounds'].items())

@@ -114,8 +114,6 @@ def landmark_dls(
     """
     check_values(TrainConfig, image_resize=image_resize, batch_size=batch_size, cache=cache, augment=augment,
                  elastic=elastic, pixel_spacing=pixel_spacing)
-    if image_resize % 32:
-        raise UsageError(f'image_resize is {image_resize}; expected a multiple of 32, such as 256 or 512')
     tfms = augmentations(augment, elastic)
     device = usable_device(device)
     annotations, paths = check_images(read_annotations(csv_file, n_landmarks, invisible_landmarks), image_dir)

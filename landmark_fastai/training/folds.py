@@ -12,6 +12,7 @@ from ..evaluation.compare import Evaluation
 from ..evaluation.validation import evaluate_again, evaluate_folds
 from ..formats.annotations import Annotations, fingerprint, read_annotations
 from ..formats.splits import split_folds
+from ..model.facts import ModelFacts
 from ..processes import check_single_process
 from .build import make_facts, make_learner
 from .run import train_run
@@ -27,9 +28,7 @@ def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
     fold_of = split_folds(read_annotations(config.csv_file, config.n_landmarks), config.folds, config.seed)
     resumed = config.resume and is_run(config.folder)
     check_start(config, resumed)
-    learn = make_learner(config, fold_split(fold_of, 1))  # every mistake shows before anything is written
-    annotations = learn.dls.annotations
-    facts = make_facts(config, learn, fingerprint(annotations, fold_of))
+    annotations, facts = prepare(config, fold_of)
     if resumed: check_data(config, facts.data)
     start_folder(config, facts, resumed, annotations.image_names, split=fold_split(fold_of, 0), fold=fold_of)
     evaluations = [evaluate_fold(config, k, fold_of, annotations, cbs) for k in range(1, config.folds + 1)]
@@ -44,11 +43,19 @@ def check_start(config: TrainConfig, resumed: bool):
         raise UsageError(f'{config.folder} is finished, all {config.folds} folds of it')
 
 
+def prepare(config: TrainConfig, fold_of: np.ndarray) -> tuple[Annotations, ModelFacts]:
+    "The checked annotations, and what is known before a fold is trained. Every mistake shows here."
+    learn = make_learner(config, fold_split(fold_of, 1))  # for that alone: its images leave the memory with it
+    annotations = learn.dls.annotations
+    return annotations, make_facts(config, learn, fingerprint(annotations, fold_of))
+
+
 def evaluate_fold(config: TrainConfig, k: int, fold_of: np.ndarray, annotations: Annotations,
                   cbs: Sequence[Callback]) -> Evaluation:
     "The evaluation of fold `k`, which is trained unless it is there from before."
     print(f'--- fold {k} of {config.folds}')
-    of_fold = replace(config, folds=0, output_dir=config.folder, experiment_name=f'fold_{k}')
+    # the cache was cleared, if that was asked for, before the first fold: the others find its squares
+    of_fold = replace(config, folds=0, clear_cache=False, output_dir=config.folder, experiment_name=f'fold_{k}')
     if (of_fold.folder / 'report.html').is_file():
         return evaluate_again(of_fold, annotations.subset(np.flatnonzero(fold_of == k)))
     return train_run(of_fold, fold_split(fold_of, k), cbs).evaluation
