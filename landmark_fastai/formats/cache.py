@@ -122,7 +122,9 @@ def write_square(file: Path, square: np.ndarray):
     try:
         cache_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
         with atomic(file) as temporary: square.tofile(temporary)
-    except FileNotFoundError: pass  # another run has just cleared the cache: made anew whenever it is looked up
     except OSError as e:
+        # another run has just cleared the cache, or clears it while it is made: a square is made anew when looked up
+        cleared = isinstance(e, (FileNotFoundError, FileExistsError)) and not cache_folder().is_file()
+        if cleared: return
         raise UsageError(f'the cache folder {cache_folder()} is not writable ({e.strerror}); pass --cache ram or '
                          '--cache none, or set XDG_CACHE_HOME to a folder with space') from None
