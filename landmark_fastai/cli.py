@@ -17,6 +17,7 @@ from typing import NamedTuple
 import fire
 from fire.decorators import SetParseFns
 
+from . import __version__
 from .config import CheckConfig, DemoConfig, EvaluateConfig, PredictConfig, SampleConfig, TrainConfig
 from .errors import Diverged, UsageError
 from .flags import Flags, help_text, kinds, nearest
@@ -94,16 +95,29 @@ def as_text(token: str) -> str | bool:
 
 # --- what Fire would not tell, or too late
 
-def check_flags(name: str, argv: list[str]):
-    "Complain of flags that the command does not have, with the nearest that it has, and of single dashes."
+def check_words(argv: list[str]):
+    "Complain of a mistyped command, of flags that it does not have, and of words that are no value of a flag."
+    name, *tokens = argv
+    if name not in COMMANDS: raise UsageError(f'{name!r} is no command{nearest(name, list(COMMANDS))}')
     by_name = {each.name: each for each in fields(COMMANDS[name].flags)}
     negated = {f'no{each.name}' for each in by_name.values() if bool in kinds(each)}
-    for token in argv:
-        if re.match('-[A-Za-z_]', token): raise UsageError(f'{token} begins with one dash; expected --{token[1:]}')
-        if not token.startswith('--') or token == '--': continue
-        flag = token[2:].partition('=')[0].replace('-', '_')
-        if flag in by_name or flag in negated: continue
-        raise UsageError(f'--{flag} is unknown{nearest(flag, list(by_name), "--")}')
+    is_flag = False
+    for token in tokens:
+        is_value, is_flag = is_flag, re.match('--?[A-Za-z_]', token) is not None
+        flag, equals, _ = token.lstrip('-').replace('-', '_').partition('=')
+        if not is_flag and not is_value: raise UsageError(f'{token!r} is a word too many; every value follows its flag')
+        if not is_flag: continue
+        if not token.startswith('--'): check_letter(token, flag, list(by_name))
+        elif flag not in by_name and flag not in negated:
+            raise UsageError(f'--{flag} is unknown{nearest(flag, list(by_name), "--")}')
+        is_flag = not equals  # whose value is the next word
+
+
+def check_letter(token: str, letter: str, names: list[str]):
+    "Complain of a flag with one dash, unless Fire takes its letter for the one of `names` that begins with it."
+    begin = [name for name in names if name[0] == letter]
+    if len(letter) > 1: raise UsageError(f'{token} begins with one dash; expected --{token[1:]}')
+    if len(begin) != 1: raise UsageError(f'{token} may be {" or ".join(f"--{name}" for name in begin) or "no flag"}')
 
 
 # --- running
@@ -131,11 +145,14 @@ def own_the_process():
 def main(argv: list[str] | None = None) -> int:
     "Run the command line; returns the exit code: 0 done, 1 failed while running, 2 bad arguments or data."
     argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == ['--version']:
+        print(f'landmark-fastai {__version__}')
+        return 0
     chosen = [name for name in argv[:1] if name in COMMANDS]
     wants_help = not argv or '-h' in argv or '--help' in argv
     if wants_help: argv = [*chosen, '--', '--help']
     try:
-        if chosen and not wants_help: check_flags(chosen[0], argv[1:])
+        if not wants_help: check_words(argv)
         job = fire.Fire({name: command(name, with_defaults=wants_help) for name in chosen or COMMANDS}, command=argv,
                         name=program(), serialize=lambda result: None)
         if isinstance(job, Job): run(job)

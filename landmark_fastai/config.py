@@ -21,7 +21,7 @@ class DataConfig(Flags):
     label_dir: str = flag('./data/labels', 'Folder of the annotation CSV.', group='data', may_change=True)
     train_csv_file: str = flag('train_annotation.csv', 'File name of the annotation CSV.', group='data')
     n_landmarks: int | None = flag(None, "Number of landmarks; must agree with the CSV's header when given.",
-        group='data', least=1)
+        group='data', least=1, may_change=True)
     invisible_landmarks: bool = flag(False, 'A point clicked in the top-left corner box means absent.', group='data')
     config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', group='run',
         may_change=True, saved=False)
@@ -58,7 +58,8 @@ class TrainConfig(DataConfig):
     arch: str = flag('unet', 'Architecture of segmentation-models-pytorch.', group='network')
     encoder_name: str = flag('timm-tf_efficientnet_lite1', 'Encoder of segmentation-models-pytorch.',
         group='network', original='resnet101')
-    encoder_weights: str = flag('imagenet', 'imagenet, none, or a .pth or .safetensors file.', group='network')
+    encoder_weights: str = flag('imagenet', 'imagenet, none, or a .pth or .safetensors file.', group='network',
+        none='none')
     loss: str = flag('dice_bce_spatial', 'Loss over the masks.', group='labels and loss',
         choices=('bce', 'dice', 'dice_bce', 'spatial_ce', 'dice_bce_spatial'), original='bce')
     dice_weight: float = flag(1., 'Weight of Dice in a sum of losses.', group='labels and loss', least=0)
@@ -119,24 +120,20 @@ class TrainConfig(DataConfig):
         group='run', may_change=True, saved=False)
 
     @classmethod
-    def of(cls, given: dict) -> 'TrainConfig':
-        """As `Flags.of`; with `resume` the flags are those of the run that is there, if one is.
-
-        `encoder_weights` of None are 'none', as in segmentation-models-pytorch.
-        """
-        if given.get('encoder_weights', '') is None: given = given | {'encoder_weights': 'none'}
-        if not given.get('resume'): return super().of(given)
-        given = (read_file(cls, given['config']) if given.get('config') else {}) | known(cls, given)
-        return resumed(given) or cls.complete({}, given)
-
-    @classmethod
     def complete(cls, of_file: dict, given: dict) -> 'TrainConfig':
-        "As `Flags.complete`, with the recipe that file or flags name, and the network of the run they start from."
-        layers = [dict(RECIPES[values['recipe']]) | values if values.get('recipe') in RECIPES else values
-                  for values in (of_file, given)]
-        values = layers[0] | layers[1]
-        if values.get('from_run'): values = start_from(values['from_run'], values, of_file | given)
-        return super().complete({}, values)
+        """As `Flags.complete`, with the values of the recipe, and the network of the run that they start from.
+
+        With `resume` they are those of the run that is there, if one is.
+        """
+        values = of_file | given
+        if values.get('resume') and (earlier := resumed(values)): return earlier
+        recipe = RECIPES[values.get('recipe', cls.recipe)]
+        if given.get('recipe', of_file.get('recipe')) != of_file.get('recipe') and recipe.keys() <= of_file.keys():
+            raise UsageError(f'recipe {given["recipe"]} beside config {given["config"]}, which says all that a recipe '
+                             'does; leave one of them out')
+        own = {}
+        if values.get('from_run'): own = start_from(values, typed=given if 'from_run' in given else values)
+        return super().complete(recipe, values | own)
 
     def check(self):
         if self.experiment_name in ('', '.', '..') or Path(self.experiment_name).name != self.experiment_name:
@@ -182,17 +179,24 @@ NETWORK = 'arch', 'encoder_name', 'color'  # what weights are bound to
 HANDED_ON = 'image_resize', 'decode', 'normalization'  # what else a run hands on to one that starts from it
 
 
-def start_from(run: str, values: dict, given: dict) -> dict:
-    "`values` with the network of `run`, and its image size and decoding unless they are `given`. Raises UsageError."
+def start_from(values: dict, typed: dict) -> dict:
+    """The network of the run `from_run` of `values`, with its image size and decoding unless `values` have their own.
+
+    Weights among those flags that the user has `typed` beside it contradict it. Raises UsageError.
+    """
+    run = values['from_run']
     earlier = read_config(run)
+    if earlier.folds:
+        raise UsageError(f'{run} is a cross-validation of {earlier.folds} networks; start from one of them, such as '
+                         f'{Path(run, "fold_1")}')
     for name in NETWORK:
-        if name in given and given[name] != getattr(earlier, name):
-            raise UsageError(f'{name} is {given[name]!r}, but {run} was trained with {getattr(earlier, name)!r}; leave '
+        if name in values and values[name] != getattr(earlier, name):
+            raise UsageError(f'{name} is {values[name]!r}, but {run} was trained with {getattr(earlier, name)!r}; leave '
                              'it out')
-    if given.get('encoder_weights', 'none') != 'none':
+    if typed.get('encoder_weights', 'none') != 'none':
         raise UsageError(f'encoder_weights beside from_run: all weights are those of {run}; leave it out')
-    inherited = {name: getattr(earlier, name) for name in (*NETWORK, *HANDED_ON) if name not in given}
-    return values | inherited | {'encoder_weights': 'none'}
+    inherited = {name: getattr(earlier, name) for name in (*NETWORK, *HANDED_ON) if name not in values}
+    return inherited | {'encoder_weights': 'none'}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@
 
 import inspect
 import os
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import wraps
 from math import isfinite
@@ -16,21 +17,23 @@ from typing import Any, get_args
 from .errors import UsageError
 from .processes import check_single_process
 
+FEW = 12  # names that a message still lists
 KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text', list: 'a list'}
 
 
 def flag(default: Any, help: str, *, group: str = '', choices: tuple = (), least: float | None = None,
          above: float | None = None, most: float | None = None, below: float | None = None,
-         multiple_of: int | None = None, original: Any = None, may_change: bool = False, saved: bool = True) -> Any:
+         multiple_of: int | None = None, original: Any = None, none: Any = None, may_change: bool = False,
+         saved: bool = True) -> Any:
     """A field with a `default` (MISSING where it must be given), its `help`, and what it accepts.
 
     `group` is the heading under which the documentation lists it, `original` its value in the original recipe where
-    that is another, `may_change` says that a resumed run may be given another value, `saved` that `config.yaml` holds
-    it.
+    that is another, `none` what None means where it is not that the flag is left out, `may_change` says that a resumed
+    run may be given another value, `saved` that `config.yaml` holds it.
     """
     bounds = {'at least': least, 'above': above, 'at most': most, 'below': below, 'a multiple of': multiple_of}
     return field(default=default, metadata=dict(
-        help=help, group=group, choices=choices, original=original, may_change=may_change, saved=saved,
+        help=help, group=group, choices=choices, original=original, none=none, may_change=may_change, saved=saved,
         bounds={words: bound for words, bound in bounds.items() if bound is not None}))
 
 
@@ -48,7 +51,7 @@ class Flags:
     @classmethod
     def of(cls, given: dict) -> 'Flags':
         "The flags that were `given` over those of the file that its `config` names, if any, over the defaults."
-        return cls.complete(read_file(cls, given['config']) if given.get('config') else {}, known(cls, given))
+        return cls.complete(read_file(cls, given['config']) if given.get('config') else {}, known(fields(cls), given))
 
     @classmethod
     def complete(cls, of_file: dict, given: dict) -> 'Flags':
@@ -59,19 +62,21 @@ class Flags:
         return cls(**values)
 
 
-def known(cls: type[Flags], values: dict) -> dict:
-    "Those of `values` that are not None, checked. Raises UsageError, also for a name that is no flag of `cls`."
-    by_name = {each.name: each for each in fields(cls)}
+def known(flags: Sequence[Field], values: dict) -> dict:
+    "Those of `values` that are given (None is not), checked. Raises UsageError, also for a name not among `flags`."
+    by_name = {each.name: each for each in flags}
     for name in values:
-        if name not in by_name: raise UsageError(f'{name!r} is no flag of this command{nearest(name, list(by_name))}')
+        if name not in by_name: raise UsageError(f'{name!r} is no flag of this command{nearest(str(name), list(by_name))}')
+    values = {name: by_name[name].metadata['none'] if value is None else value for name, value in values.items()}
     return {name: checked(by_name[name], value) for name, value in values.items() if value is not None}
 
 
-def nearest(name: str, names: list[str], prefix: str = '') -> str:
-    "A proposal for a mistyped `name`, to end a message."
+def nearest(name: str, names: Sequence[str], prefix: str = '') -> str:
+    "A proposal for a mistyped `name`, to end a message: what it may have meant, all `names`, or where they are told."
     import difflib  # here, as `yaml` below: help does not wait for what it does not need
     close = difflib.get_close_matches(name, names, n=1)
-    return f'; did you mean {prefix}{close[0]}?' if close else f'; expected one of {", ".join(names)}'
+    if close: return f'; did you mean {prefix}{close[0]}?'
+    return f'; expected one of {", ".join(names)}' if len(names) <= FEW else '; --help lists them'
 
 
 # --- one value
@@ -150,11 +155,8 @@ def read_file(cls: type[Flags], path: str | Path) -> dict:
     if not isinstance(values, dict):
         raise UsageError(f'{path} holds a {type(values).__name__}; expected lines such as "epochs: 40"')
     by_name = {each.name: each for each in fields(cls) if each.metadata['saved']}
-    try:
-        for name in values:
-            if name not in by_name: raise UsageError(f'{name!r} is no flag{nearest(str(name), list(by_name))}')
-        return {name: checked(by_name[name], _as_number(by_name[name], value))
-                for name, value in values.items() if value is not None}
+    values = {name: _as_number(by_name[name], value) if name in by_name else value for name, value in values.items()}
+    try: return known(list(by_name.values()), values)
     except UsageError as e: raise UsageError(f'{path}: {e}') from None
 
 

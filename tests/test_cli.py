@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers import write_dots
 
-from landmark_fastai import cli
+from landmark_fastai import __version__, cli
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.training.train import train
 
@@ -60,11 +60,26 @@ def test_values_arrive_as_they_were_meant(jobs, argv, expected):
     assert jobs[0][1] == expected and all(type(jobs[0][1][name]) is type(value) for name, value in expected.items())
 
 
-@pytest.mark.parametrize('argv', [['trian'], ['train', 'a.csv', 'extra'], ['predict', 'a', 'b', 'c', 'd'],
-                                  ['sample', '--n_images', '3', 'save']])
-def test_a_word_too_many_runs_nothing(jobs, argv):
-    with pytest.raises(SystemExit) as exit: cli.main(argv)
-    assert exit.value.code == 2 and jobs == []
+@pytest.mark.parametrize('argv, words', [
+    (['trian'], ['trian', 'train']), (['segment'], ['segment', *cli.COMMANDS]), (['train', 'a.csv', 'extra'], ['a.csv']),
+    (['predict', 'a', 'b'], ["'a'"]), (['sample', '--n_images', '3', 'save'], ['save']),
+    (['sample', '--n_images=3', '4'], ["'4'"]), (['train', '--lr', '-1', '2'], ["'2'"])])
+def test_a_word_too_many_is_one_line_and_runs_nothing(jobs, capsys, argv, words):
+    line = refused(argv, capsys)
+    assert all(word in line for word in words) and jobs == [], line
+
+
+def test_a_letter_is_the_flag_that_help_shows_it_for(jobs, capsys):
+    assert cli.main(['sample', '-s', '3']) == 0 and jobs[-1][1] == {'seed': 3}
+    line = refused(['train', '-e', '3'], capsys)
+    assert '--epochs' in line and '--encoder_name' in line
+    assert '--epochs' in refused(['train', '-epochs', '3'], capsys)
+    assert '-q' in refused(['train', '-q'], capsys)
+
+
+def test_version_is_that_of_the_package(capsys):
+    assert cli.main(['--version']) == 0
+    assert capsys.readouterr().out == f'landmark-fastai {__version__}\n'
 
 
 @pytest.mark.parametrize('argv, words', [

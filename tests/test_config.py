@@ -68,12 +68,27 @@ def test_recipes_set_the_same_flags():
     assert TrainConfig.of({'recipe': 'default'}) == TrainConfig()
 
 
-def test_flags_win_over_a_file_and_a_recipe_over_what_is_below_it(tmp_path):
+def test_flags_win_over_a_file_and_both_over_a_recipe(tmp_path):
     (tmp_path / 'mine.yaml').write_text('recipe: original\nlr: 1e-3\nepochs: 9\n')
-    made = TrainConfig.of({'config': tmp_path / 'mine.yaml', 'epochs': 11})
+    of_file = {'config': tmp_path / 'mine.yaml'}
+    made = TrainConfig.of(of_file | {'epochs': 11})
     assert (made.loss, made.lr, made.epochs, made.encoder_name) == ('bce', 1e-3, 11, 'resnet101')
-    made = TrainConfig.of({'config': tmp_path / 'mine.yaml', 'recipe': 'default'})
-    assert (made.loss, made.lr, made.epochs) == ('dice_bce_spatial', TrainConfig.lr, 9)
+    made = TrainConfig.of(of_file | {'recipe': 'default'})
+    assert (made.loss, made.lr, made.epochs) == ('dice_bce_spatial', 1e-3, 9)
+    resumed = of_file | {'resume': True, 'output_dir': str(tmp_path)}  # where nothing is yet
+    assert replace(TrainConfig.of(resumed), resume=False) == TrainConfig.of(of_file | {'output_dir': str(tmp_path)})
+
+
+def test_a_recipe_beside_a_file_that_says_all_of_it_is_refused(tmp_path):
+    run = write_run(tmp_path / 'run')
+    assert TrainConfig.of({'config': run / 'config.yaml', 'recipe': 'default'}).loss == 'dice_bce_spatial'
+    refused(['recipe original', 'config.yaml'], TrainConfig.of, {'config': run / 'config.yaml', 'recipe': 'original'})
+
+
+def test_null_in_a_file_is_what_none_is_in_python(tmp_path):
+    (tmp_path / 'mine.yaml').write_text('encoder_weights: null\nlr: null\n')
+    made = TrainConfig.of({'config': tmp_path / 'mine.yaml'})
+    assert (made.encoder_weights, made.lr) == ('none', TrainConfig.lr)
 
 
 def test_choices_are_those_that_the_code_knows():
@@ -150,7 +165,7 @@ def test_overwriting_asks_for_a_run_of_our_own(finished, tmp_path):
 
 @pytest.mark.parametrize('given', [
     {}, {'weight_decay': 0}, {'weight_decay': 0.}, {'lr': 0.5}, {'device': 'cpu', 'num_workers': 1, 'cache': 'ram'},
-    {'epochs': 9}])
+    {'epochs': 9}, {'n_landmarks': 1}])
 def test_a_resumed_run_takes_equal_values_and_those_that_may_change(tmp_path, given):
     write_run(tmp_path / 'baseline', epochs=9, weight_decay=0, lr=0.5)
     found = resumed({'output_dir': str(tmp_path), 'resume': True} | given)
@@ -210,6 +225,16 @@ def test_a_run_starts_from_the_network_of_another(finished, dots):
     learn = make_learner(TrainConfig.of({'from_run': finished} | where))
     best = torch.load(finished / 'weight' / 'best.pth', weights_only=True)
     assert all(torch.equal(value, best[key]) for key, value in learn.model.state_dict().items())
+
+
+def test_a_run_starts_from_another_with_all_its_flags(finished):
+    (made, of_file) = (TrainConfig.of({'from_run': finished} | more) for more in ({}, {'config': finished / 'config.yaml'}))
+    assert made.encoder_weights == of_file.encoder_weights == 'none' and of_file.epochs == read_config(finished).epochs
+
+
+def test_a_cross_validation_is_no_run_to_start_from(tmp_path):
+    run = write_run(tmp_path / 'run', folds=3)
+    refused([str(run), 'cross-validation', 'fold_1'], TrainConfig.of, {'from_run': run})
 
 
 def test_training_goes_on_from_another_run(finished, dots, tmp_path):
