@@ -156,10 +156,10 @@ def main(argv: list[str] | None = None) -> int:
         job = fire.Fire({name: command(name, with_defaults=wants_help) for name in chosen or COMMANDS}, command=argv,
                         name=program(), serialize=lambda result: None)
         if isinstance(job, Job): run(job)
-    except UsageError as e:
+    except (UsageError, Diverged) as e:
         if not is_follower(): print(f'error: {e}', file=sys.stderr)
-        return 2
-    except (OSError, Diverged) as e:
+        return 2 if isinstance(e, UsageError) else 1
+    except OSError as e:
         print(f'error: {e}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:

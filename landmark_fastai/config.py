@@ -11,6 +11,7 @@ from .errors import UsageError
 from .flags import Flags, flag, known, read_file
 
 DEVICES = 'auto, cpu, cuda, cuda:1 or mps.'
+LONGEST_NAME = 200  # of the 255 bytes that file systems take, since names of pictures are longer
 PRECISIONS = 'auto', 'fp32', 'bf16', 'fp16'
 
 
@@ -138,6 +139,8 @@ class TrainConfig(DataConfig):
     def check(self):
         if self.experiment_name in ('', '.', '..') or Path(self.experiment_name).name != self.experiment_name:
             raise UsageError(f'experiment_name is {self.experiment_name!r}; expected the name of a folder, no path')
+        if len(self.experiment_name.encode()) > LONGEST_NAME:
+            raise UsageError(f'experiment_name has {len(self.experiment_name)} letters; expected at most {LONGEST_NAME}')
         check_elastic(self.augment, self.elastic)
         self.pairs  # noqa: B018  (a property that raises)
 

@@ -202,8 +202,8 @@ def takes(cls: type[Flags], shared: bool = False):
         def of_flags(*args, **kwargs):
             if not shared: check_single_process(function.__name__)
             required = [each.name for each in fields(cls) if each.default is MISSING]
-            if len(args) > len(required): raise TypeError(f'{function.__name__} takes flags by name')
             given = dict(zip(required, args, strict=False)) | kwargs
+            if len(given) < len(args) + len(kwargs): raise TypeError(f'{function.__name__} takes flags by name, once')
             others = {each.name: given.pop(each.name) for each in own if each.name in given}
             return function(cls.of(given), **others)
         of_flags.__signature__ = signature(cls, *own)

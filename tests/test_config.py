@@ -1,5 +1,6 @@
 "The flags of a run: recipes, what it starts from and hands on, its file, and what a resumed one may change."
 
+import json
 import shutil
 from dataclasses import asdict, fields, replace
 
@@ -153,6 +154,17 @@ def test_facts_come_back_as_they_were_and_a_newer_format_is_refused(tmp_path):
     refused(['model.json', 'landmarks'], read_facts, tmp_path)
     path.write_text('nonsense')
     refused(['model.json', 'damaged'], read_facts, tmp_path)
+
+
+@pytest.mark.parametrize('name, value', [
+    ('landmarks', 'a'), ('landmarks', []), ('landmarks', ['a', 'a']), ('landmarks', [['a']]), ('mean', [0.5]),
+    ('std', [0.5, 0.5, 0]), ('std', ['a', 'b', 'c']), ('calibration', [1., 2.]), ('calibration', 1.),
+    ('presence', ['b']), ('flat', None), ('median_pixel_spacing', [0.1]), ('median_pixel_spacing', [-1, 1])])
+def test_facts_that_cannot_be_are_refused(tmp_path, name, value):
+    write_facts(tmp_path, ModelFacts(['a'], [0.5] * 3, [0.5] * 3))
+    text = json.dumps(json.loads((tmp_path / 'model.json').read_text()) | {name: value})
+    (tmp_path / 'model.json').write_text(text)
+    refused(['model.json', name], read_facts, tmp_path)
 
 
 def test_overwriting_asks_for_a_run_of_our_own(finished, tmp_path):

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 
 import torch
+from accelerate.utils import gather
 from fastai.callback.core import CancelFitException
+from fastai.torch_core import num_distrib, rank_distrib
 
+from .checkpoint import innermost
 from .core import RunCallback
 from .history import History, best_row
 
@@ -12,15 +15,18 @@ from .history import History, best_row
 class CheckLoss(RunCallback):
     """Stop before a NaN or infinite loss reaches the weights; `problem` then says where it was.
 
-    For a single process: of several, one cannot stop alone.
+    Of several processes all stop where the loss of one is no number.
     """
     problem: str | None = None
 
     def after_loss(self):
-        if not self.training or torch.isfinite(self.loss): return
-        names = ', '.join(image.name for image in self.dls.train.images_of(self.iter))
-        self.problem = (f'epoch {len(self.history.rows) + 1}, batch {self.iter + 1}: the loss is {self.loss.item()} on '
-                        f'the images {names}')
+        if not self.training: return
+        losses = self.loss.detach()[None]
+        if num_distrib() > 1: losses = gather(losses)
+        if torch.isfinite(losses).all(): return
+        names = ', '.join(image.name for image in innermost(self.dls.train).images_of(self.iter))
+        self.problem = (f'epoch {len(self.history.rows) + 1}, batch {self.iter + 1}: the loss is {losses.sum().item()} '
+                        f'on the images {names}')
         raise CancelFitException
 
 
@@ -44,7 +50,7 @@ class EarlyStop(RunCallback):
 
     def after_epoch(self):
         if not self.is_over: return
-        print(f'stopped early: no smaller mean error in {self.patience} epochs')
+        if not rank_distrib(): print(f'stopped early: no smaller mean error in {self.patience} epochs')
         raise CancelFitException
 
 

@@ -8,7 +8,9 @@ import platform
 import subprocess
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
 from ..errors import UsageError
@@ -47,13 +49,41 @@ def read_facts(run: str | Path) -> ModelFacts:
     try: values = json.loads(path.read_text(encoding='utf-8'))
     except OSError: raise UsageError(f'{run} has no {FILE} that can be read, expected the folder of a run') from None
     except ValueError: raise UsageError(f'{path} is damaged, expected that of a run') from None
-    names = [each.name for each in fields(ModelFacts)]
-    missing = [name for name in ('format', *names) if not isinstance(values, dict) or name not in values]
-    if missing: raise UsageError(f'{path} lacks {", ".join(missing)}, expected that of a run')
+    if not isinstance(values, dict) or 'format' not in values:
+        raise UsageError(f'{path} has no format, expected that of a run')
     if values['format'] != FORMAT:
         raise UsageError(f'{path} has the format {values["format"]}, this version reads {FORMAT}; use the version that '
                          'wrote it')
+    names = [each.name for each in fields(ModelFacts)]
+    missing = [name for name in names if name not in values]
+    if missing: raise UsageError(f'{path} lacks {", ".join(missing)}, expected that of a run')
+    damaged = [name for name, is_right in expected_facts(values).items() if not is_right]
+    if damaged: raise UsageError(f'{path} is damaged: {damaged[0]} is {str(values[damaged[0]])[:100]}')
     return ModelFacts(**{name: values[name] for name in names})
+
+
+def expected_facts(values: dict) -> dict[str, bool]:
+    "Whether the facts that a network is used by are what they can be."
+    landmarks = values['landmarks']
+    named = is_list(landmarks, str) and len(set(landmarks)) == len(landmarks) > 0
+    names = set(landmarks) if named else set()
+    calibration, spacing = values['calibration'], values['median_pixel_spacing']
+    return {
+        'landmarks': named,
+        'mean': is_list(values['mean'], float) and len(values['mean']) == 3,
+        'std': is_list(values['std'], float) and len(values['std']) == 3 and min(values['std']) > 0,
+        'presence': is_list(values['presence'], str) and set(values['presence']) <= names,
+        'flat': is_list(values['flat'], str) and set(values['flat']) <= names,
+        'calibration': calibration is None or is_list(calibration, float) and len(calibration) == len(names),
+        'median_pixel_spacing': spacing is None or is_list(spacing, float) and len(spacing) == 2 and min(spacing) > 0,
+        'data': isinstance(values['data'], str)}
+
+
+def is_list(value: Any, kind: type) -> bool:
+    "Whether `value` is a list of texts, or of finite numbers where `kind` is float."
+    if not isinstance(value, list): return False
+    if kind is str: return all(isinstance(each, str) for each in value)
+    return all(isinstance(each, (int, float)) and not isinstance(each, bool) and isfinite(each) for each in value)
 
 
 def installed_versions() -> dict[str, str]:

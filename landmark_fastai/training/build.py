@@ -42,8 +42,8 @@ def make_callbacks(config: TrainConfig, learn: LandmarkLearner, state: dict | No
     if config.early_stop: cbs.append(EarlyStop(config.early_stop, config.n_frozen))
     if state: cbs.append(Resume(state))
     if not rank_distrib(): cbs += [SaveWeights(folder / 'weight'), Console(config.n_epochs, config.encoder_name)]
-    cbs.append(distributed.ShareTrainer() if num_distrib() > 1 else CheckLoss())
-    return cbs
+    if num_distrib() > 1: cbs.append(distributed.ShareTrainer())
+    return [*cbs, CheckLoss()]
 
 
 def make_facts(config: TrainConfig, learn: LandmarkLearner, data: str) -> ModelFacts:

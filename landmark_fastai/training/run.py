@@ -66,9 +66,10 @@ def fit(learn: LandmarkLearner, config: TrainConfig, cbs: Sequence[Callback]):
 
 
 def check_loss(config: TrainConfig, cbs: Sequence[Callback]):
-    "Raise Diverged if a callback has stopped the training for a NaN loss."
+    "Raise Diverged, in all processes, if a callback has stopped the training for a NaN loss."
     problem = next((cb.problem for cb in cbs if isinstance(cb, CheckLoss)), None)
     if problem is None: return
+    distributed.leave()
     weight = config.folder / 'weight'
     kept = [str(path) for path in (weight / 'best.pth', weight / 'last.ckpt') if path.is_file()]
     raise Diverged(f'{problem}; try a smaller --lr, or look at these images. '

@@ -5,6 +5,7 @@ As a script, which `accelerate launch` starts, this file trains in one of those 
 
 import hashlib
 import inspect
+import math
 import os
 import re
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 import torch
 from fastai.callback.core import Callback
 from fastai.data.core import TfmdDL
-from fastai.torch_core import get_model, rank_distrib, set_seed
+from fastai.torch_core import get_model, num_distrib, rank_distrib, set_seed
 from helpers import TINY
 from timm.layers import BatchNormAct2d
 from torch import nn
@@ -25,7 +26,7 @@ from torch import nn
 import landmark_fastai
 from landmark_fastai import cli
 from landmark_fastai.data.sample import write_sample
-from landmark_fastai.errors import UsageError
+from landmark_fastai.errors import Diverged, UsageError
 from landmark_fastai.training.distributed import LAUNCHED, ShareDL, join, sync_norms
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,13 +150,31 @@ def train_twice(data, output_dir):
     steady = [*arguments, '--schedule', 'constant', '--erosion_schedule', 'fixed', '--lr', '1e-3']
     for more in (['whole', '--epochs', '2'], ['resumed', '--epochs', '1'], ['resumed', '--epochs', '2', '--resume']):
         assert cli.main(['train', *steady, '--experiment_name', *more]) == 0
+    assert cli.main(['train', *steady, '--experiment_name', 'early', '--epochs', '9', '--early_stop', '1', '--lr', '1e-9'
+                     ]) == 0
+    with pytest.raises(Diverged, match='epoch 1, batch 2: the loss is nan'):
+        landmark_fastai.train(**where(data, output_dir), experiment_name='nan', epochs=2, cbs=[Poison()])
     witness = Witness()
     landmark_fastai.train(
-        train_image_dir=data / 'train_images', label_dir=data / 'labels', output_dir=output_dir, image_resize=64,
-        batch_size=4, encoder_name='resnet18', encoder_weights='none', augment='none', val_fraction=0.4,
-        precision='fp32', experiment_name='frozen', epochs=2, lr=1e-5, cbs=[FrozenNorm(), witness])
+        **where(data, output_dir), experiment_name='frozen', epochs=2, lr=1e-5, cbs=[FrozenNorm(), witness])
     hashes = witness.last, hash_of(witness.network)
     (output_dir / 'processes' / str(rank_distrib())).write_text(' '.join(hashes))
+
+
+def where(data, output_dir):
+    "The flags of a tiny training, for Python."
+    return dict(train_image_dir=data / 'train_images', label_dir=data / 'labels', output_dir=output_dir,
+                image_resize=64, batch_size=4, encoder_name='resnet18', encoder_weights='none', augment='none',
+                val_fraction=0.4, precision='fp32')
+
+
+class Poison(Callback):
+    "A loss in the second batch that is no number in the last process alone."
+    order = -1
+
+    def after_loss(self):
+        if self.training and self.iter == 1 and rank_distrib() == max(num_distrib(), 1) - 1:
+            self.learn.loss = self.loss * math.nan
 
 
 class Witness(Callback):
@@ -192,7 +211,8 @@ def test_two_processes_train_what_one_trains(tmp_path):
     train_twice(data, one)
 
     assert stderr.count('error: flip_pairs') == stderr.count('error: epochs') == 1
-    assert stdout.count('epoch 2/2') == 4 and stdout.count('report: ') == 5  # one process speaks
+    assert stdout.count('epoch 2/2') == 4 and stdout.count('report: ') == 6  # one process speaks
+    assert stdout.count('stopped early') == 1
     for word in ('destroy_process_group', 'Traceback', 'warning:', 'reducer'): assert word not in stderr
     assert files_of(two) == files_of(one)  # and one writes
     hashes = [(two / 'processes' / rank).read_text() for rank in '01']
