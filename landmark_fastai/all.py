@@ -5,7 +5,7 @@ from .data.loaders import LandmarkBlock, landmark_dls
 from .data.sample import sample, write_sample
 from .data.tensors import TensorLandmarks, TensorRadiograph
 from .data.transforms import SquareReader
-from .errors import Incomplete, UsageError
+from .errors import Diverged, Incomplete, UsageError
 from .evaluation.evaluate import evaluate
 from .formats.annotations import Annotations, read_annotations, write_annotations
 from .inference.loading import load, load_original
@@ -23,7 +23,7 @@ __all__ = [
     'Annotations', 'read_annotations', 'write_annotations', 'ErosionSchedule', 'TensorLandmarks',
     'TensorRadiograph', 'LandmarkBlock', 'SquareReader', 'landmark_dls', 'UsageError', 'LandmarkLearner',
     'landmark_learner', 'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics',
-    'Incomplete', 'check', 'sample',
+    'Diverged', 'Incomplete', 'check', 'sample',
     'Prediction', 'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'predict',
     'train',
     'write_sample',

@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 
 from .errors import UsageError
-from .flags import Flags, flag, known, read_file
+from .flags import Flags, flag, read_file
 
 DEVICES = 'auto, cpu, cuda, cuda:1 or mps.'
 LONGEST_NAME = 200  # of the 255 bytes that file systems take, since names of pictures are longer
@@ -140,7 +140,7 @@ class TrainConfig(DataConfig):
         if self.experiment_name in ('', '.', '..') or Path(self.experiment_name).name != self.experiment_name:
             raise UsageError(f'experiment_name is {self.experiment_name!r}; expected the name of a folder, no path')
         if len(self.experiment_name.encode()) > LONGEST_NAME:
-            raise UsageError(f'experiment_name has {len(self.experiment_name)} letters; expected at most {LONGEST_NAME}')
+            raise UsageError(f'experiment_name of {len(self.experiment_name)} letters, expected at most {LONGEST_NAME}')
         check_elastic(self.augment, self.elastic)
         self.pairs  # noqa: B018  (a property that raises)
 
@@ -194,8 +194,8 @@ def start_from(values: dict, typed: dict) -> dict:
                          f'{Path(run, "fold_1")}')
     for name in NETWORK:
         if name in values and values[name] != getattr(earlier, name):
-            raise UsageError(f'{name} is {values[name]!r}, but {run} was trained with {getattr(earlier, name)!r}; leave '
-                             'it out')
+            raise UsageError(f'{name} is {values[name]!r}, but {run} was trained with {getattr(earlier, name)!r}; '
+                             'leave it out')
     if typed.get('encoder_weights', 'none') != 'none':
         raise UsageError(f'encoder_weights beside from_run: all weights are those of {run}; leave it out')
     inherited = {name: getattr(earlier, name) for name in (*NETWORK, *HANDED_ON) if name not in values}

@@ -66,7 +66,8 @@ def known(flags: Sequence[Field], values: dict) -> dict:
     "Those of `values` that are given (None is not), checked. Raises UsageError, also for a name not among `flags`."
     by_name = {each.name: each for each in flags}
     for name in values:
-        if name not in by_name: raise UsageError(f'{name!r} is no flag of this command{nearest(str(name), list(by_name))}')
+        if name in by_name: continue
+        raise UsageError(f'{name!r} is no flag of this command{nearest(str(name), list(by_name))}')
     values = {name: by_name[name].metadata['none'] if value is None else value for name, value in values.items()}
     return {name: checked(by_name[name], value) for name, value in values.items() if value is not None}
 

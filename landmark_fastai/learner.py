@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +18,7 @@ from fastai.torch_core import rank_distrib
 from fastcore.basics import first
 from fastcore.foundation import L
 from fastcore.meta import delegates
-from torch import Tensor
+from torch import Tensor, nn
 
 from .callbacks.erosion import ErosionSchedule
 from .config import TrainConfig
@@ -42,6 +43,20 @@ OPTIMIZERS = {'adam': Adam, 'torch_adam': partial(OptimWrapper, opt=torch.optim.
 class LandmarkLearner(Learner):
     "A fastai `Learner` that predicts in original pixels, leaves nothing behind, and may start after `first_epoch`s."
     first_epoch = 0
+
+    def __init__(self, dls: LandmarkDataLoaders, model: nn.Module, stats: tuple, **kwargs):
+        self.stats = stats  # mean and standard deviation per channel, which all batches are normalised with
+        super().__init__(dls, model, **kwargs)
+
+    @property
+    def dls(self) -> LandmarkDataLoaders:
+        "The data; others that take their place are normalised as these are."
+        return vars(self)['dls']
+
+    @dls.setter
+    def dls(self, dls: LandmarkDataLoaders):
+        vars(self)['dls'] = dls
+        _set_normalize(dls, *self.stats)
 
     def _do_fit(self):
         # fastai's own `start_epoch` sends the callbacks through the epochs before it, without any values (fastai#3780)
@@ -114,16 +129,16 @@ def landmark_learner(
     check_values(TrainConfig, decode=decoder)
     precision = choose_precision(precision, dls.device)
     erosion = ErosionSchedule(erosion_schedule, dilation_iters, erosion_freq, erosion_iters, total_epochs)
-    loss_func = loss if isinstance(loss, LandmarkLoss) else LandmarkLoss(loss)
+    loss_func = copy(loss) if isinstance(loss, LandmarkLoss) else LandmarkLoss(loss)
     loss_func.decoder = decoder
     model = create_model(arch, encoder_name, encoder_weights, len(dls.names))
     if loss_func.needs_prior: set_prior(model.segmentation_head)
     if compile: compile_network(model.to(dls.device))
     run_in_precision(model, precision, dls.device)
-    _set_normalize(dls, *(normalize or encoder_stats(encoder_name)))
     own = [erosion, *([LossScale()] if precision == 'fp16' else [])]
-    learn = LandmarkLearner(dls, model, loss_func=loss_func, metrics=make_metrics(dls, loss_func), opt_func=opt_func,
-                            lr=lr, wd=wd, splitter=splitter, cbs=[*own, *L(cbs)], **kwargs)
+    learn = LandmarkLearner(dls, model, normalize or encoder_stats(encoder_name), loss_func=loss_func,
+                            metrics=make_metrics(dls, loss_func), opt_func=opt_func, lr=lr, wd=wd, splitter=splitter,
+                            cbs=[*own, *L(cbs)], **kwargs)
     learn.precision = precision
     return learn
 

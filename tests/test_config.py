@@ -143,7 +143,7 @@ def test_a_run_of_version_0_4_is_refused_in_one_line_that_says_so(tmp_path, caps
 
 
 def test_facts_come_back_as_they_were_and_a_newer_format_is_refused(tmp_path):
-    facts = ModelFacts(['a', 'ü'], [0.5], [0.25], presence=['a'], calibration=[1.5, 2.], flat=['ü'], data='1f')
+    facts = ModelFacts(['a', 'ü'], [0.5] * 3, [0.25] * 3, presence=['a'], calibration=[1.5, 2.], flat=['ü'], data='1f')
     write_facts(tmp_path, facts)
     assert read_facts(tmp_path) == facts
     path = tmp_path / 'model.json'
@@ -240,7 +240,8 @@ def test_a_run_starts_from_the_network_of_another(finished, dots):
 
 
 def test_a_run_starts_from_another_with_all_its_flags(finished):
-    (made, of_file) = (TrainConfig.of({'from_run': finished} | more) for more in ({}, {'config': finished / 'config.yaml'}))
+    made, of_file = (TrainConfig.of({'from_run': finished} | more)
+                     for more in ({}, {'config': finished / 'config.yaml'}))
     assert made.encoder_weights == of_file.encoder_weights == 'none' and of_file.epochs == read_config(finished).epochs
 
 
@@ -264,6 +265,7 @@ def test_the_run_to_start_from_is_not_overwritten(finished, dots, capsys):
 @pytest.mark.parametrize('argv, words', [
     (['--encoder_name', 'resnet34'], ["encoder_name is 'resnet34'", "was trained with 'resnet18'"]),
     (['--color'], ['color is True', 'was trained with False']),
+    (['--experiment_name', 300 * 'a'], ['experiment_name', '300', '200']),
     (['--encoder_weights', 'imagenet'], ['encoder_weights beside from_run']),
     (['--from_run', '/nowhere'], ['/nowhere', 'no such folder']),
     (['--train_csv_file', 'other.csv'], ['other.csv has the 3 landmarks a, b, c', 'the 2 landmarks head, knee']),

@@ -107,4 +107,5 @@ def test_a_function_of_flags_takes_them_by_name_and_what_must_be_given_also_in_o
     names = list(inspect.signature(bake).parameters)
     assert names[0] == 'oven' and {'minutes', 'cake', 'hands'} <= set(names) and 'config' in names
     with pytest.raises(TypeError): bake('left', 3)
+    with pytest.raises(TypeError): bake('left', oven='right')
     refused(["'minute'"], bake, 'left', minute=3)

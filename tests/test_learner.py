@@ -170,3 +170,20 @@ def test_masks_begin_nearly_empty_where_bce_is_not_balanced(make_learner, loss, 
     bias = make_learner(loss=loss).model.segmentation_head[0].bias
     if share: torch.testing.assert_close(bias.sigmoid(), torch.full((2,), share))
     else: assert not torch.isclose(bias.sigmoid(), torch.tensor(0.01), atol=0.005).any()
+
+
+def test_other_data_are_normalised_as_those_it_was_made_with(make_dls, make_learner):
+    learn, others = make_learner(), make_dls()
+    of_own = learn.dls.one_batch()[0]
+    assert of_own.min() < 0 and others.one_batch()[0].min() >= 0
+    for _ in range(2): learn.dls = others  # once, however often
+    image, = (t for t in others.train.after_batch.fs if isinstance(t, Normalize))
+    assert torch.equal(image.mean, next(t.mean for t in learn.dls.train.after_batch.fs if isinstance(t, Normalize)))
+    assert others.one_batch()[0].min() < 0
+    assert learn.validate(dl=others.valid)[0] == learn.validate()[0]
+
+
+def test_a_loss_is_not_changed_by_the_learners_that_share_it(make_learner):
+    loss = LandmarkLoss()
+    learners = [make_learner(loss=loss, decoder=decoder) for decoder in ('centroid', 'argmax')]
+    assert [learn.loss_func.decoder for learn in learners] == ['centroid', 'argmax']

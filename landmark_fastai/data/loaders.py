@@ -23,7 +23,7 @@ from ..errors import UsageError
 from ..flags import check_values
 from ..formats.annotations import UNLABELLED, Annotations, fill_spacing, read_annotations
 from ..formats.dataset import check_images
-from ..formats.splits import split_rows
+from ..formats.splits import checked_split, split_rows
 from ..threads import in_threads
 from .augmentation import FlipPairs, augmentations
 from .items import AnnotatedImage, annotated_images
@@ -112,13 +112,14 @@ def landmark_dls(
 
     Raises UsageError for every mistake in the CSV, the images or the arguments.
     """
-    check_values(TrainConfig, image_resize=image_resize, batch_size=batch_size, cache=cache, augment=augment,
-                 elastic=elastic, pixel_spacing=pixel_spacing)
+    check_values(TrainConfig, n_landmarks=n_landmarks, image_resize=image_resize, batch_size=batch_size,
+                 val_fraction=val_fraction, seed=seed, cache=cache, augment=augment, elastic=elastic,
+                 pixel_spacing=pixel_spacing, num_workers=num_workers)
     tfms = augmentations(augment, elastic)
     device = usable_device(device)
     annotations, paths = check_images(read_annotations(csv_file, n_landmarks, invisible_landmarks), image_dir)
     if pixel_spacing is not None: annotations = fill_spacing(annotations, pixel_spacing, '--pixel_spacing')
-    if split is None: split = split_rows(annotations, val_fraction, seed)
+    split = split_rows(annotations, val_fraction, seed) if split is None else checked_split(annotations, split)
     _check_batch(batch_size, int((split == 'train').sum()))
     _warn_unlabelled(annotations, split)
     reader = SquareReader(image_resize, color, cache)

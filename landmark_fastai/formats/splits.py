@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,7 +17,7 @@ def split_rows(annotations: Annotations, val_fraction: float = 0.2, seed: int = 
     `patient_id` is known, whole patients until there are at least so many. The training side is never empty.
     Raises `UsageError` if one side would be.
     """
-    if annotations.split is not None: return _given_split(annotations)
+    if annotations.split is not None: return checked_split(annotations, annotations.split)
     if not 0 < val_fraction < 1: raise UsageError(f'val_fraction is {val_fraction}, expected a number between 0 and 1')
     groups = annotations.patient_id if annotations.patient_id is not None else annotations.image_names
     size_of = Counter(groups)
@@ -53,12 +54,19 @@ def split_folds(annotations: Annotations, n_folds: int, seed: int = 42) -> np.nd
     return folds
 
 
-def _given_split(annotations):
+def checked_split(annotations: Annotations, split: Sequence[str]) -> np.ndarray:
+    "`split`, train, val or test of each image, as an array (n,). Raises UsageError for another, and for an empty side."
+    split, name = np.asarray(split), annotations.path.name
+    if split.shape != (len(annotations),):
+        raise UsageError(f'{name}: split has the shape {split.shape}, expected train, val or test of each of the '
+                         f'{len(annotations)} images')
+    others = sorted(set(split.tolist()) - {'train', 'val', 'test'}, key=str)
+    if others: raise UsageError(f'{name}: split has {others[0]!r}, expected train, val or test')
     for side in ('train', 'val'):
-        if side not in annotations.split:
-            raise UsageError(f'{annotations.path.name}: no row has split {side}, expected train and val; '
-                             'mark some, or leave the column out')
-    return np.array(annotations.split)
+        if side not in split:
+            raise UsageError(f'{name}: no row has split {side}, expected train and val; mark some, or leave the split '
+                             'out')
+    return split
 
 
 def _too_few(annotations):

@@ -140,6 +140,9 @@ class Predictor:
             raise UsageError(f'an ensemble of {len(self.models)} models is not trained on; take the folder of a fold')
         if dls is None: dls = config_dls(self.config, self.device)
         self.check_names(dls.annotations)
+        if dls.reader.color != self.config.color:
+            raise UsageError(f'color of the DataLoaders is {dls.reader.color}, but the network was trained with '
+                             f'{self.config.color}')
         for name in ('arch', 'encoder_name'):
             own = getattr(self.config, name)
             if kwargs.get(name, own) != own:

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +56,14 @@ def _build(arch, encoder_name, n_landmarks, weights, **kwargs):
         raise UsageError(f'encoder_name {encoder_name!r} in arch {arch!r} is unknown or impossible '
                          f'({str(e.args[0]).splitlines()[0][:200]}); try resnet18, resnet34 or '
                          f'{TrainConfig.encoder_name} in unet, or other names of segmentation-models-pytorch') from e
+
+
+def check_batch_of_one(model: nn.Module):
+    "Raise UsageError where `model` cannot train on one image a step, whose BatchNorm of a pooled image has one value."
+    try: deepcopy(model).train()(torch.zeros(1, 3, 64, 64, device=next(model.parameters()).device))
+    except ValueError as e:
+        raise UsageError(f'a batch of one image cannot train this network ({e}); take a larger batch_size, with '
+                         'drop_last, or another arch') from None
 
 
 def set_prior(head: nn.Sequential, share: float = 0.01):

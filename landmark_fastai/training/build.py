@@ -2,6 +2,7 @@
 
 import numpy as np
 from fastai.callback.core import Callback
+from fastai.data.load import DataLoader
 from fastai.torch_core import num_distrib, rank_distrib, set_seed
 
 from ..callbacks.averaging import AverageWeights
@@ -17,6 +18,7 @@ from ..formats.cache import clear_cache
 from ..inference.loading import load
 from ..learner import LandmarkLearner, config_learner, normalization
 from ..model.facts import ModelFacts, git_commit, installed_versions
+from ..model.network import check_batch_of_one
 from ..model.precision import choose_precision
 from . import distributed
 
@@ -29,8 +31,15 @@ def make_learner(config: TrainConfig, split: np.ndarray | None = None) -> Landma
     if config.clear_cache and not rank_distrib(): clear_cache()
     dls = config_dls(config, device, split)
     of_run = dict(total_epochs=config.epochs, path=config.folder)
-    if not config.from_run: return config_learner(dls, config, **of_run)
-    return load(config.from_run, device=device).learner(dls, config, **of_run)
+    if config.from_run: learn = load(config.from_run, device=device).learner(dls, config, **of_run)
+    else: learn = config_learner(dls, config, **of_run)
+    if smallest_batch(dls.train) == 1: check_batch_of_one(learn.model)
+    return learn
+
+
+def smallest_batch(dl: DataLoader) -> int:
+    "The number of images of the smallest batch of `dl`."
+    return dl.bs if dl.drop_last or dl.n % dl.bs == 0 else dl.n % dl.bs
 
 
 def make_callbacks(config: TrainConfig, learn: LandmarkLearner, state: dict | None) -> list[Callback]:

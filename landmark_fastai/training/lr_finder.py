@@ -13,6 +13,7 @@ from .build import make_learner
 @takes(TrainConfig)
 def find_lr(config: TrainConfig) -> float:
     "Run fastai's learning rate finder with the flags of `train`; writes the plot, returns the suggested rate."
+    if config.resume: raise UsageError('find_lr has nothing to resume; leave resume out')
     path = Path(config.output_dir, f'{config.experiment_name}_lr_find.png')
     if path.exists() and not config.overwrite:
         raise UsageError(f'{path} exists; pass --overwrite or another --experiment_name')

@@ -307,3 +307,13 @@ def test_normalising_in_one_pass_is_fastais():
     assert type(once) is type(fastais) and once.shape == (2, 3, 8, 8)
     torch.testing.assert_close(once, fastais)
     torch.testing.assert_close(NormalizeOnce(mean, std).decode(once), Normalize(mean, std).decode(fastais))
+
+
+@pytest.mark.parametrize('argument, words', [
+    ({'n_landmarks': '2'}, ['n_landmarks', "'2'"]), ({'seed': -1}, ['seed', '-1']),
+    ({'val_fraction': 1}, ['val_fraction']),
+    ({'num_workers': 0.5}, ['num_workers', '0.5']), ({'split': ['train', 'val']}, ['split', '(2,)', '10']),
+    ({'split': ['train'] * 9 + ['valid']}, ['split', "'valid'"]), ({'split': ['train'] * 10}, ['split val'])])
+def test_arguments_are_checked_as_the_flags_are(make_dls, argument, words):
+    with pytest.raises(UsageError) as e: make_dls(**argument)
+    assert all(word in str(e.value) for word in words), e.value

@@ -150,8 +150,8 @@ def train_twice(data, output_dir):
     steady = [*arguments, '--schedule', 'constant', '--erosion_schedule', 'fixed', '--lr', '1e-3']
     for more in (['whole', '--epochs', '2'], ['resumed', '--epochs', '1'], ['resumed', '--epochs', '2', '--resume']):
         assert cli.main(['train', *steady, '--experiment_name', *more]) == 0
-    assert cli.main(['train', *steady, '--experiment_name', 'early', '--epochs', '9', '--early_stop', '1', '--lr', '1e-9'
-                     ]) == 0
+    early = ['--experiment_name', 'early', '--epochs', '9', '--early_stop', '1', '--lr', '1e-9']
+    assert cli.main(['train', *steady, *early]) == 0
     with pytest.raises(Diverged, match='epoch 1, batch 2: the loss is nan'):
         landmark_fastai.train(**where(data, output_dir), experiment_name='nan', epochs=2, cbs=[Poison()])
     witness = Witness()

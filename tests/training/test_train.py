@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from functools import partialmethod
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from fastai.callback.core import Callback
 from helpers import TINY, write_dots, write_unlabelled_validation
 
-from landmark_fastai import cli
+from landmark_fastai import UsageError, cli, find_lr
 from landmark_fastai import train as train_from_python
 from landmark_fastai.config import TrainConfig, read_config
 from landmark_fastai.flags import to_yaml
@@ -183,6 +184,29 @@ def test_find_lr_writes_its_plot_and_nothing_else_also_beside_a_run(dots, tmp_pa
     assert re.search(r'suggested --lr \d', capsys.readouterr().out)
     assert iio.imread(tmp_path / 'baseline_lr_find.png').std() > 5
     assert cli.main(['find_lr', *argv, *TINY, '--output_dir', str(tmp_path)]) == 2
+
+
+def test_find_lr_has_nothing_to_resume(dots, tmp_path):
+    with pytest.raises(UsageError, match='resume'): find_lr(**where(dots, tmp_path), resume=True)
+
+
+def where(dots, output_dir):
+    "The flags of a training of the dots."
+    return dict(train_image_dir=dots[1], label_dir=dots[0].parent, train_csv_file=dots[0].name, output_dir=output_dir)
+
+
+def test_a_batch_of_one_that_a_network_cannot_train_on_is_refused_first(dots, tmp_path, capsys):
+    one = ['--epochs', '1', '--batch_size', '1']
+    assert train(*dots, tmp_path, *one, '--arch', 'deeplabv3plus') == 2
+    assert 'batch_size' in capsys.readouterr().err and not list(tmp_path.iterdir())
+    assert train(*dots, tmp_path, *one) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which('g++') is None, reason='torch.compile wants a C++ compiler')
+def test_a_compiled_network_goes_all_the_way_to_its_report(dots, tmp_path):
+    assert train(*dots, tmp_path, '--epochs', '1', '--compile') == 0
+    assert (tmp_path / 'baseline' / 'report.html').is_file()
 
 
 def test_cache_and_precision_are_used_and_written_down(dots, tmp_path, monkeypatch):
