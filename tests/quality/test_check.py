@@ -103,7 +103,7 @@ def few(table, images): table.loc[:8, ['c_x', 'c_y']] = np.nan
     (copied_everywhere, ['look at it: annotation.csv: 12 of 12 images', 'a and b on one point', 'row 2 (dot_0.png)']),
     (corner, ['row 2 (dot_0.png): a would be taken for absent by --invisible_landmarks']),
     (few, ['look at it: annotation.csv: c is visible on 3 images, expected at least 5'])])
-@pytest.mark.filterwarnings('ignore:.*mm per pixel')
+@pytest.mark.filterwarnings('error')
 def test_each_slip_is_named_first(data, capsys, change, words):
     n, out = len(check(**data(change))), lines(capsys)
     assert all(word in out[0] for word in words), out
@@ -166,12 +166,27 @@ def test_levels_are_counted_by_their_names(data, capsys):
     assert lines(capsys)[-1].endswith('; 1 probably wrong, 3 to look at, 1 note')
 
 
-def test_a_dicom_of_twelve_bits_is_nothing_unusual(data, capsys):
+@pytest.mark.parametrize('tags, words', [
+    (dict(WindowCenter=2000, WindowWidth=3000), []),
+    ({}, ['note: annotation.csv, row 5 (film.dcm): more than 8 bits, of which 0.5 to 99.5 % become 0 to 255'])])
+def test_a_dicom_of_twelve_bits_is_a_note_unless_it_says_how_it_is_shown(data, capsys, tags, words):
     def change(table, images):
-        write_dicom(images / 'film.dcm', np.arange(40000, dtype=np.uint16).reshape(200, 200) % 4096)
+        write_dicom(images / 'film.dcm', np.arange(40000, dtype=np.uint16).reshape(200, 200) % 4096, **tags)
         table.loc[3, 'image_name'] = 'film.dcm'
     check(**data(change))
-    assert len(lines(capsys)) == 1
+    assert lines(capsys)[:-1] == words
+
+
+def test_a_doubtful_header_is_a_finding_only_where_it_is_used_and_no_warning(data, capsys, no_warnings):
+    def change(table, images):
+        table['pixel_spacing'] = [0.1] * 10 + [''] * 2
+        for k in (9, 10):
+            write_dicom(images / f'{k}.dcm', np.arange(k, k + 40000).reshape(200, 200).astype(np.uint8),
+                        PixelSpacing=[143, 143])
+            table.loc[k, 'image_name'] = f'{k}.dcm'
+    check(**data(change))
+    out = [line for line in lines(capsys) if '143 mm per pixel (DICOM PixelSpacing)' in line]
+    assert len(out) == 1 and 'row 12 (10.dcm)' in out[0]
 
 
 def test_all_errors_are_told_at_once_and_end_with_two(data, capsys):
