@@ -11,7 +11,16 @@ import pandas as pd
 
 from ..errors import UsageError
 from ..files import atomic
-from .cells import check_count, read_image_names, read_patients, read_point, read_sides, read_size, read_spacing
+from .cells import (
+    check_count,
+    read_image_names,
+    read_patients,
+    read_point,
+    read_sides,
+    read_size,
+    read_source,
+    read_spacing,
+)
 from .columns import read_header, warn_ignored
 from .csv_table import read_rows, read_table, where
 from .spacing import PLAUSIBLE, is_doubtful
@@ -75,7 +84,7 @@ def read_annotations(path: str | Path, n_landmarks: int | None = None,
     points = np.array([[read_point(row, name, size) for name in names] for row, size in zip(rows, sizes, strict=True)])
     points, state = _states(points)
     spacing = np.array([read_spacing(row) for row in rows])
-    sources = [row.cells.get('image_spacing_source') or 'CSV' for row in rows]
+    sources = [read_source(row) for row in rows]
     result = Annotations(path, names, image_names, [row.line for row in rows], np.array(sizes), points, state, spacing,
                          np.where(np.isnan(spacing).any(1), '', np.array(sources, object)),
                          read_patients(header, rows), read_sides(header, rows))
