@@ -95,8 +95,8 @@ def few(table, images): table.loc[:8, ['c_x', 'c_y']] = np.nan
     (deep, ['note: annotation.csv, row 5 (dot_3.png): more than 8 bits']),
     (colour, ['note: annotation.csv, row 5 (dot_3.png): a colour picture']),
     (border, ['look at it: annotation.csv, row 5 (dot_3.png): a lies within 1 % of the border']),
-    (duplicate, ['look at it: annotation.csv, row 7 (dot_5.png): the same pixels as dot_3.png']),
-    (patients, ['probably wrong: ', 'the same pixels as dot_3.png, across patients (p3, p5)']),
+    (duplicate, ['look at it: annotation.csv, row 5 (dot_3.png): the same pixels as row 7 (dot_5.png)']),
+    (patients, ['probably wrong: ', 'the same pixels as row 7 (dot_5.png), across patients (p3, p5)']),
     (outlier, ['probably wrong: annotation.csv, row 5 (dot_3.png): e at ', 'does not fit the others']),
     (swap, ['probably wrong: annotation.csv, row 5 (dot_3.png): a and b seem to have changed places']),
     (in_micrometres, ['look at it: annotation.csv, row 5 (dot_3.png): 143 mm per pixel']),
@@ -148,6 +148,78 @@ def test_colour_of_all_images_is_one_note_without_a_picture(data, tmp_path):
     findings = check(**data(colour_everywhere), html=str(tmp_path / 'check.html'))
     note, = [each for each in findings if 'colour' in each.what]
     assert '12 of 12 images' in note.what and '--color' in note.what and not note.pictured
+
+
+def missing(table, images):
+    for k in (1, 4, 5, 8): (images / f'dot_{k}.png').unlink()
+
+
+def resized(table, images): table.loc[[1, 4, 5, 8], 'image_width'] = 180
+
+
+def cut_off(table, images):
+    for k in (1, 4, 5, 8):
+        data = (images / f'dot_{k}.png').read_bytes()
+        (images / f'dot_{k}.png').write_bytes(data[:10 if k == 8 else len(data) // 2])  # in the header, in the pixels
+
+
+@pytest.mark.parametrize('change, words', [
+    (missing, ['have no file in', 'images', 'no such file', 'correct image_name or the image folder']),
+    (resized, ['have another size than the CSV says', 'the CSV says 180 x 200, the file is 200 x 200']),
+    (cut_off, ['cannot be read', 'dot_1.png: cannot be read as an image', 'copy or export it again'])])
+def test_an_error_of_many_images_is_one_line_with_their_rows_and_the_whole_first(data, capsys, tmp_path, change, words):
+    with pytest.raises(UsageError, match='1 error; train would refuse'):
+        check(**data(change), html=str(tmp_path / 'check.html'))
+    out = lines(capsys)
+    assert len(out) == 2 and out[0].startswith('error: annotation.csv: 4 of 12 images ')  # the other is the page's
+    for word in (*words, '(rows 3, 6, 7, 10)', 'the first of them is row 3 (dot_1.png): '): assert word in out[0], word
+    assert 'data:image' not in (tmp_path / 'check.html').read_text(encoding='utf-8')
+
+
+def test_images_that_are_all_missing_are_one_line(data, capsys):
+    def change(table, images):
+        for path in images.iterdir(): path.unlink()
+    with pytest.raises(UsageError, match='60 visible points; 1 error'): check(**data(change))
+    assert [line[:42] for line in lines(capsys)] == ['error: annotation.csv: 12 of 12 images hav']
+
+
+@pytest.mark.parametrize('error', [
+    lambda table, images: (images / 'dot_3.png').unlink(), lambda table, images: table.__setitem__(
+        'image_width', [200] * 3 + [190] + [200] * 8),
+    lambda table, images: (images / 'dot_3.png').write_bytes((images / 'dot_3.png').read_bytes()[:200])])
+def test_an_image_with_an_error_has_no_other_findings(data, capsys, error):
+    def change(table, images):
+        outlier(table, images)
+        table.loc[3, ['a_x', 'a_y']] = 1
+        table['pixel_spacing'] = [0.143] * 3 + [143] + [0.143] * 8
+        error(table, images)
+    with pytest.raises(UsageError, match='; 1 error'): check(**data(change))
+    assert len(lines(capsys)) == 1
+
+
+def copies(table, images):
+    for k in (2, 6, 9): (images / f'dot_{k}.png').write_bytes((images / 'dot_0.png').read_bytes())
+
+
+def test_each_group_of_the_same_pixels_is_one_finding_without_a_picture(data, capsys, tmp_path):
+    def change(table, images):
+        copies(table, images)
+        duplicate(table, images)
+        table['split'] = ['train'] * 9 + ['val'] * 3
+    check(**data(change), html=str(tmp_path / 'check.html'))
+    out = lines(capsys)
+    assert out[0].startswith('probably wrong: annotation.csv, row 2 (dot_0.png): the same pixels as row 4 (dot_2.png), '
+                             'row 8 (dot_6.png), row 11 (dot_9.png), across sides of the split (train, val)')
+    assert out[1] == 'look at it: annotation.csv, row 5 (dot_3.png): the same pixels as row 7 (dot_5.png)'
+    assert len(out) == 4 and 'data:image' not in (tmp_path / 'check.html').read_text(encoding='utf-8')
+
+
+def test_many_groups_of_the_same_pixels_are_one_line(data, capsys):
+    def change(table, images):
+        for k in range(0, 8, 2): (images / f'dot_{k + 1}.png').write_bytes((images / f'dot_{k}.png').read_bytes())
+    check(**data(change))
+    assert lines(capsys)[0] == ('look at it: annotation.csv: 8 of 12 images have the same pixels as another; the first '
+                                'of them is row 2 (dot_0.png)')
 
 
 def test_three_of_a_kind_are_told_one_by_one(data, capsys):
