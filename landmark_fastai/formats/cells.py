@@ -19,7 +19,8 @@ def read_image_names(rows: list[Row]) -> list[str]:
     names, first = [_image_name(row) for row in rows], {}
     for row, name in zip(rows, names, strict=True):
         if name in first:
-            raise row.error(f'the image is already in row {first[name]}, expected one row an image; drop one')
+            remedy = 'keep the rows of one reader' if 'reader' in row.cells else 'drop one'
+            raise row.error(f'the image is already in row {first[name]}, expected one row an image; {remedy}')
         first[name] = row.line
     return names
 

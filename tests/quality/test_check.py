@@ -318,6 +318,12 @@ def test_the_page_is_whole_and_escapes_names(data, tmp_path):
     assert page.count('data:image/jpeg;base64,') == 1 and 'http' not in page.replace('http-equiv', '')
 
 
+def test_the_page_explains_what_its_pictures_show(data, tmp_path):
+    check(**data(outlier), html=str(tmp_path / 'check.html'))
+    page = (tmp_path / 'check.html').read_text(encoding='utf-8')
+    for mark in ('Blue rings', 'red dots', 'yellow lines'): assert mark in page
+
+
 def test_checking_needs_no_torch(data, tmp_path):
     code = 'import sys, cli; sys.exit(cli.main(sys.argv[1:]) or (3 if "torch" in sys.modules else 0))'
     argv = [text for name, value in data(outlier).items() for text in (f'--{name}', str(value))]
