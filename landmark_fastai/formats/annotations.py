@@ -27,6 +27,7 @@ from .spacing import PLAUSIBLE, is_doubtful
 from .spreadsheet import safe_name
 
 VISIBLE, ABSENT, UNLABELLED = 0, 1, 2
+_said = set()  # file and text of the warnings that a process gives once
 _PER_IMAGE = ('image_names', 'rows', 'sizes', 'points', 'state', 'spacing', 'spacing_source', 'patient_id', 'split')
 
 
@@ -146,15 +147,21 @@ def fill_spacing(annotations: Annotations, spacing: float | Sequence,
 
 
 def warn_doubtful(annotations: Annotations):
-    "Warn the caller of the caller, once, of spacings that are hardly ones in mm; to be called when all are filled in."
+    """Warn the caller of the caller of spacings that are hardly ones in mm; to be called when all are filled in.
+
+    A process says the same of a file once, whatever the warning filters do meanwhile: the folds of a run share a file.
+    """
     doubtful = np.flatnonzero(is_doubtful(annotations.spacing))
     if not doubtful.size: return
     first = doubtful[0]
-    text = ' x '.join(dict.fromkeys(f'{value:g}' for value in annotations.spacing[first]))
-    warnings.warn(f'{annotations.path.name}: {doubtful.size} of {len(annotations)} images have a pixel spacing outside '
-                  f'{PLAUSIBLE[0]} to {PLAUSIBLE[1]} mm, such as row {annotations.rows[first]} '
-                  f'({annotations.image_names[first]}) with {text} mm ({annotations.spacing_source[first]}): their '
-                  'errors in mm are doubtful; was it given in micrometres, or in dpi?', stacklevel=3)
+    spacing = ' x '.join(dict.fromkeys(f'{value:g}' for value in annotations.spacing[first]))
+    text = (f'{annotations.path.name}: {doubtful.size} of {len(annotations)} images have a pixel spacing outside '
+            f'{PLAUSIBLE[0]} to {PLAUSIBLE[1]} mm, such as row {annotations.rows[first]} '
+            f'({annotations.image_names[first]}) with {spacing} mm ({annotations.spacing_source[first]}): their errors '
+            'in mm are doubtful; was it given in micrometres, or in dpi?')
+    if (annotations.path, text) in _said: return
+    _said.add((annotations.path, text))
+    warnings.warn(text, stacklevel=3)
 
 
 def _states(points):

@@ -1,5 +1,7 @@
 "Pixel spacings that are hardly ones in mm: which they are, and the one warning about those that are used."
 
+import warnings
+
 import numpy as np
 import pytest
 from helpers import GOOD, HEADER, noise, write_dicom
@@ -31,6 +33,13 @@ def test_a_doubtful_column_is_told_once_with_its_number_and_its_first_row(csv_fi
     message = told(read_annotations(csv_file(f'{HEADER},pixel_spacing', *rows)))
     for named in ('train.csv: 2 of 4 images', 'row 3 (1.png)', '143 mm (CSV)', '0.001 to 10'): assert named in message
     assert '144' not in message
+
+
+def test_the_same_is_told_once_though_filters_change_meanwhile(csv_file):
+    annotations = read_annotations(csv_file(f'{HEADER},pixel_spacing', f'{GOOD},143'))
+    told(annotations)
+    warnings.simplefilter('error')  # from which on Python repeats what it has said
+    warn_doubtful(annotations)
 
 
 @pytest.mark.parametrize('cells', ['0.001,10', ','])
