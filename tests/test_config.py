@@ -16,7 +16,6 @@ from landmark_fastai.config import RECIPES, EvaluateConfig, PredictConfig, Train
 from landmark_fastai.data.augmentation import STRENGTHS
 from landmark_fastai.errors import UsageError
 from landmark_fastai.flags import to_yaml
-from landmark_fastai.formats.cache import MODES
 from landmark_fastai.geometry.decoding import DECODERS
 from landmark_fastai.learner import OPTIMIZERS
 from landmark_fastai.model.facts import ModelFacts, git_commit, read_facts, write_facts
@@ -94,7 +93,7 @@ def test_null_in_a_file_is_what_none_is_in_python(tmp_path):
 
 def test_choices_are_those_that_the_code_knows():
     choices = {each.name: set(each.metadata['choices']) for each in fields(TrainConfig)}
-    known = dict(loss=LOSSES, decode=DECODERS, augment=STRENGTHS, cache=MODES, optimizer=OPTIMIZERS)
+    known = dict(loss=LOSSES, decode=DECODERS, augment=STRENGTHS, optimizer=OPTIMIZERS)
     assert {name: choices[name] for name in known} == {name: set(names) for name, names in known.items()}
 
 

@@ -33,12 +33,13 @@ TRICKY = ['', '-1', 'nan', 'inf', '1e400', '1_0', '٣', '0x10', '-0.0', '1,5', '
 WORD = st.text(string.ascii_letters + string.digits + ' -_.äß,"\'', min_size=1, max_size=12)
 NAMES = WORD.map(str.strip).filter(lambda name: name and name not in ('.', '..') and not f'{name}_'.startswith('image_')
                                    and name not in ('mean_error', 'pixel_spacing'))
+HARMLESS = NAMES.filter(lambda name: name[0] not in '=+-@')  # in a spreadsheet
 
 
 @st.composite
 def annotations(draw):
     "Any content that a CSV can hold."
-    names = draw(st.lists(NAMES.filter(lambda name: name[0] not in '=+-@'), min_size=1, max_size=4, unique=True))
+    names = draw(st.lists(HARMLESS, min_size=1, max_size=4, unique=True))
     images = draw(st.lists(NAMES.map(lambda name: f'{name}.png'), min_size=1, max_size=5, unique=True))
     n = len(images)
     sizes = np.array(draw(st.lists(st.tuples(*[st.integers(1, 9000)] * 2), min_size=n, max_size=n)))
@@ -49,7 +50,7 @@ def annotations(draw):
         if kind == 'visible': points[i, k] = [draw(st.floats(0, side - 1)) for side in sizes[i]]
     spacing = draw(st.lists(st.one_of(st.just((np.nan, np.nan)), st.tuples(*[st.floats(1e-3, 10)] * 2)), min_size=n,
                             max_size=n))
-    patients = draw(st.one_of(st.none(), st.lists(NAMES, min_size=n, max_size=n)))
+    patients = draw(st.one_of(st.none(), st.lists(HARMLESS, min_size=n, max_size=n)))
     split = draw(st.one_of(st.none(), st.lists(st.sampled_from(['train', 'val', 'test']), min_size=n, max_size=n)))
     if patients and split: split = [split[patients.index(patient)] for patient in patients]
     known = ~np.isnan(np.array(spacing)).any(1)

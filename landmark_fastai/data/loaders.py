@@ -21,8 +21,9 @@ from fastcore.basics import chunked
 from ..config import TrainConfig
 from ..errors import UsageError
 from ..flags import check_values
-from ..formats.annotations import UNLABELLED, Annotations, fill_spacing, read_annotations
+from ..formats.annotations import UNLABELLED, Annotations, fill_spacing, read_annotations, warn_doubtful
 from ..formats.dataset import check_images
+from ..formats.spacing import FLAG_SOURCE
 from ..formats.splits import checked_split, split_rows
 from ..threads import in_threads
 from .augmentation import FlipPairs, augmentations
@@ -104,7 +105,7 @@ def landmark_dls(
     invisible_landmarks: bool = TrainConfig.invisible_landmarks,  # a point in the top-left corner box means absent
     color: bool = TrainConfig.color,  # keep colour; grey otherwise
     drop_last: bool = TrainConfig.drop_last,  # leave out the last, smaller training batch
-    cache: str = TrainConfig.cache,  # where decoded squares are kept, one of `cache.MODES`
+    cache: str = TrainConfig.cache,  # where decoded squares are kept: auto, ram, disk or none
     num_workers: int = TrainConfig.num_workers,  # worker processes; threads do as well, at no cost (see `AheadDL`)
     device: str | torch.device | None = None,  # fastai's default device when left out
 ) -> LandmarkDataLoaders:
@@ -118,12 +119,13 @@ def landmark_dls(
     tfms = augmentations(augment, elastic)
     device = usable_device(device)
     annotations, paths = check_images(read_annotations(csv_file, n_landmarks, invisible_landmarks), image_dir)
-    if pixel_spacing is not None: annotations = fill_spacing(annotations, pixel_spacing, '--pixel_spacing')
+    if pixel_spacing is not None: annotations = fill_spacing(annotations, pixel_spacing, FLAG_SOURCE)
     split = split_rows(annotations, val_fraction, seed) if split is None else checked_split(annotations, split)
     _check_batch(batch_size, int((split == 'train').sum()))
     _warn_unlabelled(annotations, split)
     reader = SquareReader(image_resize, color, cache)
     used = np.flatnonzero(split != 'test')
+    warn_doubtful(annotations.subset(used))
     reader.load([paths[i] for i in used], [annotations.where(i) for i in used])
     if flip_pairs: tfms = [FlipPairs(flip_pairs, annotations.names), *tfms]
     block = DataBlock((ImageBlock(reader), LandmarkBlock(image_resize)), batch_tfms=tfms,

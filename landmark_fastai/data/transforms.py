@@ -24,7 +24,7 @@ from .tensors import TensorLandmarks, TensorRadiograph
 class SquareReader(Transform):
     """A uint8 `TensorRadiograph` (1, S, S), or (3, S, S) in colour, from an image, a path or an array.
 
-    Squares that were loaded are kept by `cache`, one of `cache.MODES`. Raises UsageError for an image that cannot be
+    Squares that were loaded are kept by `cache`: auto, ram, disk or none. Raises UsageError for an image that cannot be
     read.
     """
     def __init__(self, image_resize: int, color: bool = TrainConfig.color, cache: str = TrainConfig.cache):

@@ -9,8 +9,9 @@ import pandas as pd
 from ..config import EvaluateConfig
 from ..errors import UsageError
 from ..flags import takes
-from ..formats.annotations import Annotations, fill_spacing, read_annotations
+from ..formats.annotations import Annotations, fill_spacing, read_annotations, warn_doubtful
 from ..formats.dataset import check_images
+from ..formats.spacing import FLAG_SOURCE
 from ..formats.spreadsheet import plain_name
 from ..inference.folder import make_output
 from ..inference.loading import config_predictor
@@ -77,7 +78,8 @@ def read_truth(config: EvaluateConfig, clicked: Annotations, predictor: Predicto
     if hide_corner: truth = wanted(read_annotations(config.csv, invisible_landmarks=True))
     n_corner = int((truth.state != clicked.state).sum())
     truth, _ = check_images(truth, config.image_dir)
-    if config.pixel_spacing is not None: truth = fill_spacing(truth, config.pixel_spacing, '--pixel_spacing')
+    if config.pixel_spacing is not None: truth = fill_spacing(truth, config.pixel_spacing, FLAG_SOURCE)
+    warn_doubtful(truth)
     return truth, n_corner
 
 

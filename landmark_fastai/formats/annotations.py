@@ -1,6 +1,7 @@
 "The annotation CSV: what is read from it, and how it is written."
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +11,19 @@ import pandas as pd
 
 from ..errors import UsageError
 from ..files import atomic
-from .cells import check_count, read_image_names, read_patients, read_point, read_sides, read_size, read_spacing
+from .cells import (
+    check_count,
+    read_image_names,
+    read_patients,
+    read_point,
+    read_sides,
+    read_size,
+    read_source,
+    read_spacing,
+)
 from .columns import read_header, warn_ignored
 from .csv_table import read_rows, read_table, where
-from .spacing import check_spacing, is_doubtful, warn_doubtful
+from .spacing import PLAUSIBLE, is_doubtful
 from .spreadsheet import safe_name
 
 VISIBLE, ABSENT, UNLABELLED = 0, 1, 2
@@ -61,8 +71,7 @@ def read_annotations(path: str | Path, n_landmarks: int | None = None,
 
     `n_landmarks`, when given, must be the number of `<name>_x,<name>_y` pairs in the header. `invisible_landmarks`
     takes a point clicked into the top-left corner box (100 px if the longer side is over 1000, else 50) for absent.
-    Columns without a meaning, and a pixel spacing that is hardly one in mm, draw a warning. Raises `UsageError` with
-    file, row and column for anything wrong.
+    Columns without a meaning draw a warning. Raises `UsageError` with file, row and column for anything wrong.
     """
     path = Path(path)
     header, lines = read_table(path)
@@ -75,12 +84,11 @@ def read_annotations(path: str | Path, n_landmarks: int | None = None,
     points = np.array([[read_point(row, name, size) for name in names] for row, size in zip(rows, sizes, strict=True)])
     points, state = _states(points)
     spacing = np.array([read_spacing(row) for row in rows])
-    sources = [row.cells.get('image_spacing_source') or 'CSV' for row in rows]
+    sources = [read_source(row) for row in rows]
     result = Annotations(path, names, image_names, [row.line for row in rows], np.array(sizes), points, state, spacing,
                          np.where(np.isnan(spacing).any(1), '', np.array(sources, object)),
                          read_patients(header, rows), read_sides(header, rows))
     _check_patient_splits(result)
-    _warn_doubtful(result)
     return hide_corner(result) if invisible_landmarks else result
 
 
@@ -129,14 +137,25 @@ def fill_spacing(annotations: Annotations, spacing: float | Sequence,
                  source: str | Sequence[str]) -> Annotations:
     """`annotations` with their unknown spacings taken from `spacing`: a number, (2,), or (n, 2) with NaN where unknown.
 
-    `source` is noted of those that were filled: one text, or one an image. Raises `UsageError` if a spacing for all
-    images is not above 0.
+    `source` is noted of those that were filled: one text, or one an image.
     """
-    if np.ndim(spacing) < 2: check_spacing(spacing, source)
     spacing = np.broadcast_to(spacing, annotations.spacing.shape)
     filled = np.isnan(annotations.spacing).any(1) & ~np.isnan(spacing).any(1)
     return replace(annotations, spacing=np.where(filled[:, None], spacing, annotations.spacing),
                    spacing_source=np.where(filled, source, annotations.spacing_source))
+
+
+def warn_doubtful(annotations: Annotations):
+    "Warn the caller of the caller of spacings that are hardly ones in mm; to be called once all are filled in."
+    doubtful = np.flatnonzero(is_doubtful(annotations.spacing))
+    if not doubtful.size: return
+    first = doubtful[0]
+    spacing = ' x '.join(dict.fromkeys(f'{value:g}' for value in annotations.spacing[first]))
+    warnings.warn(
+        f'{annotations.path.name}: {doubtful.size} of {len(annotations)} images have a pixel spacing outside '
+        f'{PLAUSIBLE[0]} to {PLAUSIBLE[1]} mm, such as row {annotations.rows[first]} '
+        f'({annotations.image_names[first]}) with {spacing} mm ({annotations.spacing_source[first]}): their errors in '
+        'mm are doubtful; was it given in micrometres, or in dpi?', stacklevel=3)
 
 
 def _states(points):
@@ -144,15 +163,6 @@ def _states(points):
     absent = (points == -1).all(-1)
     state = np.select([absent, np.isnan(points).any(-1)], [ABSENT, UNLABELLED], VISIBLE).astype(np.uint8)
     return np.where(absent[..., None], np.nan, points), state
-
-
-def _warn_doubtful(annotations):
-    "Warn the caller of the caller of the first pixel spacing that is doubtful."
-    doubtful = np.flatnonzero(is_doubtful(annotations.spacing))
-    if not doubtful.size: return
-    others = f' ({doubtful.size} rows in all)' if doubtful.size > 1 else ''
-    warn_doubtful(f'{annotations.where(doubtful[0])}{others}: pixel_spacing is', annotations.spacing[doubtful[0]],
-                  stacklevel=3)
 
 
 def _check_patient_splits(annotations):

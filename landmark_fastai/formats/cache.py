@@ -21,7 +21,6 @@ from ..errors import UsageError
 from ..files import atomic
 from ..threads import in_threads
 
-MODES = ('auto', 'ram', 'disk', 'none')
 FORMAT = 1   # of the squares; to be counted up when `images.letterbox` makes other squares of the same files
 SHARE = 0.5  # of the free memory that `auto` fills with squares
 
@@ -39,8 +38,8 @@ def clear_cache():
 def choose_place(mode: str, n_bytes: int, n_missing: int) -> str:
     """Where to keep squares of `n_bytes` in all, `n_missing` of them not on disk yet: ram, disk or none, by `mode`.
 
-    auto is ram while all fit `SHARE` of the free memory, else disk while the missing ones fit the free space there,
-    else none. Processes of one machine that train together share one copy, on disk.
+    `mode` is one of these, or auto: ram while all fit `SHARE` of the free memory, else disk while the missing ones fit
+    the free space there, else none. Processes of one machine that train together share one copy, on disk.
     """
     if mode != 'auto': return mode
     together = int(os.environ.get('LOCAL_WORLD_SIZE', 1)) > 1
@@ -72,7 +71,7 @@ class SquareCache:
         return self.make(path) if square is None else square
 
     def allocate(self, mode: str, paths: list[Path]) -> int:
-        "Choose the place for the squares of `paths` by `mode`, one of `MODES`; returns the bytes that they take."
+        "Choose the place for the squares of `paths` by `mode` (see `choose_place`); returns the bytes that they take."
         missing = [path for path in paths if not self._is_whole(self._file(path))]
         self.place = choose_place(mode, len(paths) * self.n_bytes, len(missing) * self.n_bytes)
         return len(paths) * self.n_bytes

@@ -6,7 +6,8 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from .columns import SPLITS
 from .csv_table import Row
-from .spreadsheet import plain_name
+from .spacing import FLAG_SOURCE
+from .spreadsheet import is_formula, plain_name
 
 MAX_SIDE = 2**31 - 1  # more fits no image format, and much more no integer of numpy
 # float() alone would also take 1_0, nan, inf and digits of other scripts
@@ -18,7 +19,8 @@ def read_image_names(rows: list[Row]) -> list[str]:
     names, first = [_image_name(row) for row in rows], {}
     for row, name in zip(rows, names, strict=True):
         if name in first:
-            raise row.error(f'the image is already in row {first[name]}, expected one row an image; drop one')
+            remedy = 'keep the rows of one reader' if 'reader' in row.cells else 'drop one'
+            raise row.error(f'the image is already in row {first[name]}, expected one row an image; {remedy}')
         first[name] = row.line
     return names
 
@@ -62,12 +64,21 @@ def read_spacing(row: Row) -> tuple[float, float]:
     return tuple(_positive(row, c) for c in columns)
 
 
+def read_source(row: Row) -> str:
+    "Where the spacing is from: CSV, unless there is a text on it."
+    text = row.cells.get('image_spacing_source') or 'CSV'
+    if text == '--pixel_spacing': return FLAG_SOURCE  # as version 0.4 wrote it
+    _check_harmless(row, 'image_spacing_source', text)
+    return text
+
+
 def read_patients(header: list[str], rows: list[Row]) -> list[str] | None:
     "The patient of each image, where there is a column of them."
     if 'patient_id' not in header: return None
     for row in rows:
         if not row.cells['patient_id']:
             raise row.error('patient_id is blank, expected one for each image; fill it, or leave the column out')
+        _check_harmless(row, 'patient_id', row.cells['patient_id'])
     return [row.cells['patient_id'] for row in rows]
 
 
@@ -90,6 +101,12 @@ def _image_name(row):
     if path.is_absolute() or PureWindowsPath(text).drive or '..' in path.parts:
         raise row.error(f'image_name is {text!r}, expected a path below the image folder, such as sub/a.png')
     return plain_name(text)
+
+
+def _check_harmless(row, column, text):
+    if not is_formula(text): return
+    raise row.error(f'{column} is {text!r}, which a spreadsheet would take for a formula, as all that begins with '
+                    '= + - @; put a letter in front of it')
 
 
 def _number(row, column, what):

@@ -25,7 +25,7 @@ def read_header(path: Path, header: list[str], n_landmarks: int | None = None) -
     names = _landmark_names(path, header)
     for name in names: _check_name(path, name)
     if n_landmarks not in (None, len(names)):
-        raise UsageError(f'{path.name}: {len(names)} landmarks in the header ({_listed(names)}), '
+        raise UsageError(f'{path.name}: {len(names)} landmarks in the header ({listed(names)}), '
                          f'expected {n_landmarks} as in n_landmarks; correct it, or leave it out')
     _check_spacing_columns(path, header)
     return names
@@ -44,7 +44,7 @@ def _check_columns(path, header):
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise UsageError(f'{path.name}: the header has no {", ".join(missing)}, expected {",".join(REQUIRED)},…; '
-                         f'found {_listed(header)}')
+                         f'found {listed(header)}')
 
 
 def _landmark_names(path, header):
@@ -57,7 +57,7 @@ def _landmark_names(path, header):
                 raise UsageError(f'{path.name}: the header has {have} but no {need}, expected both for a landmark')
     if not names:
         raise UsageError(f'{path.name}: the header has no <name>_x,<name>_y, expected a pair for each landmark; '
-                         f'found {_listed(header)}')
+                         f'found {listed(header)}')
     return names
 
 
@@ -80,4 +80,6 @@ def _check_spacing_columns(path, header):
     if x != y: raise UsageError(f'{path.name}: one of pixel_spacing_x and pixel_spacing_y alone, expected both')
 
 
-def _listed(names): return ', '.join(names[:5]) + (f', … ({len(names)} in all)' if len(names) > 5 else '')
+def listed(names: list[str]) -> str:
+    "`names` in a sentence, of which five are enough."
+    return ', '.join(names[:5]) + (f', … ({len(names)} in all)' if len(names) > 5 else '')

@@ -11,6 +11,15 @@ from ..files import lies_in
 from .annotations import Annotations, fill_spacing
 from .images import image_size, image_spacing
 
+UNREADABLE = 'cannot be read'  # what is said of several such images
+
+
+class UnfitImage(UsageError):
+    "An image that does not fit its row of the CSV; `of_many` says it of several: 'have no file in films'."
+    def __init__(self, message: str, of_many: str):
+        super().__init__(message)
+        self.of_many = of_many
+
 
 def check_images(annotations: Annotations, image_dir: str | Path) -> tuple[Annotations, list[Path]]:
     """Check that the images of `annotations` lie in `image_dir` and have the stated sizes; reads headers only.
@@ -19,13 +28,14 @@ def check_images(annotations: Annotations, image_dir: str | Path) -> tuple[Annot
     image. Where the CSV states the stored size of an image that EXIF turns by 90 degrees, points, size and spacing are
     turned along; where the sizes cannot tell, the points are taken to be turned already. Spacings that the CSV
     leaves unknown are those of DICOM headers, if any.
-    Raises `UsageError` for the first image that is missing, unreadable, outside the folder or of another size.
+    Raises `UnfitImage` for the first image that is missing, unreadable, outside the folder or of another size, and
+    `UsageError` where there is no folder.
     """
     folder = Path(image_dir)
     if not isdir(folder): raise UsageError(f'{folder}: no such folder, expected the images of {annotations.path.name}')
     paths = [folder / name for name in annotations.image_names]
     _check_inside(annotations, paths, folder)
-    _check_there(annotations, paths)
+    _check_there(annotations, paths, folder)
     annotations = _upright(annotations, [_turn(annotations, i, path) for i, path in enumerate(paths)])
     spacing, source = zip(*(image_spacing(path) for path in paths), strict=True)
     return fill_spacing(annotations, spacing, source), paths
@@ -34,27 +44,27 @@ def check_images(annotations: Annotations, image_dir: str | Path) -> tuple[Annot
 def _check_inside(annotations, paths, folder):
     for i, path in enumerate(paths):
         if not lies_in(path, folder):
-            raise UsageError(f'{annotations.where(i)}: {realpath(path)} is outside the image folder '
-                             f'{realpath(folder)}, expected a path below it')
+            raise UnfitImage(f'{annotations.where(i)}: {realpath(path)} is outside the image folder '
+                             f'{realpath(folder)}, expected a path below it', 'are outside the image folder')
 
 
-def _check_there(annotations, paths):
+def _check_there(annotations, paths, folder):
     missing = [i for i, path in enumerate(paths) if not isfile(path)]
     if not missing: return
     others = f' ({len(missing) - 1} other images are missing too)' if len(missing) > 1 else ''
-    raise UsageError(f'{annotations.where(missing[0])}: no such file {paths[missing[0]]}{others}; '
-                     'correct image_name or the image folder')
+    raise UnfitImage(f'{annotations.where(missing[0])}: no such file {paths[missing[0]]}{others}; '
+                     'correct image_name or the image folder', f'have no file in {folder}')
 
 
 def _turn(annotations, i, path):
     "EXIF orientation that the points of image `i` still lack, 1 if none."
     try: header = image_size(path)
-    except UsageError as e: raise UsageError(f'{annotations.where(i)}: {e}') from None
+    except UsageError as e: raise UnfitImage(f'{annotations.where(i)}: {e}', UNREADABLE) from None
     stated = tuple(annotations.sizes[i].tolist())
     if stated == header.size: return 1
     if stated == header.stored: return header.orientation
-    raise UsageError(f'{annotations.where(i)}: the CSV says {_by(stated)}, the file is {_by(header.size)}; expected '
-                     'the size of the image in which the points were clicked')
+    raise UnfitImage(f'{annotations.where(i)}: the CSV says {_by(stated)}, the file is {_by(header.size)}; expected '
+                     'the size of the image in which the points were clicked', 'have another size than the CSV says')
 
 
 def _by(size): return f'{size[0]} x {size[1]}'

@@ -14,7 +14,6 @@ from ..errors import UsageError
 from .dicom import IMAGE_SUFFIXES, dicom_header, is_dicom, read_dicom
 from .headers import KINDS, Header, broken, check_pixels, open_image, read_header
 from .quiet import Quiet
-from .spacing import is_doubtful, warn_doubtful
 
 # formats of which OpenCV may not tell that data are missing: on a broken LZW strip of a TIFF no version does
 _SILENT = ('TIFF',) if tuple(map(int, cv2.__version__.split('.')[:2])) >= (4, 13) else ('JPEG', 'MPO', 'TIFF')
@@ -25,7 +24,7 @@ _said = set()  # what a process is told once
 class Appearance(NamedTuple):
     "How an image looks, but for what it shows."
     orientation: int   # of EXIF, 1 to 8
-    is_deep: bool      # deeper than 8 bits, unless a DICOM file says how it is to be shown at 8
+    is_deep: bool      # deeper than 8 bits, and no DICOM file that says how it is to be shown at 8
     is_coloured: bool
     pixels: str        # their hash
 
@@ -56,14 +55,9 @@ def image_size(path: str | Path) -> Header:
 
 
 def image_spacing(path: str | Path) -> tuple[tuple[float, float], str]:
-    """Spacing (mm per pixel in x, in y) of the image at `path` and its source; NaN and '' unless DICOM tells it.
-
-    The first in a process that is hardly one in mm draws a warning.
-    """
+    "Spacing (mm per pixel in x, in y) of the image at `path` and its source; NaN and '' unless DICOM tells it."
     if not is_dicom(path): return (np.nan, np.nan), ''
     _, spacing, source = dicom_header(path)
-    if is_doubtful(np.array(spacing)) and _first('spacing'):
-        warn_doubtful(f'{path}: {source} is', spacing, stacklevel=2)
     return spacing, source
 
 
@@ -89,9 +83,8 @@ def find_images(folder: str | Path) -> list[str]:
 def appearance(path: str | Path) -> Appearance:
     "How the image at `path` looks. Raises `UsageError` as `read_image` does."
     image = _stored_image(path)
-    is_deep = image.dtype != np.uint8 and not is_dicom(path)
     pixels = hashlib.blake2b(repr((image.shape, image.dtype)).encode() + image.tobytes(), digest_size=16).hexdigest()
-    return Appearance(image_size(path).orientation, is_deep, _is_coloured(image), pixels)
+    return Appearance(image_size(path).orientation, image.dtype != np.uint8, _is_coloured(image), pixels)
 
 
 def square_padding(width: int, height: int) -> tuple[int, int, int]:
@@ -167,16 +160,10 @@ def _is_coloured(image):
 
 
 def _say_colour(path):
-    if not _first('colour'): return
+    if 'colour' in _said: return
+    _said.add('colour')
     warnings.warn(f'{path}: a colour picture, converted to grey like all others; a training with --color keeps it',
                   stacklevel=4)
-
-
-def _first(what):
-    "Whether this is the first time in this process that there is `what` to say."
-    is_first = what not in _said
-    _said.add(what)
-    return is_first
 
 
 def percentile_window(image: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"Names in the CSV files that are written: none may run as a formula in the spreadsheet that opens them."
+"Names and other texts in the CSV files that are written: none may run as a formula in the spreadsheet that opens them."
 
 from pathlib import PurePosixPath
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from ..config import PredictConfig
 from ..flags import takes
-from ..formats.annotations import Annotations
+from ..formats.annotations import Annotations, warn_doubtful
 from ..formats.images import find_images, image_spacing
-from ..formats.spacing import check_spacing
+from ..formats.spacing import FLAG_SOURCE
 from ..viz.overlays import draw_landmarks
 from .folder import make_output, predict_folder
 from .loading import config_predictor
@@ -23,7 +23,6 @@ def predict(config: PredictConfig) -> Annotations:
     Returns the predictions, in original px. The arguments are the flags of `landmark-fastai predict`. Raises UsageError
     before anything is written, and Incomplete at the end where images could not be read: see failed.csv.
     """
-    if config.pixel_spacing is not None: check_spacing(config.pixel_spacing, '--pixel_spacing')
     image_names = find_images(config.image_dir)
     predictor = config_predictor(config)
     folder = make_output(config)
@@ -31,7 +30,7 @@ def predict(config: PredictConfig) -> Annotations:
     def facts_of(name: str) -> ImageFacts:
         spacing, source = image_spacing(Path(config.image_dir, name))
         if source or config.pixel_spacing is None: return ImageFacts(spacing, source, None)
-        return ImageFacts((config.pixel_spacing,) * 2, '--pixel_spacing', None)
+        return ImageFacts((config.pixel_spacing,) * 2, FLAG_SOURCE, None)
 
     def draw(name: str, pixels: np.ndarray, prediction: Prediction) -> np.ndarray:
         notes = [confidence_note(*facts) for facts
@@ -43,5 +42,6 @@ def predict(config: PredictConfig) -> Annotations:
     print(f'{len(predictions)} images predicted: {folder / "predictions.csv"}')
     for line in spacing_notes(predictions) + spread_notes(predictions): print(line)
     annotations = predictions.annotations(folder)
+    warn_doubtful(annotations)
     predictions.check_complete(folder, annotations)
     return annotations

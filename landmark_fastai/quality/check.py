@@ -1,6 +1,5 @@
 "`check`: what is wrong or unusual in a data set, the worst first, before anything is trained. No torch."
 
-import os
 import sys
 from base64 import b64encode
 from collections import Counter
@@ -15,8 +14,8 @@ from ..config import CheckConfig
 from ..errors import UsageError
 from ..files import check_writable, lies_in, write_text
 from ..flags import takes
-from ..formats.annotations import VISIBLE, Annotations, read_annotations
-from ..formats.dataset import check_images
+from ..formats.annotations import UNLABELLED, VISIBLE, Annotations, read_annotations
+from ..formats.dataset import UNREADABLE, UnfitImage, check_images
 from ..formats.images import Appearance, appearance, read_image
 from ..formats.splits import split_rows
 from ..threads import in_threads
@@ -89,24 +88,22 @@ def find_all(annotations: Annotations, image_dir: str | Path,
              invisible_landmarks: bool = False) -> tuple[list[Finding], dict[int, Path], Annotations]:
     """The findings of `annotations`, the worst first; what concerns many images is one.
 
-    Also the path of each sound image by its index, and the annotations turned as images are shown. Raises
-    UsageError where there is no folder `image_dir`.
+    Also the path of each image that fits its row by its index, and the annotations of sound images, turned as images
+    are shown. Raises UsageError where there is no folder `image_dir`.
     """
     errors, good, checked, paths = [], [], [], []
     for i in range(len(annotations)):
         try:
             one, (path,) = check_images(annotations.subset([i]), image_dir)
             good.append(i), checked.append(one), paths.append(path)
-        except UsageError as e:
-            if not os.path.isdir(image_dir): raise
-            errors.append(Finding(ERROR, str(e), (i,)))
+        except UnfitImage as e: errors.append(Finding(ERROR, str(e), (i,), of_many=e.of_many, pictured=False))
     try: split_rows(annotations)
     except UsageError as e: errors.append(Finding(ERROR, str(e)))
     seen, broken = _appearances(annotations, good, paths)
-    upright = _together(annotations, good, checked)
+    upright = _sound(_together(annotations, good, checked), seen)
     findings = [*errors, *broken, *unusual_images(upright, seen), *unusual_spacings(upright),
                 *duplicates(upright, seen), *unusual_points(upright), *on_one_place(upright), *at_the_border(upright),
-                *few_labels(upright), *in_the_corner(annotations, invisible_landmarks)]
+                *few_labels(annotations), *in_the_corner(_sound(annotations, seen), invisible_landmarks)]
     findings = sorted(grouped(findings, annotations), key=lambda finding: (finding.level, -finding.score))
     return findings, dict(zip(good, paths, strict=True)), upright
 
@@ -119,6 +116,14 @@ def _together(annotations, good, checked):
     return replace(annotations, **fields)
 
 
+def _sound(annotations, seen):
+    "`annotations` without points and spacings of images other than those `seen`, which have an error to mend first."
+    others = ~np.isin(np.arange(len(annotations)), list(seen))
+    return replace(annotations, points=np.where(others[:, None, None], np.nan, annotations.points),
+                   state=np.where(others[:, None], UNLABELLED, annotations.state),
+                   spacing=np.where(others[:, None], np.nan, annotations.spacing))
+
+
 def _appearances(annotations, good, paths):
     "The `Appearance` of the images `good`, by index, and the findings of those that are broken."
     def look(path: Path) -> Appearance | UsageError:
@@ -128,8 +133,9 @@ def _appearances(annotations, good, paths):
     looks = tqdm(in_threads(look, paths), 'reading images', len(good), unit='image', leave=False,
                  disable=not sys.stderr.isatty())
     for i, found in zip(good, looks, strict=True):
-        if isinstance(found, UsageError): broken.append(Finding(ERROR, f'{annotations.where(i)}: {found}', (i,)))
-        else: seen[i] = found
+        if not isinstance(found, UsageError): seen[i] = found
+        else: broken.append(Finding(ERROR, f'{annotations.where(i)}: {found}', (i,), of_many=UNREADABLE,
+                                    pictured=False))
     return seen, broken
 
 

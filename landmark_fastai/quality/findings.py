@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..formats.annotations import VISIBLE, Annotations, in_corner
+from ..formats.columns import listed
 from ..formats.images import Appearance
 from ..formats.spacing import is_doubtful
 from .shapes import outliers, swaps
@@ -15,6 +16,7 @@ ERROR, SERIOUS, LOOK, NOTE = range(4)  # levels: train refuses it; probably wron
 UNUSUAL, FAR = 6, 10     # robust standard deviations from which a point is named, and is probably wrong
 BORDER = 0.01            # of the side
 FEW_LABELS = 5
+ROWS = 20                # of errors, at most
 MANY = 4                 # images that have the same in common, from which on they are one finding
 
 
@@ -42,10 +44,14 @@ def grouped(findings: Iterable[Finding], annotations: Annotations) -> list[Findi
 
 def _one_of(members: list[Finding], annotations: Annotations) -> Finding:
     "The finding that stands for all `members`, which are of one kind."
+    members = sorted(members, key=lambda member: member.images)
     first, images = members[0], tuple(i for member in members for i in member.images)
-    example = f'row {annotations.rows[images[0]]} ({annotations.image_names[images[0]]})'
-    what = (f'{annotations.path.name}: {len(images)} of {len(annotations)} images {first.of_many}; the first of them '
-            f'is {example}')
+    rows, example = '', f'row {annotations.rows[images[0]]} ({annotations.image_names[images[0]]})'
+    if first.level == ERROR:  # each has to be mended, so all is told of the first, and where the others are
+        rows = f' (rows {", ".join(str(annotations.rows[i]) for i in images[:ROWS])}{", …" * (len(images) > ROWS)})'
+        example = first.what.removeprefix(f'{annotations.path.name}, ')
+    what = (f'{annotations.path.name}: {len(images)} of {len(annotations)} images {first.of_many}{rows}; the first of '
+            f'them is {example}')
     return Finding(first.level, what, images, first.landmarks, first.score, pictured=first.pictured)
 
 
@@ -76,19 +82,23 @@ def unusual_spacings(annotations: Annotations) -> list[Finding]:
 
 
 def duplicates(annotations: Annotations, appearances: dict[int, Appearance]) -> list[Finding]:
-    "Images whose pixels are the same."
+    "Images whose pixels are the same, a finding for each group of them."
     same = defaultdict(list)
     for i, seen in appearances.items(): same[seen.pixels].append(i)
-    findings = []
-    for group in same.values():
-        for i in group[1:]:
-            across = [f'{what} ({column[group[0]]}, {column[i]})' for what, column
-                      in (('patients', annotations.patient_id), ('sides of the split', annotations.split))
-                      if column is not None and column[group[0]] != column[i]]
-            what = f'{annotations.where(i)}: the same pixels as {annotations.image_names[group[0]]}'
-            if across: findings.append(Finding(SERIOUS, f'{what}, across {" and ".join(across)}', (i,), score=np.inf))
-            else: findings.append(Finding(LOOK, what, (i,)))
-    return findings
+    return [_duplicate(annotations, group) for group in same.values() if len(group) > 1]
+
+
+def _duplicate(annotations, group):
+    "The finding that the images of `group`, indices, have the same pixels."
+    columns = {'patients': annotations.patient_id, 'sides of the split': annotations.split}
+    across = {name: list(dict.fromkeys(column[i] for i in group)) for name, column in columns.items() if column}
+    across = {name: values for name, values in across.items() if len(values) > 1}
+    others = listed([f'row {annotations.rows[i]} ({annotations.image_names[i]})' for i in group[1:]])
+    what, of_many = f'{annotations.where(group[0])}: the same pixels as {others}', 'have the same pixels as another'
+    if not across: return Finding(LOOK, what, tuple(group), of_many=of_many, pictured=False)
+    named = ' and '.join(f'{name} ({listed(values)})' for name, values in across.items())
+    return Finding(SERIOUS, f'{what}, across {named}', tuple(group), score=np.inf,
+                   of_many=f'{of_many}, across {" and ".join(across)}', pictured=False)
 
 
 def unusual_points(annotations: Annotations) -> list[Finding]:

@@ -205,7 +205,15 @@ def test_spacing_of_the_csv_goes_before_the_argument(tmp_path):
                        pixel_spacing=0.5)
     assert {film.name: film.frame.spacing[0] for film in dls.train_ds.items + dls.valid_ds.items} == {
         f'dot_{k}.png': np.float32(0.2 if k < 5 else 0.5) for k in range(10)}
-    assert dls.annotations.spacing_source.tolist() == ['CSV'] * 5 + ['--pixel_spacing'] * 5
+    assert dls.annotations.spacing_source.tolist() == ['CSV'] * 5 + ['flag --pixel_spacing'] * 5
+
+
+def test_a_doubtful_spacing_is_told_once_of_the_images_that_are_used(tmp_path):
+    parts = ['train'] * 5 + ['val'] * 2 + ['test'] * 3
+    data = write_dots(tmp_path, split=parts, pixel_spacing=[0.2] * 4 + [20] + [''] * 3 + [0.001, 3000])
+    with pytest.warns(UserWarning) as caught: landmark_dls(*data, image_resize=64, batch_size=2, pixel_spacing=143)
+    message, = [str(each.message) for each in caught]
+    assert '3 of 7 images' in message and 'row 6 (dot_4.png)' in message and '20 mm' in message
 
 
 def test_colour_keeps_three_channels(make_dls):

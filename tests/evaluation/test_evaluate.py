@@ -101,6 +101,18 @@ def test_millimetres_are_px_times_spacing_along_each_axis(with_discs, tmp_path):
     assert found['spacing'] == {'DICOM PixelSpacing': 1}
 
 
+def test_doubtful_spacings_are_told_once_of_those_that_are_used(with_discs, tmp_path):
+    folder, pixels = tmp_path / 'films', discs(200, 160, ((50, 60), (150, 100)))
+    folder.mkdir()
+    for name in 'ab': write_dicom(folder / f'{name}.dcm', pixels, PixelSpacing=[143, 143])
+    rows = [[f'{name}.dcm', 200, 160, 70, 80, 150, 100, spacing] for name, spacing in (('a', 0.1), ('b', ''))]
+    csv_file = write_csv(tmp_path / 'a.csv', *rows, columns=['pixel_spacing'])
+    argv = folder, csv_file, tmp_path / 'out', '--invisible_landmarks', '--no_overlays'
+    with pytest.warns(UserWarning, match='doubtful') as caught: assert evaluate(*argv) == 0
+    message, = [str(each.message) for each in caught if 'doubtful' in str(each.message)]
+    assert '1 of 2 images' in message and 'row 3 (b.dcm)' in message and '143 mm' in message
+
+
 def test_without_spacing_there_are_no_millimetres_and_the_report_says_why(with_discs, tmp_path):
     write_discs(tmp_path / 'films' / 'a.png')
     csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 50, 60, 150, 100])

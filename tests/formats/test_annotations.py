@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from helpers import FIXED, GOOD, HEADER
 
-from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.annotations import (
     ABSENT,
     UNLABELLED,
@@ -134,7 +133,7 @@ def assert_same(a, b):
 @pytest.mark.parametrize('columns, first, second', [
     ('', '', ''), ('pixel_spacing', '0.1', ''), ('pixel_spacing_x,pixel_spacing_y', '0.1,0.3', ','),
     ('pixel_spacing,image_spacing_source', '0.1,DICOM PixelSpacing', ','),
-    ('pixel_spacing,image_spacing_source', '0.1,--pixel_spacing', '0.2,CSV'),
+    ('pixel_spacing,image_spacing_source', '0.1,flag --pixel_spacing', '0.2,CSV'),
     ('patient_id,split', '"a, ""b""",train', 'NA,test')])
 def test_what_is_written_reads_the_same(csv_file, tmp_path, columns, first, second):
     join = ',' if columns else ''
@@ -159,11 +158,11 @@ def test_the_written_text(csv_file, tmp_path):
 
 def test_confidence_and_source_in_the_written_text(csv_file, tmp_path):
     got = read_annotations(csv_file(f'{HEADER},pixel_spacing,split', GOOD + ',,train', 'b.png,9,9,2,,,-1,-1,.1,val'))
-    got = fill_spacing(got, (.2, .3), '--pixel_spacing')
+    got = fill_spacing(got, (.2, .3), 'flag --pixel_spacing')
     write_annotations(tmp_path / 'out.csv', got, np.array([[0.12345, 1], [np.nan, 0]]))
     assert (tmp_path / 'out.csv').read_text() == (
         f'{HEADER},pixel_spacing_x,pixel_spacing_y,image_spacing_source,split,hip_confidence,knee_confidence\n'
-        'a.png,100,200,2,1,2,3.5,4.25,0.2,0.3,--pixel_spacing,train,0.123,1.000\n'
+        'a.png,100,200,2,1,2,3.5,4.25,0.2,0.3,flag --pixel_spacing,train,0.123,1.000\n'
         'b.png,9,9,2,,,-1,-1,0.1,0.1,CSV,val,,0.000\n')
     assert_same(read_annotations(tmp_path / 'out.csv'), got)
 
@@ -203,12 +202,6 @@ def test_unknown_spacings_are_filled(csv_file, spacing, source, expected, source
     np.testing.assert_array_equal(filled.spacing, expected)
     assert filled.spacing_source.tolist() == sources and filled.spacing_source.dtype == object
     assert got.spacing_source.tolist() == ['CSV', '', '']
-
-
-@pytest.mark.parametrize('spacing', [0, -1, np.nan, np.inf, (1, 0)])
-def test_a_spacing_for_all_is_above_0(annotated, spacing):
-    with pytest.raises(UsageError) as caught: fill_spacing(annotated(2), spacing, '--pixel_spacing')
-    assert str(caught.value) == f'--pixel_spacing is {spacing}; expected millimetres per pixel, more than 0'
 
 
 def test_confidence_and_spread_are_written_and_ignored_on_reading(annotated, tmp_path, no_warnings):

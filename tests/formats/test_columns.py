@@ -57,6 +57,11 @@ def test_columns_of_readers_and_of_predictions_are_known_and_ignored(csv_file, n
     assert got.names == ['hip', 'knee'] and got.points[0].tolist() == [[1, 2], [3.5, 4.25]]
 
 
+def test_an_image_of_two_readers_is_refused_with_what_to_do(csv_file):
+    message = message_of(csv_file(f'{HEADER},reader', f'{GOOD},Ada', f'{GOOD},Grace'))
+    assert 'row 3 (a.png)' in message and 'already in row 2' in message and 'one reader' in message
+
+
 def test_a_landmark_may_be_called_like_an_estimate(csv_file, no_warnings):
     got = read_annotations(csv_file(f'{FIXED},hip_bound_x,hip_bound_y,hip_bound_bound', 'a.png,100,200,1,1,2,0.5'))
     assert got.names == ['hip_bound']

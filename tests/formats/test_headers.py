@@ -11,7 +11,7 @@ from helpers import exif_of, picture, save_picture, write_dicom
 from PIL import Image, ImageOps
 
 from landmark_fastai.errors import UsageError
-from landmark_fastai.formats.images import appearance, image_size, read_image
+from landmark_fastai.formats.images import appearance, find_images, image_size, read_image
 
 pytestmark = pytest.mark.usefixtures('fresh_process')
 
@@ -110,6 +110,14 @@ def test_a_tiff_with_several_pages_is_told(tmp_path, read):
 
 
 ANIMATED = {'gif': {}, 'webp': {'lossless': True}, 'png': {}}
+
+
+@pytest.mark.parametrize('suffix', ANIMATED)
+def test_such_a_file_of_one_frame_is_read_by_its_name_and_found_if_a_png(tmp_path, suffix):
+    path = save_picture(tmp_path / f'a.{suffix}', picture(), **ANIMATED[suffix])
+    assert image_size(path).size == (60, 40) and (read_image(path) == picture()).all()
+    save_picture(tmp_path / 'b.png', picture())
+    assert find_images(tmp_path) == (['a.png', 'b.png'] if suffix == 'png' else ['b.png'])
 
 
 @pytest.mark.parametrize('read', [read_image, image_size])

@@ -1,15 +1,14 @@
-"Pixel spacings that are hardly ones in mm draw one warning that names where they are from."
-
-import warnings
+"Pixel spacings that are hardly ones in mm: which they are, and the one warning about those that are used."
 
 import numpy as np
 import pytest
 from helpers import GOOD, HEADER, noise, write_dicom
 
-from landmark_fastai.errors import UsageError
-from landmark_fastai.formats.annotations import fill_spacing, read_annotations
+from landmark_fastai.formats.annotations import fill_spacing, read_annotations, warn_doubtful
+from landmark_fastai.formats.dataset import check_images
 from landmark_fastai.formats.images import image_spacing
-from landmark_fastai.formats.spacing import check_spacing, is_doubtful
+from landmark_fastai.formats.spacing import FLAG_SOURCE, is_doubtful
+from landmark_fastai.formats.spreadsheet import is_formula
 
 pytestmark = pytest.mark.usefixtures('fresh_process')
 
@@ -19,34 +18,39 @@ pytestmark = pytest.mark.usefixtures('fresh_process')
 def test_the_range_is_from_a_thousandth_to_ten_mm(spacing, expected): assert is_doubtful(np.array(spacing)) == expected
 
 
-def test_a_doubtful_column_is_told_once_with_its_first_row(csv_file):
-    rows = [f'{k}.png,100,200,2,1,2,3,4,{spacing}' for k, spacing in enumerate(('0.143', '143', '144', ''))]
-    with pytest.warns(UserWarning) as caught: read_annotations(csv_file(f'{HEADER},pixel_spacing', *rows))
+def told(annotations):
+    "The one warning of `annotations`."
+    def of_caller(): warn_doubtful(annotations)
+    with pytest.warns(UserWarning) as caught: of_caller()
     assert len(caught) == 1 and caught[0].filename == __file__
-    for named in ('train.csv, row 3 (1.png)', '143 mm', '2 rows', '0.001 to 10'): assert named in str(caught[0].message)
+    return str(caught[0].message)
+
+
+def test_a_doubtful_column_is_told_once_with_its_number_and_its_first_row(csv_file):
+    rows = [f'{k}.png,100,200,2,1,2,3,4,{spacing}' for k, spacing in enumerate(('0.143', '143', '144', ''))]
+    message = told(read_annotations(csv_file(f'{HEADER},pixel_spacing', *rows)))
+    for named in ('train.csv: 2 of 4 images', 'row 3 (1.png)', '143 mm (CSV)', '0.001 to 10'): assert named in message
+    assert '144' not in message
 
 
 @pytest.mark.parametrize('cells', ['0.001,10', ','])
 def test_other_spacings_are_no_news(csv_file, cells):
-    read_annotations(csv_file(f'{HEADER},pixel_spacing_x,pixel_spacing_y', f'{GOOD},{cells}'))
+    warn_doubtful(read_annotations(csv_file(f'{HEADER},pixel_spacing_x,pixel_spacing_y', f'{GOOD},{cells}')))
 
 
 def test_a_doubtful_flag_is_told_by_its_name(annotated):
-    with pytest.warns(UserWarning, match='--pixel_spacing is 143 mm'): check_spacing(143., '--pixel_spacing')
-    with pytest.warns(UserWarning, match='--pixel_spacing is 0.1 x 20 mm') as caught:
-        fill_spacing(annotated(2), (0.1, 20), '--pixel_spacing')
-    assert caught[0].filename == __file__
+    message = told(fill_spacing(annotated(2), (0.1, 20), FLAG_SOURCE))
+    assert '2 of 2 images' in message and '0.1 x 20 mm' in message and '--pixel_spacing' in message
 
 
-@pytest.mark.parametrize('spacing', [0, -1, np.nan, np.inf])
-def test_what_is_no_spacing_is_refused(spacing):
-    with pytest.raises(UsageError, match=f'--pixel_spacing is {spacing}'): check_spacing(spacing, '--pixel_spacing')
+def test_the_name_of_the_flag_is_no_formula_in_outputs(): assert not is_formula(FLAG_SOURCE)
 
 
-def test_a_doubtful_dicom_header_is_told_once_a_process(tmp_path):
-    path = write_dicom(tmp_path / 'a.dcm', noise((4, 4)), PixelSpacing=[143, 143])
-    with pytest.warns(UserWarning, match='a.dcm: DICOM PixelSpacing is 143 mm') as caught: image_spacing(path)
-    assert len(caught) == 1 and caught[0].filename == __file__
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        assert image_spacing(path) == ((143, 143), 'DICOM PixelSpacing')
+def test_a_header_is_told_only_where_it_is_used(csv_file, tmp_path):
+    for name in 'abc': write_dicom(tmp_path / f'{name}.dcm', noise((200, 100)), PixelSpacing=[143, 143])
+    assert image_spacing(tmp_path / 'a.dcm') == ((143, 143), 'DICOM PixelSpacing')
+    rows = [f'{name}.dcm,100,200,2,1,2,3,4,{spacing}' for name, spacing in zip('abc', ('.1', '.1', ''), strict=True)]
+    used, _ = check_images(read_annotations(csv_file(f'{HEADER},pixel_spacing', *rows)), tmp_path)
+    message = told(used)
+    assert '1 of 3 images' in message and 'row 4 (c.dcm)' in message and '143 mm (DICOM PixelSpacing)' in message
+    warn_doubtful(used.subset([0, 1]))

@@ -1,4 +1,4 @@
-"Names that a spreadsheet would calculate: image names are made harmless in each CSV and read back the same."
+"What a spreadsheet would calculate: image names are made harmless in each CSV, other texts are refused on reading."
 
 import csv
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import GOOD, HEADER, message_of
 
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.evaluation.evaluate import read_split
@@ -40,6 +41,20 @@ def test_annotations_are_written_without_formulas_and_read_back(csv_file, annota
     write_annotations(tmp_path / 'out.csv', written)
     assert first_column(tmp_path / 'out.csv') == ['./=1+2.png', './+a.png', './-a/b.png', './@a.png', *HARMLESS]
     assert read_annotations(tmp_path / 'out.csv').image_names == names
+
+
+@pytest.mark.parametrize('column', ['patient_id', 'image_spacing_source'])
+@pytest.mark.parametrize('text', ['=1+2', '+49', '-7', '@a', '  =1+2', '\t=1+2', '\xa0=1+2', '"=HYPERLINK(1,2)"'])
+def test_other_texts_that_would_be_calculated_are_refused(csv_file, column, text):
+    message = message_of(csv_file(f'{HEADER},{column}', f'{GOOD},fine', f'b.png,100,200,2,1,2,3,4,{text}'))
+    for named in ('train.csv, row 3 (b.png)', f'{column} is {text.strip().strip(chr(34))!r}', 'formula', 'in front'):
+        assert named in message
+
+
+def test_the_flag_is_a_source_that_is_written_without_a_formula_also_from_0_4(csv_file, tmp_path):
+    path = csv_file(f'{HEADER},pixel_spacing,image_spacing_source', f'{GOOD},0.1,--pixel_spacing')
+    write_annotations(tmp_path / 'out.csv', read_annotations(path))
+    assert (tmp_path / 'out.csv').read_text().endswith(',0.1,flag --pixel_spacing\n')
 
 
 def test_the_split_of_a_run_is_written_without_formulas_and_read_back(tmp_path):

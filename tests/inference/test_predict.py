@@ -123,13 +123,23 @@ def test_pixel_spacing_is_that_of_the_file_or_of_the_flag(with_discs, tmp_path, 
     assert predict(folder, tmp_path / 'out', '--pixel_spacing', '0.5', '--no_overlays') == 0
     table = read_annotations(tmp_path / 'out' / 'predictions.csv')
     assert table.spacing.tolist() == [[0.5, 0.5], [0.1, 0.2], [0.3, 0.3]]
-    assert list(table.spacing_source) == ['--pixel_spacing', 'DICOM PixelSpacing',
+    assert list(table.spacing_source) == ['flag --pixel_spacing', 'DICOM PixelSpacing',
                                           'DICOM ImagerPixelSpacing (detector)']
     said = capsys.readouterr().out
     assert 'ImagerPixelSpacing (detector), at the detector: magnification is not corrected' in said
     assert predict(folder, tmp_path / 'out2', '--no_overlays') == 0
     assert 'Pixel spacing of 1 images is unknown' in capsys.readouterr().out
     assert np.isnan(read_annotations(tmp_path / 'out2' / 'predictions.csv').spacing[0]).all()
+
+
+def test_doubtful_spacings_are_told_once(with_discs, tmp_path):
+    folder, pixels = tmp_path / 'films', discs(200, 160, ((50, 60), (150, 100)))
+    write_discs(folder / 'a.png')
+    for name in 'bc': write_dicom(folder / f'{name}.dcm', pixels, PixelSpacing=[143, 143])
+    with pytest.warns(UserWarning, match='doubtful') as caught:
+        assert predict(folder, tmp_path / 'out', '--pixel_spacing', '0.1', '--no_overlays') == 0
+    message, = [str(each.message) for each in caught if 'doubtful' in str(each.message)]
+    assert '2 of 3 images' in message and '(b.dcm)' in message and '143 mm (DICOM PixelSpacing)' in message
 
 
 def test_nothing_is_overwritten_unless_told_and_nothing_but_our_own(with_discs, tmp_path, capsys):

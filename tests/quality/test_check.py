@@ -95,15 +95,15 @@ def few(table, images): table.loc[:8, ['c_x', 'c_y']] = np.nan
     (deep, ['note: annotation.csv, row 5 (dot_3.png): more than 8 bits']),
     (colour, ['note: annotation.csv, row 5 (dot_3.png): a colour picture']),
     (border, ['look at it: annotation.csv, row 5 (dot_3.png): a lies within 1 % of the border']),
-    (duplicate, ['look at it: annotation.csv, row 7 (dot_5.png): the same pixels as dot_3.png']),
-    (patients, ['probably wrong: ', 'the same pixels as dot_3.png, across patients (p3, p5)']),
+    (duplicate, ['look at it: annotation.csv, row 5 (dot_3.png): the same pixels as row 7 (dot_5.png)']),
+    (patients, ['probably wrong: ', 'the same pixels as row 7 (dot_5.png), across patients (p3, p5)']),
     (outlier, ['probably wrong: annotation.csv, row 5 (dot_3.png): e at ', 'does not fit the others']),
     (swap, ['probably wrong: annotation.csv, row 5 (dot_3.png): a and b seem to have changed places']),
     (in_micrometres, ['look at it: annotation.csv, row 5 (dot_3.png): 143 mm per pixel']),
     (copied_everywhere, ['look at it: annotation.csv: 12 of 12 images', 'a and b on one point', 'row 2 (dot_0.png)']),
     (corner, ['row 2 (dot_0.png): a would be taken for absent by --invisible_landmarks']),
     (few, ['look at it: annotation.csv: c is visible on 3 images, expected at least 5'])])
-@pytest.mark.filterwarnings('ignore:.*mm per pixel')
+@pytest.mark.filterwarnings('error')
 def test_each_slip_is_named_first(data, capsys, change, words):
     n, out = len(check(**data(change))), lines(capsys)
     assert all(word in out[0] for word in words), out
@@ -150,6 +150,78 @@ def test_colour_of_all_images_is_one_note_without_a_picture(data, tmp_path):
     assert '12 of 12 images' in note.what and '--color' in note.what and not note.pictured
 
 
+def missing(table, images):
+    for k in (1, 4, 5, 8): (images / f'dot_{k}.png').unlink()
+
+
+def resized(table, images): table.loc[[1, 4, 5, 8], 'image_width'] = 180
+
+
+def cut_off(table, images):
+    for k in (1, 4, 5, 8):
+        data = (images / f'dot_{k}.png').read_bytes()
+        (images / f'dot_{k}.png').write_bytes(data[:10 if k == 8 else len(data) // 2])  # in the header, in the pixels
+
+
+@pytest.mark.parametrize('change, words', [
+    (missing, ['have no file in', 'images', 'no such file', 'correct image_name or the image folder']),
+    (resized, ['have another size than the CSV says', 'the CSV says 180 x 200, the file is 200 x 200']),
+    (cut_off, ['cannot be read', 'dot_1.png: cannot be read as an image', 'copy or export it again'])])
+def test_an_error_of_many_images_is_one_line_with_their_rows_and_the_whole_first(data, capsys, tmp_path, change, words):
+    with pytest.raises(UsageError, match='1 error; train would refuse'):
+        check(**data(change), html=str(tmp_path / 'check.html'))
+    out = lines(capsys)
+    assert len(out) == 2 and out[0].startswith('error: annotation.csv: 4 of 12 images ')  # the other is the page's
+    for word in (*words, '(rows 3, 6, 7, 10)', 'the first of them is row 3 (dot_1.png): '): assert word in out[0], word
+    assert 'data:image' not in (tmp_path / 'check.html').read_text(encoding='utf-8')
+
+
+def test_images_that_are_all_missing_are_one_line(data, capsys):
+    def change(table, images):
+        for path in images.iterdir(): path.unlink()
+    with pytest.raises(UsageError, match='60 visible points; 1 error'): check(**data(change))
+    assert [line[:42] for line in lines(capsys)] == ['error: annotation.csv: 12 of 12 images hav']
+
+
+@pytest.mark.parametrize('error', [
+    lambda table, images: (images / 'dot_3.png').unlink(), lambda table, images: table.__setitem__(
+        'image_width', [200] * 3 + [190] + [200] * 8),
+    lambda table, images: (images / 'dot_3.png').write_bytes((images / 'dot_3.png').read_bytes()[:200])])
+def test_an_image_with_an_error_has_no_other_findings(data, capsys, error):
+    def change(table, images):
+        outlier(table, images)
+        table.loc[3, ['a_x', 'a_y']] = 1
+        table['pixel_spacing'] = [0.143] * 3 + [143] + [0.143] * 8
+        error(table, images)
+    with pytest.raises(UsageError, match='; 1 error'): check(**data(change))
+    assert len(lines(capsys)) == 1
+
+
+def copies(table, images):
+    for k in (2, 6, 9): (images / f'dot_{k}.png').write_bytes((images / 'dot_0.png').read_bytes())
+
+
+def test_each_group_of_the_same_pixels_is_one_finding_without_a_picture(data, capsys, tmp_path):
+    def change(table, images):
+        copies(table, images)
+        duplicate(table, images)
+        table['split'] = ['train'] * 9 + ['val'] * 3
+    check(**data(change), html=str(tmp_path / 'check.html'))
+    out = lines(capsys)
+    assert out[0].startswith('probably wrong: annotation.csv, row 2 (dot_0.png): the same pixels as row 4 (dot_2.png), '
+                             'row 8 (dot_6.png), row 11 (dot_9.png), across sides of the split (train, val)')
+    assert out[1] == 'look at it: annotation.csv, row 5 (dot_3.png): the same pixels as row 7 (dot_5.png)'
+    assert len(out) == 4 and 'data:image' not in (tmp_path / 'check.html').read_text(encoding='utf-8')
+
+
+def test_many_groups_of_the_same_pixels_are_one_line(data, capsys):
+    def change(table, images):
+        for k in range(0, 8, 2): (images / f'dot_{k + 1}.png').write_bytes((images / f'dot_{k}.png').read_bytes())
+    check(**data(change))
+    assert lines(capsys)[0] == ('look at it: annotation.csv: 8 of 12 images have the same pixels as another; the first '
+                                'of them is row 2 (dot_0.png)')
+
+
 def test_three_of_a_kind_are_told_one_by_one(data, capsys):
     check(**data(border))
     out = lines(capsys)[:-1]
@@ -166,12 +238,27 @@ def test_levels_are_counted_by_their_names(data, capsys):
     assert lines(capsys)[-1].endswith('; 1 probably wrong, 3 to look at, 1 note')
 
 
-def test_a_dicom_of_twelve_bits_is_nothing_unusual(data, capsys):
+@pytest.mark.parametrize('tags, words', [
+    (dict(WindowCenter=2000, WindowWidth=3000), []),
+    ({}, ['note: annotation.csv, row 5 (film.dcm): more than 8 bits, of which 0.5 to 99.5 % become 0 to 255'])])
+def test_a_dicom_of_twelve_bits_is_a_note_unless_it_says_how_it_is_shown(data, capsys, tags, words):
     def change(table, images):
-        write_dicom(images / 'film.dcm', np.arange(40000, dtype=np.uint16).reshape(200, 200) % 4096)
+        write_dicom(images / 'film.dcm', np.arange(40000, dtype=np.uint16).reshape(200, 200) % 4096, **tags)
         table.loc[3, 'image_name'] = 'film.dcm'
     check(**data(change))
-    assert len(lines(capsys)) == 1
+    assert lines(capsys)[:-1] == words
+
+
+def test_a_doubtful_header_is_a_finding_only_where_it_is_used_and_no_warning(data, capsys, no_warnings):
+    def change(table, images):
+        table['pixel_spacing'] = [0.1] * 10 + [''] * 2
+        for k in (9, 10):
+            write_dicom(images / f'{k}.dcm', np.arange(k, k + 40000).reshape(200, 200).astype(np.uint8),
+                        PixelSpacing=[143, 143])
+            table.loc[k, 'image_name'] = f'{k}.dcm'
+    check(**data(change))
+    out = [line for line in lines(capsys) if '143 mm per pixel (DICOM PixelSpacing)' in line]
+    assert len(out) == 1 and 'row 12 (10.dcm)' in out[0]
 
 
 def test_all_errors_are_told_at_once_and_end_with_two(data, capsys):
@@ -229,6 +316,12 @@ def test_the_page_is_whole_and_escapes_names(data, tmp_path):
     page = (tmp_path / 'check.html').read_text(encoding='utf-8')
     assert '<b>' not in page and '<i>' not in page and '&lt;b&gt;&amp;.png' in page
     assert page.count('data:image/jpeg;base64,') == 1 and 'http' not in page.replace('http-equiv', '')
+
+
+def test_the_page_explains_what_its_pictures_show(data, tmp_path):
+    check(**data(outlier), html=str(tmp_path / 'check.html'))
+    page = (tmp_path / 'check.html').read_text(encoding='utf-8')
+    for mark in ('Blue rings', 'red dots', 'yellow lines'): assert mark in page
 
 
 def test_checking_needs_no_torch(data, tmp_path):
