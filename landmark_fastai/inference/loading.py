@@ -96,4 +96,4 @@ def make_predictor(config: TrainConfig, facts: ModelFacts, weights: list[Weights
         model = create_model(config.arch, config.encoder_name, 'none', len(facts.landmarks))
         load_weights(model, each.state, each.path, f'{config.arch} with {config.encoder_name}')
         models.append(model)
-    return Predictor(models, config, facts, device, precision)
+    return Predictor(models, config, facts, device, precision, [each.path for each in weights])
