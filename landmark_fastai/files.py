@@ -64,7 +64,7 @@ def lies_in(path: str | Path, folder: str | Path) -> bool:
 
 def check_writable(folder: Path):
     "Raise UsageError unless `folder`, or the nearest folder above it that exists, can be written to."
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path))
     if not there.is_dir(): raise UsageError(f'{there} is a file, a folder was expected; pass another --output_dir')
     try: TemporaryFile(dir=there).close()  # rights alone do not tell: root has them all, also in /proc
     except OSError:
