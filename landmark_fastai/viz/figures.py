@@ -21,7 +21,7 @@ ROUND = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)  # radii whose halves are round too
 
 
 def plot_cumulative(distances: np.ndarray, names: list[str], thresholds: list[float], unit: str, path: Path):
-    """Write the share of landmarks within each distance to `path`, with the rate at each of `thresholds`.
+    """Write the share of landmarks within each distance to `path`, with the rate at each of the ascending `thresholds`.
 
     `distances` is (n, N) in `unit`, NaN where there is nothing to score and infinite where a landmark was missed, which
     is within no distance. Among more than 10 landmarks only the three with the largest medians are named.
@@ -167,7 +167,7 @@ def _mark_thresholds(ax, values, thresholds, limit, unit):
 
 
 def spread_out(values: Sequence[float], gap: float, limit: float) -> np.ndarray:
-    "Places near `values`, in ascending order, at least `gap` apart and at most `limit`, which leaves room for them all."
+    "Places near the ascending `values`, at least `gap` apart and at most `limit`, which leaves room for them all."
     places = np.array(values, float)
     for k in range(1, len(places)): places[k] = max(places[k], places[k - 1] + gap)
     places[-1] = min(places[-1], limit)
