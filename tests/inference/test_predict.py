@@ -259,7 +259,7 @@ BAD = {
     'device': (['--device', 'tpu9'], ["device 'tpu9'"]),
     'output in images': (['--output_dir', 'IMAGES/out'], ['lies in the image folder', '--output_dir']),
     'output is a file': (['--output_dir', __file__], ['test_predict.py is a file, a folder was expected']),
-    'output that is not writable': (['--output_dir', '/proc/x'], ['/proc is not writable', '--output_dir']),
+    'output that is not writable': (['--output_dir', '/proc/x'], ['is not writable', '--output_dir']),
     'flags of train': (['--config', 'RUN/config.yaml'], ['config.yaml', 'flags of train', '--model']),
     'output under a file': (['--output_dir', __file__ + '/out'], ['test_predict.py', '--output_dir']),
 }
