@@ -5,6 +5,7 @@ value of a run. No torch here.
 """
 
 from dataclasses import MISSING, dataclass, fields, replace
+from math import inf
 from pathlib import Path
 
 from .errors import UsageError
@@ -232,6 +233,12 @@ class PredictConfig(ImagesConfig):
                            saved=False)
     config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
 
+    @classmethod
+    def of(cls, given: dict) -> 'PredictConfig':
+        "As `Flags.of`; flags of `train` in a file, such as the `config.yaml` of a run, are named as what they are."
+        if given.get('config'): check_not_of_train(cls, given['config'])
+        return super().of(given)
+
     def check(self):
         if self.encoder_name and not self.weights:
             raise UsageError('encoder_name without weights; a run knows its encoder, leave it out')
@@ -243,15 +250,45 @@ class TruthConfig(ImagesConfig):
     csv: str = flag(MISSING, 'Annotation CSV: the truth.')
     split: str = flag('all', 'All rows of the CSV, or those of val or test by the split.csv of the run.',
                       choices=('all', 'val', 'test'))
-    thresholds: str | list | None = flag(
-        None, 'Distances for success detection rates (2,2.5,3,4 mm if left out; 2,5,10,20 px without spacing).')
+    thresholds: str | float | list | None = flag(
+        None, 'Distances for success detection rates, in the unit of the table: mm where every image with a visible '
+        'landmark has a pixel spacing, px otherwise (2,2.5,3,4 mm or 2,5,10,20 px if left out).')
     invisible_landmarks: bool | None = flag(
         None, 'A point clicked in the top-left corner box means absent (as in the training of the run if left out).')
+
+    @property
+    def distances(self) -> list[float] | None:
+        "The numbers in `thresholds`, which may be a text such as '2,2.5,3'; None if left out. Raises UsageError."
+        if self.thresholds is None: return None
+        given = self.thresholds.split(',') if isinstance(self.thresholds, str) else self.thresholds
+        try: numbers = [float(number) for number in (given if isinstance(given, list) else [given])]
+        except (TypeError, ValueError): numbers = []
+        if numbers and all(0 < number < inf for number in numbers): return numbers
+        raise UsageError(f'thresholds is {self.thresholds!r}; expected positive numbers such as 2,2.5,3,4')
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(PredictConfig, TruthConfig):
     "Flags of `evaluate`."
+
+    def check(self):
+        super().check()
+        self.distances  # noqa: B018  (a property that raises)
+        if self.weights and self.split != 'all':
+            raise UsageError(f'split {self.split!r} beside weights: only a run has a split.csv; leave split out, or '
+                             'pass --model in place of --weights')
+
+
+def check_not_of_train(cls: type[Flags], path: str | Path):
+    "Raise UsageError where the YAML file `path` holds flags of `train` that `cls` does not have."
+    try: names = read_file(TrainConfig, path)
+    except UsageError: return  # no flags of train; reading it as those of `cls` tells what is wrong
+    others = sorted(names.keys() - {each.name for each in fields(cls)})
+    if not others: return
+    needed = [each.name for each in fields(cls) if each.default is MISSING]
+    raise UsageError(f'{path} holds flags of train ({", ".join(others[:3])}{", …" * (len(others) > 3)}), as the '
+                     f'config.yaml of a run does; expected flags of this command, which needs {", ".join(needed)}. The '
+                     'folder of a run is passed as --model')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,6 +328,12 @@ def read_config(run: str | Path) -> TrainConfig:
 def is_run(folder: Path) -> bool:
     "Whether a training of this version has written `folder`."
     return (folder / 'config.yaml').is_file() and (folder / 'model.json').is_file()
+
+
+def run_file(folder: Path) -> Path | None:
+    "A file in `folder` by which it is that of a run, of any version, whole or not; None where there is none."
+    names = 'config.yaml', 'model.json', 'config.json'  # the last until version 0.4
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def resumed(given: dict) -> TrainConfig | None:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from uuid import uuid4
 
 from .errors import UsageError
@@ -63,6 +64,8 @@ def lies_in(path: str | Path, folder: str | Path) -> bool:
 
 def check_writable(folder: Path):
     "Raise UsageError unless `folder`, or the nearest folder above it that exists, can be written to."
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if there.is_dir() and os.access(there, os.W_OK): return
-    raise UsageError(f'{there} is not writable; pass another --output_dir')
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path))
+    if not there.is_dir(): raise UsageError(f'{there} is a file, a folder was expected; pass another --output_dir')
+    try: TemporaryFile(dir=there).close()  # rights alone do not tell: root has them all, also in /proc
+    except OSError:
+        raise UsageError(f'{there} is not writable; make it so, or pass another --output_dir') from None

@@ -88,9 +88,10 @@ def kinds(each: Field) -> tuple:
 
 
 def checked(each: Field, value: Any) -> Any:
-    "`value` as the flag stores it: paths as text, whole numbers as floats where it is one. Raises UsageError."
+    "`value` as the flag stores it: paths as text, arrays as lists, whole numbers as floats. Raises UsageError."
     if value is None and each.default is None: return None
     if isinstance(value, os.PathLike): value = os.fspath(value)
+    if hasattr(value, 'tolist'): value = value.tolist()  # of NumPy or torch
     for kind in kinds(each):
         if kind is float and isinstance(value, Real) and not isinstance(value, bool): value = float(value)
         if kind is int and isinstance(value, Integral) and not isinstance(value, bool): value = int(value)

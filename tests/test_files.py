@@ -1,8 +1,12 @@
 "Files: whole or not at all."
 
+import sys
+from pathlib import Path
+
 import pytest
 
-from landmark_fastai.files import atomic, atomic_folder, remove_leftovers, write_text
+from landmark_fastai.errors import UsageError
+from landmark_fastai.files import atomic, atomic_folder, check_writable, remove_leftovers, write_text
 
 
 def test_new_file_is_in_place_with_nothing_beside_it(tmp_path):
@@ -83,3 +87,22 @@ def test_leftovers_of_a_killed_process_go_and_nothing_else(tmp_path):
         path.touch()
     remove_leftovers(tmp_path)
     assert sorted(tmp_path.rglob('*')) == [kept.parent, kept]
+
+
+@pytest.mark.parametrize('below', ['', 'sub', 'sub/deep'])
+def test_a_file_is_no_folder_to_write_into(tmp_path, below):
+    (tmp_path / 'a.csv').touch()
+    with pytest.raises(UsageError, match='a.csv is a file, a folder was expected.*--output_dir'):
+        check_writable(tmp_path / 'a.csv' / below)
+
+
+def test_what_can_be_written_to_is_left_as_it_was(tmp_path):
+    check_writable(tmp_path / 'new' / 'deep')
+    check_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='/proc is a folder of Linux')
+@pytest.mark.parametrize('folder', ['/proc/x', '/proc'])
+def test_where_even_root_cannot_write_is_not_writable(folder):
+    with pytest.raises(UsageError, match='/proc is not writable.*--output_dir'): check_writable(Path(folder))

@@ -4,6 +4,7 @@ import inspect
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from landmark_fastai.errors import UsageError
@@ -36,7 +37,9 @@ def test_what_is_given_wins_over_the_default_and_none_is_not_given():
 
 @pytest.mark.parametrize('name, value, stored', [
     ('oven', Path('a/b'), 'a/b'), ('oven', '2024', '2024'), ('degrees', 200, 200.), ('minutes', 3, 3),
-    ('guests', ('a', 'b'), ['a', 'b']), ('guests', 'a,b', 'a,b'), ('fan', True, True), ('oven', '', '')])
+    ('minutes', np.int64(3), 3), ('degrees', np.float32(0.5), 0.5), ('fan', np.bool_(True), True),
+    ('guests', ('a', 'b'), ['a', 'b']), ('guests', np.array([1, 2]), [1, 2]), ('guests', 'a,b', 'a,b'),
+    ('fan', True, True), ('oven', '', '')])
 def test_values_are_stored_as_the_type_of_the_flag(name, value, stored):
     found = getattr(Bake.of({'oven': 'left', name: value}), name)
     assert found == stored and type(found) is type(stored)

@@ -3,7 +3,6 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ..config import EvaluateConfig
@@ -28,9 +27,9 @@ def evaluate(config: EvaluateConfig) -> dict:
     """Compare the landmarks that a model finds with those of an annotation CSV; returns the summary.
 
     Writes what `predict` writes, distances.csv, summary.json, figures and report.html. The arguments are the flags of
-    `landmark-fastai evaluate`; `thresholds` may be numbers, too. Raises UsageError and Incomplete as `predict` does.
+    `landmark-fastai evaluate`; `thresholds` may be a number, a list or an array, too. Raises UsageError and Incomplete
+    as `predict` does.
     """
-    thresholds = parse_thresholds(config.thresholds)
     clicked = read_annotations(config.csv)
     predictor = config_predictor(config, clicked.names)
     sides = {} if config.weights else read_split(Path(config.model))
@@ -39,8 +38,9 @@ def evaluate(config: EvaluateConfig) -> dict:
     evaluation = predict_annotated(predictor, truth, config, folder)
     notes = split_notes(evaluation, sides) + flag_notes(config, n_corner) + result_notes(evaluation, truth)
     source = config.weights or config.model
-    settings = asdict(config) | {'model': source}
-    summary, figures = write_evaluation(folder, evaluation, notes, settings, thresholds)
+    settings = asdict(config) | {'model': source, 'weights': ', '.join(map(str, predictor.weights)),
+                                 'thresholds': config.distances}
+    summary, figures = write_evaluation(folder, evaluation, notes, settings, config.distances)
     if not config.weights: figures += figures_in(Path(config.model, 'graph'), CURVES)
     of_run = {f'training: {name}': value for name, value in run_settings(predictor.config, predictor.facts).items()}
     write_evaluation_report(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary,
@@ -50,16 +50,6 @@ def evaluate(config: EvaluateConfig) -> dict:
     print(f'report: {folder / "report.html"}')
     evaluation.predictions.check_complete(folder, summary)
     return summary
-
-
-def parse_thresholds(thresholds: str | list | None) -> list[float] | None:
-    "The numbers in '2,2.5,3', or in a list; None for None. Raises UsageError."
-    if thresholds is None: return None
-    given = thresholds.split(',') if isinstance(thresholds, str) else thresholds
-    try: numbers = [float(number) for number in given]
-    except (TypeError, ValueError): numbers = []
-    if numbers and all(0 < number < np.inf for number in numbers): return numbers
-    raise UsageError(f'thresholds is {thresholds!r}; expected positive numbers such as 2,2.5,3,4')
 
 
 def read_truth(config: EvaluateConfig, clicked: Annotations, predictor: Predictor,

@@ -8,13 +8,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..config import PredictConfig, TrainConfig, read_config
+from ..config import PredictConfig, TrainConfig, is_run, read_config
 from ..errors import UsageError
 from ..model.facts import ModelFacts, read_facts
 from ..model.network import create_model
 from ..model.state import read_state_dict
 from ..model.weights import IMAGENET_STATS, load_weights
 from .predictor import Predictor
+
+HEAD = 'segmentation_head.0.bias'
+NESTED = 'state_dict', 'model_state_dict', 'model'  # where checkpoints of other programs keep the state dict
 
 
 class Weights(NamedTuple):
@@ -43,15 +46,14 @@ def load(run: str | Path, decode: str | None = None, device: str | torch.device 
 def load_original(weights: str | Path, encoder_name: str | None = None, n_landmarks: int | None = None,
                   names: list[str] | None = None, decode: str | None = None,
                   device: str | torch.device | None = None, precision: str = 'auto') -> Predictor:
-    """The `Predictor` of `weights`, the .pth or .safetensors of a plain state dict of the original system's U-Net.
+    """The `Predictor` of `weights`, the .pth or .safetensors of a state dict of the original system's U-Net.
 
     It sees images as the original does: 512 px, RGB, ImageNet's normalisation. When left out, `encoder_name` is
     resnet101, `decode` argmax, and `names` of the landmarks are landmark_1, landmark_2 and so on; `n_landmarks`, when
     given, must be that of the weights. Raises UsageError for weights of another network.
     """
-    state = read_state_dict(weights)
-    head = state.get('segmentation_head.0.bias')
-    if head is None: raise UsageError(f'{weights} has no segmentation head, expected the state dict of an smp.Unet')
+    state = read_original(weights)
+    head = state[HEAD]
     if n_landmarks not in (None, len(head)):
         raise UsageError(f'n_landmarks is {n_landmarks}, but {weights} has {len(head)} landmarks; leave it out')
     names = names or [f'landmark_{k}' for k in range(1, len(head) + 1)]
@@ -61,6 +63,24 @@ def load_original(weights: str | Path, encoder_name: str | None = None, n_landma
     mean, std = IMAGENET_STATS
     facts = ModelFacts(landmarks=list(names), mean=list(mean), std=list(std))
     return make_predictor(config, facts, [Weights(state, weights)], decode, device, precision)
+
+
+def read_original(path: str | Path) -> dict:
+    """The state dict in `path`, which may lie one level down in a checkpoint.
+
+    Raises UsageError where there is none of a network of landmarks, and for weights of a run.
+    """
+    state = read_state_dict(path)
+    # as its best.pth lies there, or its last.ckpt anywhere
+    if is_run(Path(path).absolute().parent.parent) or {'history', 'shuffles'} <= state.keys():
+        raise UsageError(f'{path} is of a run, which looks at images in its own way; pass --model with the folder of '
+                         'the run in place of --weights')
+    nested = [state[name] for name in NESTED if isinstance(state.get(name), dict)]
+    if HEAD not in state and nested: state = nested[0]
+    head = state.get(HEAD)
+    if isinstance(head, torch.Tensor) and head.ndim == 1: return state
+    raise UsageError(f'{path} has no segmentation head (a tensor {HEAD}), but {", ".join(map(str, list(state)[:3]))}'
+                     f'{", …" * (len(state) > 3)}; expected the state dict of an smp.Unet')
 
 
 def config_predictor(config: PredictConfig, names: list[str] | None = None) -> Predictor:
@@ -96,4 +116,4 @@ def make_predictor(config: TrainConfig, facts: ModelFacts, weights: list[Weights
         model = create_model(config.arch, config.encoder_name, 'none', len(facts.landmarks))
         load_weights(model, each.state, each.path, f'{config.arch} with {config.encoder_name}')
         models.append(model)
-    return Predictor(models, config, facts, device, precision)
+    return Predictor(models, config, facts, device, precision, [each.path for each in weights])

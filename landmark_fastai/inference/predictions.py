@@ -58,7 +58,7 @@ class Predictions:
             rows=list(range(2, len(facts) + 2)), sizes=found.size, points=found.points, state=found.state,
             spacing=np.array([each.spacing for each in facts], float).reshape(-1, 2),
             spacing_source=np.array([each.source for each in facts], object),
-            patient_id=None if None in patients else patients, split=None)
+            patient_id=patients if patients and None not in patients else None, split=None)
 
     def write(self, folder: Path):
         "Write predictions.csv and, where there is one to name, failed.csv."

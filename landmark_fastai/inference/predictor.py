@@ -12,12 +12,13 @@ from fastai.learner import Learner
 from fastcore.basics import chunked
 from torch import Tensor, nn
 
-from ..config import TrainConfig
+from ..config import PredictConfig, TrainConfig
 from ..data.augmentation import mirror_order
 from ..data.items import image_frame
 from ..data.loaders import config_dls, upload, usable_device
 from ..data.transforms import SquareReader
 from ..errors import UsageError
+from ..flags import check_values
 from ..formats.annotations import ABSENT, UNLABELLED, VISIBLE, Annotations
 from ..formats.images import letterbox
 from ..geometry.decoding import decode, is_present, scatter
@@ -75,13 +76,16 @@ class Decoded(NamedTuple):
 class Predictor:
     """A trained network, or several, and what it needs to know of images: flags and facts of its run.
 
-    `names` are its landmarks. The heatmaps of several `models` are averaged, and their points tell the spread.
+    `names` are its landmarks, `weights` the files that its weights are from. The heatmaps of several `models` are
+    averaged, and their points tell the spread.
     """
     def __init__(self, models: list[nn.Module], config: TrainConfig, facts: ModelFacts,
-                 device: str | torch.device | None = None, precision: str = 'auto'):
+                 device: str | torch.device | None = None, precision: str = 'auto',
+                 weights: Sequence[str | Path] = ()):
         self.config = config
         self.facts = facts
         self.names = facts.landmarks
+        self.weights = list(weights)
         self.device = usable_device(device)
         self.precision = choose_precision(precision, self.device)
         self.models = [model.to(self.device) for model in models]
@@ -100,8 +104,8 @@ class Predictor:
 
         One image may stand alone. Returns a `Prediction` of arrays (n, N, ...): points in original px, (0, 0) is the
         centre of the top-left pixel. `tta` averages over small shifts and scales, and mirror images where the run knows
-        flip pairs; landmarks of a confidence below `min_confidence` are left blank. Raises UsageError for the first
-        image that cannot be read.
+        flip pairs; landmarks of a confidence below `min_confidence`, 0 to 1, are left blank. Raises UsageError for the
+        first image that cannot be read.
         """
         if isinstance(images, ImageSource) or not isinstance(images, Iterable): images = [images]
         found = [prediction for *_, prediction in self.stream(images, tta, min_confidence)]
@@ -116,6 +120,7 @@ class Predictor:
         Files are read ahead in threads while the network is busy. For an image that cannot be read `fail` is called,
         with the image and the error; without it the error is raised.
         """
+        check_values(PredictConfig, tta=tta, min_confidence=min_confidence)
         ahead = max(self.batch_size, os.cpu_count())
         for batch in chunked(in_threads(self._read, images, ahead), self.batch_size):
             for reading in batch:
@@ -153,7 +158,7 @@ class Predictor:
 
     def with_facts(self, facts: ModelFacts) -> 'Predictor':
         "The same models with other `facts`."
-        return Predictor(self.models, self.config, facts, self.device, self.precision)
+        return Predictor(self.models, self.config, facts, self.device, self.precision, self.weights)
 
     def check_names(self, annotations: Annotations):
         "Raise UsageError unless the landmarks of `annotations` are the network's, in its order."

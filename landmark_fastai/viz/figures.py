@@ -1,6 +1,7 @@
 "Figures of the errors of predictions, as PNG files: how large, on which landmark, in which direction."
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,16 @@ from .axes import add_legend, label_log, label_plainly, new_figure, save_figure,
 
 FEW = 10              # landmarks that each get a curve of their own colour
 WORST = 3             # landmarks that do among more
+SLANT = 40            # degrees of the labels of thresholds
+LABELS = 30           # of them, at most, fit side by side above a panel
+LIFT = 0.025          # of the panel's height, that they stand above it
 BOX = 5               # values that a box needs, and a group of `GROUPS`
 GROUPS = 10           # of confidences, of which the median errors are drawn
 ROUND = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)  # radii whose halves are round too
 
 
 def plot_cumulative(distances: np.ndarray, names: list[str], thresholds: list[float], unit: str, path: Path):
-    """Write the share of landmarks within each distance to `path`, with the rate at each of `thresholds`.
+    """Write the share of landmarks within each distance to `path`, with the rate at each of the ascending `thresholds`.
 
     `distances` is (n, N) in `unit`, NaN where there is nothing to score and infinite where a landmark was missed, which
     is within no distance. Among more than 10 landmarks only the three with the largest medians are named.
@@ -35,7 +39,7 @@ def plot_cumulative(distances: np.ndarray, names: list[str], thresholds: list[fl
     for k in others:
         label = None if k != others[0] else 'the other landmarks'
         _cumulate(ax, distances[:, k], limit, color='grey', linewidth=0.7, alpha=0.35, zorder=1, label=label)
-    _mark_thresholds(ax, values, thresholds, unit)
+    _mark_thresholds(ax, values, thresholds, limit, unit)
     ax.set(xlim=(0, limit), ylim=(0, 101), ylabel='share of landmarks, %', xlabel=_beyond(values, limit, unit))
     ax.set_title('Landmarks within a distance of the truth')
     ax.grid(alpha=0.3)
@@ -146,14 +150,29 @@ def _cumulate(ax, distances, limit, **style):
     ax.step([0, *near, limit], [*shares, shares[-1]], where='post', **style)
 
 
-def _mark_thresholds(ax, values, thresholds, unit):
-    "Draw a line at each of `thresholds`, with the share of `values` within it above the panel."
+def _mark_thresholds(ax, values, thresholds, limit, unit):
+    "Draw a line at each of `thresholds`, with the share of `values` within it above the panel, which ends at `limit`."
     for threshold in thresholds: ax.axvline(threshold, color='grey', linewidth=1, linestyle=(0, (4, 2)), zorder=0)
     if not values.size: return
     labels = [f'{threshold:g} {unit}: {100 * np.mean(values <= threshold):.1f} %' for threshold in thresholds]
-    top = ax.secondary_xaxis('top')
-    top.set_xticks(thresholds, labels, rotation=40, ha='left', fontsize=9)
-    top.tick_params(length=3, color='grey')
+    places = spread_out(thresholds, limit / max(LABELS, len(thresholds)), limit)
+    for threshold, place in zip(thresholds, places, strict=True):
+        ax.plot([threshold, place], [1, 1 + LIFT], transform=ax.get_xaxis_transform(), color='grey', linewidth=0.8,
+                clip_on=False)
+    top = ax.secondary_xaxis(1 + LIFT)
+    top.spines[:].set_visible(False)
+    top.set_xticks(places, labels, rotation=SLANT, ha='left', va='center', rotation_mode='anchor',
+                   fontsize=9)
+    top.tick_params(length=0)
+
+
+def spread_out(values: Sequence[float], gap: float, limit: float) -> np.ndarray:
+    "Places near the ascending `values`, at least `gap` apart and at most `limit`, which leaves room for them all."
+    places = np.array(values, float)
+    for k in range(1, len(places)): places[k] = max(places[k], places[k - 1] + gap)
+    places[-1] = min(places[-1], limit)
+    for k in reversed(range(len(places) - 1)): places[k] = min(places[k], places[k + 1] - gap)
+    return places
 
 
 def _beyond(values, limit, unit):

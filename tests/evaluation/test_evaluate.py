@@ -1,6 +1,7 @@
 "`evaluate`: the numbers are those of training, of a hand's calculation, and of predictions.csv."
 
 import json
+import re
 import shutil
 
 import imageio.v3 as iio
@@ -84,6 +85,22 @@ def test_everything_is_written_and_the_numbers_are_those_of_predictions_csv(fini
     assert all(f'<th>{name}</th>' in report for name in ('tta', 'training: epochs', 'training: model: landmarks'))
     said = capsys.readouterr().out
     assert f"{overall['mm']['mean']:.2f} ±" in said and '8 of 10 images have the names of images that' in said
+
+
+def weights_row(folder):
+    "What the report in `folder` says of the weights."
+    found, = re.findall('<tr><th>weights</th><td>(.*?)</td></tr>', (folder / 'report.html').read_text())
+    return found
+
+
+@pytest.mark.parametrize('file', ['best.pth', 'last.ckpt'])
+@pytest.mark.filterwarnings('ignore:.*has no weight/best.pth')
+def test_the_report_and_the_summary_name_the_weights_of_a_run(finished, data, tmp_path, file):
+    run = shutil.copytree(finished, tmp_path / 'run')
+    if file != 'best.pth': (run / 'weight' / 'best.pth').unlink()
+    assert evaluate(*data, tmp_path / 'out', '--model', run, '--no_overlays') == 0
+    assert weights_row(tmp_path / 'out') == summary(tmp_path / 'out')['settings']['weights'] == str(
+        run / 'weight' / file)
 
 
 def test_millimetres_are_px_times_spacing_along_each_axis(with_discs, tmp_path):
@@ -184,6 +201,7 @@ def test_weights_of_the_original_system_are_measured_too(tmp_path, suffix):
     assert evaluate(tmp_path / 'films', csv_file, tmp_path / 'out', *argv) == 0
     found = summary(tmp_path / 'out')
     assert list(found['landmarks']) == ['grey', 'white'] and found['settings']['model'] == str(weights)
+    assert weights_row(tmp_path / 'out') == found['settings']['weights'] == str(weights)
     assert found['landmarks']['grey']['n_absent'] == 1
     assert any(note.startswith('1 points in the top-left corner box') for note in found['notes'])
 
@@ -223,11 +241,14 @@ def test_patients_stay_known_in_what_is_to_be_corrected(with_discs, tmp_path):
     assert list(pd.read_csv(tmp_path / 'o' / 'predictions.csv').patient_id) == ['pa', 'pb']
 
 
-def test_thresholds_may_be_numbers_in_python(with_discs, tmp_path):
+@pytest.mark.parametrize('thresholds, keys', [([1, 3], {'1', '3'}), (np.array([3, 1]), {'1', '3'}), ((2.5,), {'2.5'}),
+                                              ([np.int64(2)], {'2'}), (4, {'4'})])
+def test_thresholds_may_be_numbers_in_python(with_discs, tmp_path, thresholds, keys):
     write_discs(tmp_path / 'films' / 'a.png')
     csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 50, 60, 150, 100])
-    found = landmark_fastai.evaluate(tmp_path / 'films', csv_file, tmp_path / 'out', thresholds=[1, 3])
-    assert found['overall']['success_rate'].keys() == {'1', '3'}
+    found = landmark_fastai.evaluate(tmp_path / 'films', csv_file, tmp_path / 'out', thresholds=thresholds)
+    assert found['overall']['success_rate'].keys() == keys
+    assert {f'{number:g}' for number in summary(tmp_path / 'out')['settings']['thresholds']} == keys
 
 
 def test_what_is_read_is_never_overwritten(with_discs, tmp_path, capsys):
@@ -255,6 +276,8 @@ BAD = {
     'missing files': (['--image_dir', 'EMPTY'], ['row 2 (dot_0.png)', 'no such file', '9 other images']),
     'no weights': (['--model', 'BARE'], ['BARE', 'no weight/best.pth']),
     'a run of version 0.4': (['--model', 'OLD'], ['OLD', '0.4']),
+    'a side without a run': (['--weights', 'old.pth', '--split', 'val'], ["'val'", 'weights', '--model']),
+    'flags of train': (['--config', 'RUN/config.yaml'], ['config.yaml', 'flags of train', 'csv', '--model']),
     'endless spacing': (['--pixel_spacing', '1e999'], ['pixel_spacing', 'inf']),
 }
 
@@ -268,7 +291,8 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(case, finished, data, tm
     other, _ = write_dots(tmp_path / 'other', names=('a', 'b', 'c'), n=2)
     (tmp_path / 'OLD').mkdir()
     (tmp_path / 'OLD' / 'config.json').write_text('{}')
-    places = {'OLD': tmp_path / 'OLD', 'EMPTY': tmp_path / 'EMPTY', 'BARE': tmp_path / 'BARE', 'OTHER': other}
+    places = {'RUN/config.yaml': finished / 'config.yaml', 'OLD': tmp_path / 'OLD', 'EMPTY': tmp_path / 'EMPTY',
+              'BARE': tmp_path / 'BARE', 'OTHER': other}
     assert evaluate(*data, tmp_path / 'out', '--model', finished, *[places.get(arg, arg) for arg in argv]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and all(word in lines[0] for word in words), lines

@@ -51,6 +51,13 @@ def test_without_data_the_learner_takes_those_of_the_run(finished):
     assert len(learn.dls.train_ds) == 8 and learn.erosion_schedule.total_epochs is None
 
 
+def test_a_predictor_knows_the_files_of_its_weights(finished, tmp_path):
+    predictor = load(finished)
+    assert predictor.weights == predictor.with_facts(predictor.facts).weights == [finished / 'weight' / 'best.pth']
+    _, weights = original_weights(tmp_path)
+    assert load_original(weights, 'resnet18').weights == [weights]
+
+
 def test_what_is_given_to_the_learner_wins(finished):
     learn = load(finished).learner(lr=0.5, loss='bce')
     assert learn.lr == 0.5 and learn.loss_func.name == 'bce'
@@ -79,7 +86,9 @@ def test_a_learner_on_other_landmarks_is_refused(finished, tmp_path):
 def test_last_weights_do_where_there_are_no_best_ones(copy):
     (copy / 'weight' / 'best.pth').unlink()
     last = torch.load(copy / 'weight' / 'last.ckpt', weights_only=True)['model']
-    with pytest.warns(UserWarning, match='no weight/best.pth'): model = load(copy).models[0]
+    with pytest.warns(UserWarning, match='no weight/best.pth'): predictor = load(copy)
+    model = predictor.models[0]
+    assert predictor.weights == [copy / 'weight' / 'last.ckpt']
     assert all(torch.equal(value, last[key]) for key, value in model.state_dict().items())
 
 
@@ -183,3 +192,32 @@ def test_weights_that_are_none_are_refused(tmp_path, suffix):
     save = save_file if suffix == '.safetensors' else torch.save
     save({'x': torch.zeros(1)}, path)
     with pytest.raises(UsageError, match='no segmentation head'): load_original(path)
+
+
+@pytest.mark.parametrize('head', ['text', [0., 1.], torch.tensor(1.), torch.zeros(3, 16, 3, 3),
+                                  {'bias': torch.zeros(3)}])
+def test_a_head_that_is_none_is_refused(tmp_path, head):
+    torch.save({'encoder.weight': torch.zeros(1), 'segmentation_head.0.bias': head}, tmp_path / 'x.pth')
+    with pytest.raises(UsageError, match='x.pth.*segmentation head.*encoder.weight'): load_original(tmp_path / 'x.pth')
+
+
+@pytest.mark.parametrize('name', ['state_dict', 'model_state_dict', 'model'])
+def test_a_state_dict_one_level_down_in_a_checkpoint_is_found(tmp_path, name):
+    model, weights = original_weights(tmp_path)
+    torch.save({'epoch': 3, name: model.state_dict(), 'optimizer': {'lr': 1.}}, tmp_path / 'checkpoint.pth')
+    image = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
+    plain, nested = (load_original(path, 'resnet18').predict(image) for path in (weights, tmp_path / 'checkpoint.pth'))
+    np.testing.assert_array_equal(plain.points, nested.points)
+
+
+def test_a_checkpoint_without_such_weights_is_refused_by_what_it_has(tmp_path):
+    torch.save({'state_dict': {'net.a': torch.zeros(1)}}, tmp_path / 'x.pth')
+    with pytest.raises(UsageError, match='x.pth.*segmentation head.*net.a'): load_original(tmp_path / 'x.pth')
+    torch.save({'net': {'a': torch.zeros(1)}, 'epoch': 1}, tmp_path / 'x.pth')
+    with pytest.raises(UsageError, match='x.pth.*segmentation head.*net, epoch'): load_original(tmp_path / 'x.pth')
+
+
+def test_weights_of_a_run_are_not_taken_for_those_of_the_original_system(finished, tmp_path):
+    last = finished / 'weight' / 'last.ckpt'
+    for path in (finished / 'weight' / 'best.pth', last, shutil.copy(last, tmp_path / 'moved.ckpt')):
+        with pytest.raises(UsageError, match=f'{path.name} is of a run.*--model'): load_original(path, 'resnet18')

@@ -87,11 +87,14 @@ def test_names_that_no_csv_holds_are_failures(with_discs, tmp_path):
     assert len(pd.read_csv(tmp_path / 'out' / 'failed.csv')) == 3
 
 
-def test_when_nothing_can_be_read_the_table_is_empty(with_discs, tmp_path):
+def test_when_nothing_can_be_read_the_table_is_empty_and_has_the_columns_of_others(with_discs, tmp_path):
     (tmp_path / 'films').mkdir()
     (tmp_path / 'films' / 'a.png').write_bytes(b'junk')
     assert predict(tmp_path / 'films', tmp_path / 'out') == 1
-    assert len(pd.read_csv(tmp_path / 'out' / 'predictions.csv')) == 0
+    table = pd.read_csv(tmp_path / 'out' / 'predictions.csv')
+    write_discs(tmp_path / 'good' / 'a.png')
+    assert predict(tmp_path / 'good', tmp_path / 'found') == 0
+    assert len(table) == 0 and list(table) == list(pd.read_csv(tmp_path / 'found' / 'predictions.csv'))
 
 
 def test_overlays_can_be_left_out(finished, images, tmp_path):
@@ -166,13 +169,27 @@ def test_files_of_the_same_name_that_may_not_be_ours_are_spared(with_discs, tmp_
     assert (tmp_path / 'out' / 'figures' / 'my.svg').exists()
     (tmp_path / 'out2').mkdir()
     (tmp_path / 'out2' / 'report.html').touch()
-    assert 'remove it yourself' in refused(capsys, tmp_path / 'films', tmp_path / 'out2', '--overwrite')
+    for flags in (['--overwrite'], []):  # which is not advised either, since it would be refused
+        line = refused(capsys, tmp_path / 'films', tmp_path / 'out2', *flags)
+        assert 'remove it yourself' in line and '--overwrite' not in line
     assert (tmp_path / 'out2' / 'report.html').exists()
 
 
 def test_a_run_is_no_place_for_predictions(finished, images, capsys):
     line = refused(capsys, images, finished, '--model', finished, '--overwrite')
     assert 'is the folder of a run' in line and (finished / 'report.html').exists()
+
+
+@pytest.mark.parametrize('files', [['config.json'], ['config.yaml'], ['model.json'], ['config.yaml', 'model.json']])
+def test_a_run_of_any_age_and_one_that_was_killed_early_is_no_place_either(with_discs, tmp_path, capsys, files):
+    write_discs(tmp_path / 'films' / 'a.png')
+    run = tmp_path / 'run'
+    run.mkdir()
+    for name in (*files, 'predictions.csv'): (run / name).write_text('{}')
+    for flags in ([], ['--overwrite']):
+        line = refused(capsys, tmp_path / 'films', run, *flags)
+        assert str(run) in line and files[0] in line and '--output_dir' in line and '--overwrite' not in line
+    assert sorted(path.name for path in run.iterdir()) == sorted([*files, 'predictions.csv'])
 
 
 def test_a_name_that_does_for_no_overlay_costs_only_the_overlay(with_discs, tmp_path):
@@ -251,6 +268,9 @@ BAD = {
     'encoder': (['--encoder_name', 'resnet18'], ['encoder_name without weights']),
     'device': (['--device', 'tpu9'], ["device 'tpu9'"]),
     'output in images': (['--output_dir', 'IMAGES/out'], ['lies in the image folder', '--output_dir']),
+    'output is a file': (['--output_dir', __file__], ['test_predict.py is a file, a folder was expected']),
+    'output that is not writable': (['--output_dir', '/proc/x'], ['is not writable', '--output_dir']),
+    'flags of train': (['--config', 'RUN/config.yaml'], ['config.yaml', 'flags of train', '--model']),
     'output under a file': (['--output_dir', __file__ + '/out'], ['test_predict.py', '--output_dir']),
 }
 
@@ -259,7 +279,8 @@ BAD = {
 def test_bad_input_is_one_clear_line_and_writes_nothing(case, finished, images, tmp_path, capsys):
     argv, words = BAD[case]
     (tmp_path / 'EMPTY').mkdir()
-    argv = [arg.replace('EMPTY', str(tmp_path / 'EMPTY')).replace('IMAGES', str(images)) for arg in argv]
+    argv = [arg.replace('EMPTY', str(tmp_path / 'EMPTY')).replace('IMAGES', str(images)).replace('RUN', str(finished))
+            for arg in argv]
     line = refused(capsys, images, tmp_path / 'out', '--model', finished, *argv)
     assert all(word in line for word in words), line
     assert [path.name for path in tmp_path.iterdir()] == ['EMPTY'] and not (images / 'out').exists()

@@ -144,3 +144,11 @@ def test_the_models_of_an_ensemble_are_averaged_and_their_spread_is_in_original_
 
 def test_an_ensemble_is_not_trained_on():
     with pytest.raises(UsageError, match='ensemble of 2 models'): disc_finder(64, DiscFinder(), DiscFinder()).learner()
+
+
+@pytest.mark.parametrize('flags, words', [
+    (dict(min_confidence=2), ['min_confidence', '2', 'at most 1']), (dict(min_confidence=-0.1), ['at least 0']),
+    (dict(min_confidence=float('nan')), ['min_confidence', 'nan']), (dict(tta='yes'), ['tta', "'yes'"])])
+def test_flags_of_a_prediction_are_checked_as_on_the_command_line(flags, words):
+    with pytest.raises(UsageError) as error: disc_finder(64).predict(discs(60, 60, ((20, 20), (40, 40))), **flags)
+    assert all(word in str(error.value) for word in words), error.value

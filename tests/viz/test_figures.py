@@ -78,6 +78,25 @@ def test_rates_and_hidden_landmarks_are_told(drawn):
     assert ax.get_xlim()[1] == 4.5 and ax.get_xlabel() == 'error, mm\n(of 7 landmarks 1 beyond 4.5 mm and 1 missed)'
 
 
+@pytest.mark.parametrize('thresholds, farthest', [
+    ((2, 2.5, 3, 4), 100), ((2, 5, 10, 20), 500), ((1, 1.1, 1.2, 1.3, 3.7, 3.8, 3.9, 4), 1), ((3.9, 3.95, 4), 1),
+    (np.linspace(1, 4, 28), 100)])
+def test_labels_of_near_thresholds_do_not_overlap(drawn, thresholds, farthest):
+    distances = np.linspace(0, farthest, 200).reshape(100, 2)
+    ax = drawn(plot_cumulative, distances, [MANY[0], MANY[1]], thresholds, 'mm')
+    ax.figure.draw_without_rendering()
+    labels = ax.child_axes[0].get_xticklabels()
+    assert [label.get_text().split(' mm')[0] for label in labels] == [f'{value:g}' for value in thresholds]
+    places = [label.get_transform().transform(label.get_position())[0] for label in labels]
+    angle, height = np.deg2rad(labels[0].get_rotation()), labels[0].get_fontsize() * ax.figure.dpi / 72
+    assert np.diff(places).min() * np.sin(angle) > height  # slanted lines of text, as far apart as they are high
+    left, right = ax.bbox.x0, ax.bbox.x1
+    assert left <= places[0] and places[-1] <= right + 1
+    leaders = [line.get_xdata() for line in ax.get_lines() if not line.get_clip_on()]
+    np.testing.assert_allclose([x[0] for x in leaders], thresholds)  # from the line to its label
+    np.testing.assert_allclose(ax.transData.transform([[x[1], 0] for x in leaders])[:, 0], places)
+
+
 def test_axis_reaches_over_the_thresholds(drawn):
     ax = drawn(plot_cumulative, np.full((9, 1), 0.1), ['tip'], (2, 4), 'mm')
     assert ax.get_xlim() == (0, pytest.approx(4.4)) and ax.get_xlabel() == 'error, mm'
