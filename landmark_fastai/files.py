@@ -62,10 +62,10 @@ def lies_in(path: str | Path, folder: str | Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
-def check_writable(folder: Path):
-    "Raise UsageError unless `folder`, or the nearest folder above it that exists, can be written to."
+def check_writable(folder: Path, flag: str = 'output_dir'):
+    "Raise UsageError unless `folder`, which `flag` names, or the nearest one above it that exists can be written to."
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path))
-    if not there.is_dir(): raise UsageError(f'{there} is a file, a folder was expected; pass another --output_dir')
+    if not there.is_dir(): raise UsageError(f'{there} is a file, a folder was expected; pass another --{flag}')
     try: TemporaryFile(dir=there).close()  # rights alone do not tell: root has them all, also in /proc
     except OSError:
-        raise UsageError(f'{there} is not writable; make it so, or pass another --output_dir') from None
+        raise UsageError(f'{there} is not writable; make it so, or pass another --{flag}') from None

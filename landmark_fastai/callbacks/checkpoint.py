@@ -65,7 +65,7 @@ class Optimizer(Part):
     def restore(self, learn, saved): learn.opt.load_state_dict(to_device(saved, learn.dls.device))
 
 
-class LossScale(Part):
+class LossFactor(Part):
     "The factor of the loss in fp16; not restored on another device, in another precision."
     owner = 'loss_scale'
 
@@ -103,7 +103,7 @@ class Shuffles(Part):
 
 
 PARTS = {  # by their name in last.ckpt
-    'history': Log(), 'model': Weights(), 'average': Average(), 'optimizer': Optimizer(), 'loss_scale': LossScale(),
+    'history': Log(), 'model': Weights(), 'average': Average(), 'optimizer': Optimizer(), 'loss_scale': LossFactor(),
     'erosion': Erosion(), 'rng_state': RngState(), 'shuffles': Shuffles()}
 WITH_FINISHED_FIT = 'history', 'model'  # restored as a fit begins which was finished, and ends at once
 WITH_FIT = *WITH_FINISHED_FIT, 'average', 'optimizer', 'loss_scale', 'erosion'  # in this order, as the other begins

@@ -61,7 +61,7 @@ def fold_table(scores: Scores, fold_of: dict[str, int], summary: dict) -> Table:
     return ['images of', *header], rows
 
 
-def as_text(table: Table) -> str:
+def aligned(table: Table) -> str:
     "The header and rows of `table` as aligned lines."
     header, rows = table
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]

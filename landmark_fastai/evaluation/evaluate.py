@@ -17,7 +17,7 @@ from ..inference.loading import config_predictor
 from ..inference.predictor import Predictor
 from ..viz.report import CURVES, figures_in
 from .compare import predict_annotated
-from .error_table import as_text, errors_table
+from .error_table import aligned, errors_table
 from .notes import flag_notes, result_notes, split_notes
 from .output import run_settings, write_evaluation, write_evaluation_report
 
@@ -45,7 +45,7 @@ def evaluate(config: EvaluateConfig) -> dict:
     of_run = {f'training: {name}': value for name, value in run_settings(predictor.config, predictor.facts).items()}
     write_evaluation_report(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary,
                             figures, settings | of_run, notes)
-    print(as_text(errors_table(summary)))
+    print(aligned(errors_table(summary)))
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')
     evaluation.predictions.check_complete(folder, summary)

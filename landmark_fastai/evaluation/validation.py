@@ -16,7 +16,7 @@ from ..inference.predictor import Predictor
 from ..model.facts import ModelFacts, write_facts
 from ..viz.report import CURVES, figures_in
 from .compare import Evaluation, compare, predict_annotated
-from .error_table import as_text, errors_table, fold_table
+from .error_table import aligned, errors_table, fold_table
 from .notes import result_notes, split_notes
 from .output import run_settings, write_evaluation, write_evaluation_report
 
@@ -86,7 +86,7 @@ def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotati
     write_evaluation_report(config.folder / 'report.html', config.experiment_name,
                             f'cross-validation with {len(evaluations)} folds', summary, figures,
                             run_settings(config, facts), notes, [('Folds', folds)])
-    print(as_text(folds), as_text(errors_table(summary)), *notes, f'report: {config.folder / "report.html"}', sep='\n')
+    print(aligned(folds), aligned(errors_table(summary)), *notes, f'report: {config.folder / "report.html"}', sep='\n')
     return summary
 
 

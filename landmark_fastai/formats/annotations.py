@@ -21,7 +21,7 @@ from .cells import (
     read_source,
     read_spacing,
 )
-from .columns import read_header, warn_ignored
+from .columns import read_names, warn_ignored
 from .csv_table import read_rows, read_table, where
 from .spacing import PLAUSIBLE, is_doubtful
 from .spreadsheet import safe_name
@@ -75,7 +75,7 @@ def read_annotations(path: str | Path, n_landmarks: int | None = None,
     """
     path = Path(path)
     header, lines = read_table(path)
-    names = read_header(path, header, n_landmarks)
+    names = read_names(path, header, n_landmarks)
     warn_ignored(path, header, names)
     rows = read_rows(path, header, lines)
     image_names = read_image_names(rows)

@@ -15,7 +15,7 @@ SPLITS = ('train', 'val', 'test')  # in the column split
 ESTIMATES = ('confidence', 'spread', 'expected_error', 'bound', 'stage')
 
 
-def read_header(path: Path, header: list[str], n_landmarks: int | None = None) -> list[str]:
+def read_names(path: Path, header: list[str], n_landmarks: int | None = None) -> list[str]:
     """The names of the landmarks: of the `<name>_x,<name>_y` pairs of `header`, in its order.
 
     `n_landmarks`, when given, must be their number. Raises UsageError with the file `path` for columns that are

@@ -20,7 +20,7 @@ HEAD = 'segmentation_head.0.bias'
 NESTED = 'state_dict', 'model_state_dict', 'model'  # where checkpoints of other programs keep the state dict
 
 
-class Weights(NamedTuple):
+class WeightsFile(NamedTuple):
     "A state dict, and the file that it was in."
     state: dict[str, torch.Tensor]
     path: str | Path
@@ -62,7 +62,7 @@ def load_original(weights: str | Path, encoder_name: str | None = None, n_landma
     config = TrainConfig.of({'recipe': 'original', 'encoder_name': encoder_name})
     mean, std = IMAGENET_STATS
     facts = ModelFacts(landmarks=list(names), mean=list(mean), std=list(std))
-    return make_predictor(config, facts, [Weights(state, weights)], decode, device, precision)
+    return make_predictor(config, facts, [WeightsFile(state, weights)], decode, device, precision)
 
 
 def read_original(path: str | Path) -> dict:
@@ -96,18 +96,18 @@ def config_predictor(config: PredictConfig, names: list[str] | None = None) -> P
     return predictor
 
 
-def read_weights(run: str | Path) -> Weights:
+def read_weights(run: str | Path) -> WeightsFile:
     "The best weights of the run in the folder `run`, else its last ones. Raises UsageError."
     weight = Path(run, 'weight')
     best, last = weight / 'best.pth', weight / 'last.ckpt'
-    if best.is_file(): return Weights(read_state_dict(best), best)
+    if best.is_file(): return WeightsFile(read_state_dict(best), best)
     if not last.is_file():
         raise UsageError(f'{run} has no weight/best.pth, expected the folder of a training that has finished an epoch')
     warnings.warn(f'{run} has no weight/best.pth: its last weights are taken', stacklevel=2)
-    return Weights(read_state_dict(last)['model'], last)
+    return WeightsFile(read_state_dict(last)['model'], last)
 
 
-def make_predictor(config: TrainConfig, facts: ModelFacts, weights: list[Weights], decode: str | None,
+def make_predictor(config: TrainConfig, facts: ModelFacts, weights: list[WeightsFile], decode: str | None,
                    device: str | torch.device | None, precision: str) -> Predictor:
     "The `Predictor` of a run with `weights`, those of each model. Raises UsageError where they do not fit."
     if decode is not None: config = replace(config, decode=decode)

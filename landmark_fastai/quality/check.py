@@ -34,7 +34,7 @@ from .findings import (
     unusual_points,
     unusual_spacings,
 )
-from .shapes import expected, mean_shape
+from .shapes import expected_points, mean_shape
 
 LEVELS = 'error', 'probably wrong', 'look at it', 'note'
 COUNTED = ('error', 'errors'), ('probably wrong',) * 2, ('to look at',) * 2, ('note', 'notes')  # one, several
@@ -55,7 +55,7 @@ def check(config: CheckConfig) -> list[Finding]:
     for finding in findings[:SHOWN]: print(f'{LEVELS[finding.level]}: {finding.what}')
     if len(findings) > SHOWN:
         print(f'... and {len(findings) - SHOWN} more' + ('' if config.html else '; --html shows all'))
-    summary = f'{config.csv_file}: {summarize(annotations, findings)}'
+    summary = f'{config.csv_file}: {count_findings(annotations, findings)}'
     if config.html:
         write_page(config.html, summary, findings, upright, paths)
         print(f'page: {config.html}')
@@ -72,10 +72,10 @@ def check_page(html: Path, image_dir: str):
         raise UsageError(f'html is {str(html)!r}; expected the name of a page, such as check.html')
     if lies_in(html, image_dir):
         raise UsageError(f'html {html} lies in the image folder {image_dir}; pass another place')
-    check_writable(html.parent)
+    check_writable(html.parent, 'html')
 
 
-def summarize(annotations: Annotations, findings: list[Finding]) -> str:
+def count_findings(annotations: Annotations, findings: list[Finding]) -> str:
     "How much was looked at, and how many findings of each level there are."
     n_points = int((annotations.state == VISIBLE).sum())
     n_of = Counter(finding.level for finding in findings)
@@ -142,7 +142,7 @@ def _appearances(annotations, good, paths):
 def write_page(path: str | Path, summary: str, findings: list[Finding], annotations: Annotations,
                paths: dict[int, Path]):
     "Write `findings` to the HTML file `path`, with pictures of the first of those that a picture shows."
-    should = expected(annotations.points, mean_shape(annotations.points))
+    should = expected_points(annotations.points, mean_shape(annotations.points))
     rows, left = [], PICTURES
     for finding in findings:
         picture, image = '', finding.images[0] if finding.images else None

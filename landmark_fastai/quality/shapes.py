@@ -99,12 +99,12 @@ def apply_similarity(similarity: tuple[complex, complex], shape: np.ndarray) -> 
     return np.stack([z.real, z.imag], -1)
 
 
-def expected(points: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def expected_points(points: np.ndarray, mean: np.ndarray) -> np.ndarray:
     "Where the mean shape puts the landmarks of each image, (n, N, 2) px; NaN for images with fewer than `FEW` points."
-    return np.stack([_expected(shape, mean) for shape in points])
+    return np.stack([_expected_points(shape, mean) for shape in points])
 
 
-def _expected(shape, mean):
+def _expected_points(shape, mean):
     if _n_points(shape) < FEW: return np.full_like(mean, np.nan)
     return apply_similarity(_inverse(fit_similarity(shape, mean)), mean)
 

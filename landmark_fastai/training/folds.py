@@ -31,7 +31,7 @@ def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
     annotations, facts = prepare(config, fold_of)
     if resumed: check_data(config, facts.data)
     start_folder(config, facts, resumed, annotations.image_names, split=fold_split(fold_of, 0), fold=fold_of)
-    evaluations = [evaluate_fold(config, k, fold_of, annotations, cbs) for k in range(1, config.folds + 1)]
+    evaluations = [run_fold(config, k, fold_of, annotations, cbs) for k in range(1, config.folds + 1)]
     rows = np.flatnonzero(fold_of)
     return evaluate_folds(config, facts, annotations.subset(rows), fold_of[rows], evaluations)
 
@@ -50,7 +50,7 @@ def prepare(config: TrainConfig, fold_of: np.ndarray) -> tuple[Annotations, Mode
     return annotations, make_facts(config, learn, fingerprint(annotations, fold_of))
 
 
-def evaluate_fold(config: TrainConfig, k: int, fold_of: np.ndarray, annotations: Annotations,
+def run_fold(config: TrainConfig, k: int, fold_of: np.ndarray, annotations: Annotations,
                   cbs: Sequence[Callback]) -> Evaluation:
     "The evaluation of fold `k`, which is trained unless it is there from before."
     print(f'--- fold {k} of {config.folds}')

@@ -3,7 +3,7 @@
 import numpy as np
 from helpers import BLANK, GONE
 
-from landmark_fastai.evaluation.error_table import as_text, errors_table, fold_table, headline
+from landmark_fastai.evaluation.error_table import aligned, errors_table, fold_table, headline
 from landmark_fastai.evaluation.summary import summarize
 
 
@@ -40,13 +40,13 @@ def test_columns_without_content_are_left_out(apart):
 
 
 def test_text_is_aligned():
-    lines = as_text((['landmark', 'n'], [['all', '1,000'], ['a_long_name', '7']])).split('\n')
+    lines = aligned((['landmark', 'n'], [['all', '1,000'], ['a_long_name', '7']])).split('\n')
     assert lines == ['landmark         n', 'all          1,000', 'a_long_name      7']
 
 
 def test_text_of_twenty_landmarks_fits_a_terminal(apart):
     names = [f'landmark_of_name_{k:02}' for k in range(20)]
-    lines = as_text(errors_table(summarize(apart(np.full((150, 20), 12.34), names=names, pixel_spacing=[0.1] * 150))))
+    lines = aligned(errors_table(summarize(apart(np.full((150, 20), 12.34), names=names, pixel_spacing=[0.1] * 150))))
     assert len(lines.split('\n')) == 22 and max(map(len, lines.split('\n'))) <= 120
 
 

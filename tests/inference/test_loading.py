@@ -115,7 +115,7 @@ def of_version_04(run):
     (lambda run: (run / 'config.yaml').write_text('[]'), ['config.yaml', 'image_resize', 'encoder_name']),
     (lambda run: (run / 'model.json').unlink(), ['copy', 'model.json']),
     (lambda run: (run / 'model.json').write_text('{'), ['model.json', 'damaged']),
-    (lambda run: (run / 'model.json').write_text('[]'), ['model.json', 'landmarks']),
+    (lambda run: (run / 'model.json').write_text('[]'), ['model.json', 'format']),
     (lambda run: replace_in(run / 'model.json', '"format": 1', '"format": 2'), ['model.json', 'format 2', '1']),
     (lambda run: shutil.rmtree(run / 'weight'), ['copy', 'weight/best.pth']),
     (lambda run: (run / 'weight' / 'best.pth').write_bytes(b'junk'), ['best.pth', 'cannot be read']),

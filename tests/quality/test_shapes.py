@@ -25,7 +25,7 @@ def test_a_similarity_is_found_and_applied():
     a, b = 2 * np.exp(0.3j), 5 - 7j
     target = shapes.apply_similarity((a, b), SHAPE)
     np.testing.assert_allclose(shapes.fit_similarity(SHAPE, target), (a, b))
-    np.testing.assert_allclose(shapes.expected(target[None], SHAPE)[0], target)
+    np.testing.assert_allclose(shapes.expected_points(target[None], SHAPE)[0], target)
 
 
 def test_one_wrong_point_does_not_turn_the_others():
