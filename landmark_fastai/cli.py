@@ -42,7 +42,7 @@ COMMANDS = {
                         'predict writes, distances, summary, figures and report.html.'),
     'check': Command(CheckConfig, 'quality.check', 'Look for mistakes in images and annotations before a training: '
                      'wrong clicks, swaps, duplicates and more.'),
-    'sample': Command(SampleConfig, 'data.sample', 'Write synthetic hip radiographs with two landmarks, where train '
+    'sample': Command(SampleConfig, 'data.sample', 'Write synthetic hip radiographs and their landmarks, where train '
                       'looks for them.'),
     'demo': Command(DemoConfig, 'training.demo', 'Show everything in a few minutes: sample images, a short training, '
                     'pictures and the error on held-out images.'),

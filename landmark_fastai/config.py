@@ -297,6 +297,15 @@ class SampleConfig(Flags):
     output_dir: str = flag('data', 'Folder that gets train_images and labels; existing files are refused.')
     n_images: int = flag(60, 'Number of images.', least=2)
     seed: int = flag(42, 'Seed of the drawing.', least=0)
+    image_size: int = flag(640, 'Longer side of the largest image in px; larger ones show finer detail.', least=640,
+                           most=4096)
+    landmarks: str = flag('2', 'The centres of both femoral heads, or all 13, tips of bones as well.',
+                          choices=('2', 'all'))
+
+    @classmethod
+    def of(cls, given: dict) -> 'SampleConfig':
+        "As `Flags.of`; the number 2 is as good as the text."
+        return super().of(given | {'landmarks': '2'} if given.get('landmarks') == 2 else given)
 
 
 @dataclass(frozen=True, kw_only=True)

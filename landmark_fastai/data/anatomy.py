@@ -2,16 +2,17 @@
 
 Outlines (n, 2) are x, y: of one half of trunk and pelvis mm lateral of the midline and mm below the femoral heads, of
 the leg mm lateral of and below the centre of its femoral head. Curves go smoothly through their points (see
-`canvas.spline`).
+`canvas.spline`), but for the tips of a pointed pelvis.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from .canvas import turn
 
-LANDMARKS = {'right_femoral_head': -1, 'left_femoral_head': 1}  # side of the image: the patient faces the reader
+SIDES = {'right': -1, 'left': 1}  # of the image: the patient faces the reader
 
 
 def _mm(*points): return np.array(points, float)
@@ -57,6 +58,22 @@ TRABECULAE = [
     _mm((18, 44), (9, 26), (0, 4), (-4, -18)), _mm((20, 47), (14, 28), (7, 4), (5, -19)),
     _mm((22, 50), (19, 30), (14, 6), (12, -15)),
     _mm((60, 50), (48, 22), (26, 6), (0, 6), (-16, 12)), _mm((61, 36), (46, 12), (26, 3), (2, 0), (-18, 5))]
+OUTLINES = {'innominate': INNOMINATE, 'teardrop': TEARDROP, 'femur': FEMUR}
+
+
+class Tip(NamedTuple):
+    "A landmark where an outline comes to a point: `place` (2,) stands in for one `vertex`."
+    outline: str
+    vertex: int
+    place: np.ndarray
+
+
+TIPS = {
+    'teardrop': Tip('teardrop', 3, _mm(66, 27)), 'greater_trochanter': Tip('femur', 5, _mm(54, -15)),
+    'lesser_trochanter': Tip('femur', 23, _mm(11.5, 60.5)), 'ischium': Tip('innominate', 21, _mm(78.5, 89)),
+    'iliac_spine': Tip('innominate', 8, _mm(147, -94)), 'pubic_symphysis': Tip('innominate', 30, _mm(4, 7.5))}
+REACH = 2.5  # mm that a tip may lie off, along x and y, from where it lies in the other patients
+MEDIAN = 'pubic_symphysis'  # one landmark, midway between the tips of both sides
 
 
 # --- patients
@@ -70,6 +87,7 @@ class Hip:
     joint: float  # mm of cartilage
     flat: float  # height of the femoral head against its width
     worn: bool  # by arthrosis: narrow joint, flattened head
+    places: dict[str, np.ndarray]  # of the `TIPS` on their outlines; none on a pelvis that is all smooth
 
     @property
     def head(self) -> np.ndarray:
@@ -89,17 +107,42 @@ class Hip:
         "`points` (..., 2) of the leg of this patient."
         return points @ self.leg.T + self.head
 
+    def _lay(self, outline: str, points: np.ndarray) -> np.ndarray:
+        return self.on_leg(points) if outline == 'femur' else self.on_pelvis(points)
 
-def random_hips(rng: np.random.Generator) -> list[Hip]:
-    "Both hips of one pelvis: common width, height and lean, each side's own swing of the leg, neck and joint."
+    def outline(self, name: str) -> np.ndarray:
+        "One of the `OUTLINES` of this patient; a vertex at a tip is written three times, which makes it a corner."
+        corners = {TIPS[tip].vertex: [place] * 3 for tip, place in self.places.items() if TIPS[tip].outline == name}
+        return self._lay(name, np.concatenate([corners.get(k, [point]) for k, point in enumerate(OUTLINES[name])]))
+
+    def tip(self, name: str) -> np.ndarray:
+        "Where one of the `TIPS` of this patient is."
+        return self._lay(TIPS[name].outline, self.places[name])
+
+
+def random_hips(rng: np.random.Generator, pointed: bool = False) -> list[Hip]:
+    """Both hips of one pelvis: common width, height and lean, each side's own swing of the leg, neck and joint.
+
+    Where the pelvis is `pointed` its outlines come to a point at the `TIPS`, each a little elsewhere in each patient.
+    """
     width, height = rng.uniform(0.93, 1.08), rng.uniform(0.92, 1.08)
     lean, twist = rng.uniform(-0.06, 0.06), rng.uniform(-0.05, 0.05)
     hips = []
-    for side in LANDMARKS.values():
+    for side in SIDES.values():
         pelvis = np.array([(side * width * (1 + side * twist), lean), (0, height)])
         neck = np.array([(side * rng.uniform(0.88, 1.03), 0), (rng.uniform(-0.1, 0.1), 1)])
         leg = turn(side * rng.uniform(-12, 6)) @ neck
         worn = rng.random() < 0.15
         joint, flat = (rng.uniform(1, 2), rng.uniform(0.8, 0.9)) if worn else (rng.uniform(3.5, 5), 1.)
-        hips.append(Hip(side, pelvis, leg, joint, flat, worn))
+        places = {name: tip.place + rng.uniform(-REACH, REACH, 2) for name, tip in TIPS.items()} if pointed else {}
+        hips.append(Hip(side, pelvis, leg, joint, flat, worn, places))
     return hips
+
+
+def landmarks(hips: list[Hip]) -> dict[str, np.ndarray]:
+    "Each landmark (2,) by its name: the centres of the femoral heads, then the tips of a pointed pelvis."
+    points = {f'{side}_femoral_head': hip.head for side, hip in zip(SIDES, hips, strict=True)}
+    for name in hips[0].places:
+        tips = {f'{side}_{name}': hip.tip(name) for side, hip in zip(SIDES, hips, strict=True)}
+        points |= {name: sum(tips.values()) / 2} if name == MEDIAN else tips
+    return points

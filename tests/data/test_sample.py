@@ -20,6 +20,14 @@ def written(tmp_path_factory):
     return root, pd.read_csv(write_sample(root / 'data'))
 
 
+ALL = [f'{side}_{name}' for name in ('femoral_head', 'teardrop', 'greater_trochanter', 'lesser_trochanter', 'ischium',
+                                     'iliac_spine') for side in ('right', 'left')] + ['pubic_symphysis']
+GREYS = {  # of every third pixel of a coarse grid
+    'hip_001.png': [12, 12, 12, 88, 160, 3, 204, 12, 147, 8, 182, 216, 80, 51],
+    'hip_002.png': [0, 121, 0, 113, 1, 93, 0, 137, 15, 99, 111, 81, 124, 6, 205, 3],
+    'hip_060.png': [103, 124, 0, 98, 54, 1, 144, 7, 90, 96, 0, 107, 105, 2, 46, 0, 98, 73, 1, 17, 44, 3]}
+
+
 def points_of(table): return table[COLUMNS[4:8]].to_numpy().reshape(-1, 2, 2)
 
 
@@ -42,6 +50,19 @@ def test_package_reads_its_own_sample(written):
     root, table = written
     annotations = read_annotations(root / 'data' / 'labels' / 'train_annotation.csv', n_landmarks=2)
     np.testing.assert_allclose(annotations.points, points_of(table))
+
+
+def test_the_default_is_what_it_was(written):
+    "Values of versions 0.4 and 0.5; libraries may round a grey value otherwise."
+    root, table = written
+    assert table.loc[0, COLUMNS[4:]].tolist() == [166.95, 258.82, 385.03, 295.32, 0.7634]
+    last = table.loc[59]
+    assert last[COLUMNS[1:3]].tolist() == [597, 575]
+    assert last[COLUMNS[4:]].tolist() == [53.91, 299.64, 267.97, 308.39, 0.7985]
+    for name, greys in GREYS.items():
+        image = read(root, name)
+        found = image[::80, ::80].ravel()[::3].astype(int)
+        assert abs(found - greys).max() <= 1, name
 
 
 def test_sizes_are_those_of_the_grey_8_bit_files(written):
@@ -96,18 +117,37 @@ def test_empty_folders_are_free_and_a_file_is_not(tmp_path):
 
 
 @pytest.mark.parametrize('arguments', [{'n_images': 1}, {'n_images': 2.5}, {'n_images': '9'}, {'n_images': True},
-                                       {'seed': -1}, {'seed': 'x'}])
+                                       {'seed': -1}, {'seed': 'x'}, {'image_size': 639}, {'image_size': 4097},
+                                       {'image_size': 900.5}, {'landmarks': '3'}, {'landmarks': 'All'}])
 @pytest.mark.parametrize('write', [lambda folder, **kwargs: sample(output_dir=folder, **kwargs), write_sample])
-def test_refuses_odd_numbers(tmp_path, arguments, write):
+def test_refuses_odd_values(tmp_path, arguments, write):
     [(name, value)] = arguments.items()
     with pytest.raises(UsageError, match=f'{name}.*{value!r}'): write(tmp_path / 'data', **arguments)
     assert not (tmp_path / 'data').exists()
 
 
+def test_all_landmarks_on_fine_films_of_many_sizes(tmp_path):
+    annotations = read_annotations(write_sample(tmp_path, n_images=4, image_size=1280, landmarks='all'), n_landmarks=13)
+    assert sorted(annotations.names) == sorted(ALL)
+    table = pd.read_csv(tmp_path / 'labels' / 'train_annotation.csv')
+    sizes = table[['image_width', 'image_height']].to_numpy()
+    assert sizes.min() >= 800 and 1000 < sizes.max() <= 1280 and len(np.unique(sizes)) > 6
+    assert table.pixel_spacing.nunique() == 4 and table.pixel_spacing.between(0.24, 0.6).all()
+    assert (annotations.points > 0).all() and (annotations.points < sizes[:, None]).all()
+    assert all(cv2.imread(str(path), 0).std() > 30 for path in (tmp_path / 'train_images').iterdir())
+
+
+def test_the_number_of_landmarks_may_be_a_number(tmp_path, capsys):
+    csv_file = sample(output_dir=tmp_path / 'number', n_images=2, landmarks=2)
+    assert len(read_annotations(csv_file).names) == 2 and '640 px with 2 landmarks' in capsys.readouterr().out
+
+
 def test_the_command_writes_the_same_and_says_where(tmp_path, capsys):
-    csv_file = sample(output_dir=tmp_path / 'a', n_images=2, seed=5)
-    assert str(csv_file) in capsys.readouterr().out
-    write_sample(tmp_path / 'b', n_images=2, seed=5)
+    flags = dict(n_images=2, seed=5, image_size=700, landmarks='all')
+    csv_file = sample(output_dir=tmp_path / 'a', **flags)
+    said = capsys.readouterr().out
+    assert all(words in said for words in (str(csv_file), '700 px', 'all landmarks'))
+    write_sample(tmp_path / 'b', **flags)
     assert files_of(tmp_path / 'a') == files_of(tmp_path / 'b')
 
 
