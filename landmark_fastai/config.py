@@ -115,6 +115,14 @@ class TrainConfig(DataConfig):
     cache: str = flag('auto', 'Where decoded images are kept; auto takes memory while they fit.', group='machine',
         choices=('auto', 'ram', 'disk', 'none'), may_change=True)
     clear_cache: bool = flag(False, 'Empty the cache on disk first.', group='machine', may_change=True, saved=False)
+    refine: bool = flag(False, 'Train a second stage, too: on crops around the landmarks, as sharp as the images are.',
+        group='second stage')
+    refine_scale: float | None = flag(None, 'Pixels of a crop per pixel of an image of median size; left out: 1, or '
+        'less where the errors of the first stage need a larger field.', group='second stage', above=0, most=4)
+    refine_resize: int = flag(128, 'Side of a crop in px of the network.', group='second stage', least=64,
+        multiple_of=32)
+    refine_epochs: int = flag(40, 'Epochs of the second stage, each of 4 crops an image.', group='second stage',
+        least=1)
     gif: bool = flag(False, 'Write GIFs of masks and coordinates over the epochs.', group='pictures')
     visualize_every: int = flag(10, 'Epochs between overlays and curves.', group='pictures', least=1, may_change=True)
     overwrite: bool = flag(False, 'Replace an earlier run of the same name.', group='run', may_change=True, saved=False)
@@ -225,6 +233,7 @@ class PredictConfig(ImagesConfig):
     tta: bool = flag(
         False, 'Average over small shifts and scales, 7 times the time; mirror images too with flip pairs.')
     no_overlays: bool = flag(False, 'Write no overlays.')
+    no_refine: bool = flag(False, "Leave out the run's second stage.")
     pixel_spacing: float | None = flag(
         None, 'Millimetres per pixel of images whose spacing neither a CSV nor a DICOM header tells.', above=0)
     device: str = flag('auto', DEVICES)

@@ -138,7 +138,8 @@ def predicted(points, state=0, confidence=np.nan, spread=np.nan):
     points = np.array(points, float)
     n, n_landmarks = points.shape[:2]
     state, confidence, spread = (np.broadcast_to(values, (n, n_landmarks)) for values in (state, confidence, spread))
-    return Prediction(points, state, confidence, spread, np.full((n, 2), 1000))
+    return Prediction(points, state, confidence, spread, np.full((n, 2), 1000), np.full(state.shape, np.nan),
+                      np.full(state.shape, ''), points)
 
 
 def original_weights(folder, n_landmarks=3):

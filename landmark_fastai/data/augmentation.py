@@ -32,6 +32,7 @@ STRENGTHS = {
     'strong': dict(rotate=30, shear=10, zoom=0.3, shift=0.1, lighting=0.5, gamma=2., noise=0.3, blur=0.2,
                    occlusion=0.3, inversion=0.1),
 }
+RESAMPLING = dict(pad_mode=PadMode.Zeros, align_corners=False)
 P_AFFINE, P_LIGHTING = 0.9, 0.75  # of each kind of move, and of each change of the exposure
 NOISE, SIGMA, OCCLUDED = 0.05, (0.5, 1.5), (0.01, 0.05)  # SD of grey, 0 to 1; SD of the blur, px; share of the square
 KNOTS, ROUNDS = 4, 30  # see `Elastic`
@@ -45,15 +46,33 @@ def augmentations(strength: str, elastic: float = 0.) -> list[Transform]:
     """
     check_values(TrainConfig, augment=strength, elastic=elastic)
     check_elastic(strength, elastic)
-    if STRENGTHS[strength] is None: return []
     s = STRENGTHS[strength]
-    resampling = dict(pad_mode=PadMode.Zeros, align_corners=False)
-    lighting = dict(max_lighting=s['lighting'], p=P_LIGHTING)
+    return [] if s is None else [Exposure(s), *setup_aug_tfms([*moves(s, elastic), *lighting(s)])]
+
+
+def crop_augmentations(strength: str, elastic: float, patch: float, side: int, jitter: float) -> list[Transform]:
+    """As `augmentations`, of patches which have `patch` sides of a crop, into crops of `side` px.
+
+    A crop is moved by up to `jitter` of its side in place of what the `strength` has, which may be none.
+    """
+    inner = Zoom(patch, patch, p=1., draw_x=0.5, draw_y=0.5, size=side, **RESAMPLING)
+    s = STRENGTHS[strength]
+    if s is None: return setup_aug_tfms([inner, AffineCoordTfm(ShearShift(0., jitter), **RESAMPLING)])
+    return [Exposure(s), *setup_aug_tfms([inner, *moves(s | {'shift': jitter}, elastic), *lighting(s)])]
+
+
+def moves(s: dict[str, float], elastic: float) -> list[Transform]:
+    "How the image is moved; `s` is of `STRENGTHS`."
     bend = [Elastic(elastic)] if elastic else []
-    moves = [Rotate(s['rotate'], p=P_AFFINE, **resampling),
-             Zoom(1 - s['zoom'], 1 + s['zoom'], p=P_AFFINE, **resampling),
-             AffineCoordTfm(ShearShift(s['shear'], s['shift']), coord_fs=bend, **resampling)]
-    return [Exposure(s), *setup_aug_tfms([*moves, Brightness(**lighting), Contrast(**lighting)])]
+    return [Rotate(s['rotate'], p=P_AFFINE, **RESAMPLING),
+            Zoom(1 - s['zoom'], 1 + s['zoom'], p=P_AFFINE, **RESAMPLING),
+            AffineCoordTfm(ShearShift(s['shear'], s['shift']), coord_fs=bend, **RESAMPLING)]
+
+
+def lighting(s: dict[str, float]) -> list[Transform]:
+    "How it is lit; `s` is of `STRENGTHS`."
+    change = dict(max_lighting=s['lighting'], p=P_LIGHTING)
+    return [Brightness(**change), Contrast(**change)]
 
 
 # --- what an image shows, and how

@@ -20,6 +20,7 @@ class AnnotatedImage:
     points: np.ndarray  # (N, 2) original px, NaN unless visible
     state: np.ndarray   # (N,) visible, absent or unlabelled
     frame: Frame        # of float32 arrays
+    side: int           # of that square, network px
 
 
 def make_frame(size: tuple[int, int], spacing: tuple[float, float], image_resize: int) -> Frame:
@@ -37,7 +38,7 @@ def annotated_images(annotations: Annotations, paths: list[Path], image_resize: 
     frames = [make_frame(size, spacing, image_resize)
               for size, spacing in zip(annotations.sizes, annotations.spacing, strict=True)]
     columns = paths, annotations.image_names, annotations.points, annotations.state, frames
-    return [AnnotatedImage(*image) for image in zip(*columns, strict=True)]
+    return [AnnotatedImage(*image, side=image_resize) for image in zip(*columns, strict=True)]
 
 
 def image_frame(item: Path | str | np.ndarray, image_resize: int) -> Tensor:

@@ -85,7 +85,7 @@ def upload(batch: tuple, device: torch.device) -> tuple:
 
 def LandmarkBlock(image_resize: int) -> TransformBlock:
     "A `TransformBlock` for the landmarks of `AnnotatedImage`s on squares of side `image_resize`."
-    return TransformBlock(ReadLandmarks(image_resize), item_tfms=TakeAlong, batch_tfms=DrawMasks(image_resize),
+    return TransformBlock(ReadLandmarks(), item_tfms=TakeAlong, batch_tfms=DrawMasks(image_resize),
                           dl_type=AheadDL)
 
 

@@ -41,9 +41,9 @@ class SquareReader(Transform):
         "What `ImageBlock` asks an image class for."
         return self
 
-    def new_empty(self) -> 'SquareReader':
+    def new_empty(self):
         "A reader of such squares that keeps none yet."
-        return SquareReader(self.image_resize, self.color, self.cache)
+        return type(self)(self.image_resize, self.color, self.cache)
 
     def load(self, paths: list[Path], places: list[str]):
         """Decode, pad and resize `paths` once, on all cores, and keep the squares.
@@ -73,14 +73,11 @@ class SquareReader(Transform):
 
 class ReadLandmarks(Transform):
     "`TensorLandmarks` in [-1, 1] from an `AnnotatedImage`, with its state and frame."
-
-    def __init__(self, image_resize): self.image_resize = image_resize
-
     def encodes(self, image: AnnotatedImage):
         frame = torch.from_numpy(image.frame.row())
         points = to_network(torch.from_numpy(image.points).float(), Frame.of(frame))
         state = torch.from_numpy(image.state).long()
-        return TensorLandmarks(to_unit(points, self.image_resize), state=state, frame=frame)
+        return TensorLandmarks(to_unit(points, image.side), state=state, frame=frame)
 
 
 class TakeAlong(ItemTransform):

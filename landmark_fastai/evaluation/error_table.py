@@ -36,17 +36,19 @@ def _cells(name, entry, summary):
     errors = entry[unit]
     cells = {'landmark': name, 'n': f"{errors['n']:,}"}
     if overall[unit]['n_missed']: cells['missed'] = f"{errors['n_missed']:,}"
-    cells[f'mean ± SD, {unit}'] = f"{_fixed(errors['mean'])} ± {_fixed(errors['sd'])}" if errors['n'] else DASH
+    cells[f'mean ± SD, {unit}'] = f"{fixed(errors['mean'])} ± {fixed(errors['sd'])}" if errors['n'] else DASH
     cells['95 % interval'] = DASH if errors['ci_low'] is None else f"{errors['ci_low']:.2f}–{errors['ci_high']:.2f}"
-    cells['median'] = _fixed(errors['median'])
-    if unit == 'mm': cells['mean, px'] = _fixed(entry['px']['mean'])
-    if overall['spread'] is not None: cells['spread, px'] = _fixed(entry['spread'])
+    cells['median'] = fixed(errors['median'])
+    if unit == 'mm': cells['mean, px'] = fixed(entry['px']['mean'])
+    if overall['spread'] is not None: cells['spread, px'] = fixed(entry['spread'])
     cells |= {f'SDR {threshold} {unit}': _percent(rate) for threshold, rate in entry['success_rate'].items()}
     if 'presence' not in overall: return cells
     return cells | {'absent': f"{entry['n_absent']:,}", 'presence': _percent(entry.get('presence', {}).get('accuracy'))}
 
 
-def _fixed(value): return DASH if value is None else f'{value:.2f}'
+def fixed(value: float | None) -> str:
+    "`value` with two decimals, a dash for None."
+    return DASH if value is None else f'{value:.2f}'
 
 
 def _percent(share): return DASH if share is None else f'{100 * share:.1f} %'

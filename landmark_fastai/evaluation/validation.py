@@ -4,12 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from fastai.data.core import Datasets
-from fastai.learner import Learner
 
 from ..config import PredictConfig, TrainConfig
+from ..data.loaders import LandmarkDataLoaders
 from ..formats.annotations import Annotations
-from ..inference.calibration import calibrate, flat_landmarks, observe
 from ..inference.loading import load
 from ..inference.predictions import Predictions
 from ..inference.predictor import Predictor
@@ -19,34 +17,23 @@ from .compare import Evaluation, compare, predict_annotated
 from .error_table import aligned, errors_table, fold_table
 from .notes import result_notes, split_notes
 from .output import run_settings, write_evaluation, write_evaluation_report
+from .stages import stage_notes, stage_tables
 
 
-def evaluate_validation(config: TrainConfig, facts: ModelFacts, learn: Learner) -> Evaluation:
-    """Write `validation/` and `report.html` of a run: its validation images by the weights of the learner `learn`.
-
-    What is learned of the model's confidence and of flat channels is added to `facts` in model.json.
-    """
-    predictor = calibrated(Predictor([learn.model], config, facts, learn.dls.device, learn.precision),
-                           learn.dls.train_ds)
-    write_facts(config.folder, predictor.facts)
-    annotations = learn.dls.annotations.subset(np.flatnonzero(learn.dls.split == 'val'))
+def evaluate_validation(config: TrainConfig, predictor: Predictor, dls: LandmarkDataLoaders) -> Evaluation:
+    "Write `validation/` and `report.html` of a run: the validation images of `dls` by its `predictor`."
+    annotations = dls.annotations.subset(np.flatnonzero(dls.split == 'val'))
     out = config.folder / 'validation'
     evaluation = predict_annotated(predictor, annotations, as_predict(config, out), out)
     notes = split_notes(evaluation, dict.fromkeys(annotations.image_names, 'val'))
-    notes += result_notes(evaluation, annotations)
+    notes += result_notes(evaluation, annotations) + stage_notes(evaluation)
     summary, figures = write_evaluation(out, evaluation, notes, settings={})
     figures += figures_in(config.folder / 'graph', CURVES)
     write_evaluation_report(config.folder / 'report.html', config.experiment_name, 'validation images of the training',
-                            summary, figures, run_settings(config, predictor.facts), notes)
+                            summary, figures, run_settings(config, predictor.facts), notes, stage_tables(evaluation))
+    for note in stage_notes(evaluation): print(note)
     print(f'report: {config.folder / "report.html"}')
     return evaluation
-
-
-def calibrated(predictor: Predictor, dataset: Datasets) -> Predictor:
-    "`predictor` with the calibration and the flat channels that `dataset`, its training images, tells."
-    observed = observe(predictor, dataset)
-    facts = replace(predictor.facts, calibration=calibrate(observed), flat=flat_landmarks(predictor, observed))
-    return predictor.with_facts(facts)
 
 
 def as_predict(config: TrainConfig, out: Path) -> PredictConfig:

@@ -92,13 +92,12 @@ def read_annotations(path: str | Path, n_landmarks: int | None = None,
     return hide_corner(result) if invisible_landmarks else result
 
 
-def write_annotations(path: str | Path, annotations: Annotations, confidence: np.ndarray | None = None,
-                      spread: np.ndarray | None = None):
+def write_annotations(path: str | Path, annotations: Annotations, estimates: dict[str, np.ndarray] | None = None):
     """Write `annotations` as CSV to `path`, whole or not at all; reading it gives the same values to the last bit.
 
-    Blank is not labelled, `-1,-1` absent. Spacing, `patient_id` and `split` are written where known, and `confidence`
-    and `spread` (n, N) as `<name>_confidence` and `<name>_spread` with three decimals, blank for NaN. An image name
-    that would be a formula in a spreadsheet gets `./` in front, which reading takes off.
+    Blank is not labelled, `-1,-1` absent. Spacing, `patient_id` and `split` are written where known, and `estimates`,
+    each (n, N) by one of `columns.ESTIMATES`, as `<name>_confidence` and so on, numbers with three decimals, blank for
+    NaN. An image name that would be a formula in a spreadsheet gets `./` in front, which reading takes off.
     """
     columns = {'image_name': list(map(safe_name, annotations.image_names)), 'image_width': annotations.sizes[:, 0],
                'image_height': annotations.sizes[:, 1], 'n_landmarks': len(annotations.names)}
@@ -108,8 +107,7 @@ def write_annotations(path: str | Path, annotations: Annotations, confidence: np
     columns |= _spacing_columns(annotations)
     if annotations.patient_id is not None: columns['patient_id'] = annotations.patient_id
     if annotations.split is not None: columns['split'] = annotations.split
-    for column, values in (('confidence', confidence), ('spread', spread)):
-        if values is not None: columns |= _estimate_columns(annotations.names, column, values)
+    for column, values in (estimates or {}).items(): columns |= _estimate_columns(annotations.names, column, values)
     with atomic(path) as temporary: pd.DataFrame(columns).to_csv(temporary, index=False, lineterminator='\n')
 
 
@@ -192,5 +190,6 @@ def _spacing_columns(annotations):
 
 
 def _estimate_columns(names, column, values):
-    return {f'{name}_{column}': ['' if np.isnan(value) else f'{value:.3f}' for value in of_landmark]
+    def text(value): return value if isinstance(value, str) else '' if np.isnan(value) else f'{value:.3f}'
+    return {f'{name}_{column}': list(map(text, of_landmark))
             for name, of_landmark in zip(names, np.transpose(values), strict=True)}

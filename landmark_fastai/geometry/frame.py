@@ -48,6 +48,11 @@ def to_original(points: Array, frame: Frame) -> Array:
     return (points + 0.5) / frame.scale - 0.5 - frame.padding
 
 
+def cut(frame: Frame, corner: Array) -> Frame:
+    "The frame of the image on a piece of the square of `frame` that begins at `corner` (..., 2), px of that square."
+    return frame._replace(padding=frame.padding - corner / frame.scale)
+
+
 def to_unit(points: Array, size: int) -> Array:
     "Map `points` from network px of a square of side `size` to [-1, 1]."
     return (points + 0.5) * (2 / size) - 1

@@ -1,5 +1,6 @@
 "From what a network sees on training images: the error to expect of a heatmap, and landmarks without any peak."
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -49,3 +50,10 @@ def flat_landmarks(predictor: Predictor, observed: Observed) -> list[str]:
     known = np.isfinite(observed.scatters).any(0)
     return [name for name, values, there in zip(predictor.names, observed.scatters.T, known, strict=True)
             if there and np.nanmedian(values) > FLAT * predictor.config.image_resize]
+
+
+def calibrated(predictor: Predictor, dataset: Datasets) -> Predictor:
+    "`predictor` with the calibration and the flat channels that `dataset`, its training images, tells."
+    observed = observe(predictor, dataset)
+    facts = replace(predictor.facts, calibration=calibrate(observed), flat=flat_landmarks(predictor, observed))
+    return predictor.with_facts(facts)

@@ -15,9 +15,11 @@ from ..model.network import create_model
 from ..model.state import read_state_dict
 from ..model.weights import IMAGENET_STATS, load_weights
 from .predictor import Predictor
+from .refining import RefinedPredictor
 
 HEAD = 'segmentation_head.0.bias'
 NESTED = 'state_dict', 'model_state_dict', 'model'  # where checkpoints of other programs keep the state dict
+SECOND = 'refine'  # the folder of the second stage in that of a run
 
 
 class WeightsFile(NamedTuple):
@@ -27,20 +29,31 @@ class WeightsFile(NamedTuple):
 
 
 def load(run: str | Path, decode: str | None = None, device: str | torch.device | None = None,
-         precision: str = 'auto') -> Predictor:
+         precision: str = 'auto', refine: bool = True) -> Predictor:
     """The `Predictor` of the run in the folder `run`; a cross-validation gives the ensemble of its folds.
 
-    It needs `config.yaml`, `model.json` and `weight/best.pth` there, and nothing else; a run without best weights (no
-    validation image had a label) gives its last ones. `decode`, centroid or argmax, is the run's own when left out,
-    `device` fastai's default, `precision` one of `config.PRECISIONS`. Raises UsageError for a folder without a run or
-    weights.
+    With the second stage, where the run has one, unless `refine` is False. It needs `config.yaml`, `model.json` and
+    `weight/best.pth` there, and nothing else; a run without best weights (no validation image had a label) gives its
+    last ones. `decode`, centroid or argmax, is the run's own when left out, `device` fastai's default, `precision` one
+    of `config.PRECISIONS`. Raises UsageError for a folder without a run or weights.
     """
     config, facts = read_config(run), read_facts(run)
-    if not config.folds: return make_predictor(config, facts, [read_weights(run)], decode, device, precision)
-    folds = [Path(run, f'fold_{k}') for k in range(1, config.folds + 1)]
-    calibrations = [known for fold in folds if (known := read_facts(fold).calibration)]
-    facts = replace(facts, calibration=np.mean(calibrations, 0).tolist() if calibrations else None)
-    return make_predictor(config, facts, [read_weights(fold) for fold in folds], decode, device, precision)
+    if facts.crop:
+        raise UsageError(f'{run} is the second stage of a run, which sees crops alone; take the folder above it')
+    models = [Path(run, f'fold_{k}') for k in range(1, config.folds + 1)] or [Path(run)]
+    if config.folds:
+        calibrations = [known for fold in models if (known := read_facts(fold).calibration)]
+        facts = replace(facts, calibration=np.mean(calibrations, 0).tolist() if calibrations else None)
+    first = make_predictor(config, facts, list(map(read_weights, models)), decode, device, precision)
+    if not (refine and config.refine): return first
+    return RefinedPredictor(first, [load_second(model / SECOND, decode, device, precision) for model in models])
+
+
+def load_second(folder: Path, decode: str | None, device: str | torch.device | None, precision: str) -> Predictor:
+    "The `Predictor` of crops in the folder of a second stage. Raises UsageError where that is not whole."
+    facts = read_facts(folder)
+    if not facts.crop: raise UsageError(f'{folder} is no second stage of a run')
+    return make_predictor(read_config(folder), facts, [read_weights(folder)], decode, device, precision)
 
 
 def load_original(weights: str | Path, encoder_name: str | None = None, n_landmarks: int | None = None,
@@ -89,7 +102,7 @@ def config_predictor(config: PredictConfig, names: list[str] | None = None) -> P
     if config.weights:
         return load_original(config.weights, config.encoder_name, config.n_landmarks, names, config.decode, device,
                              config.precision)
-    predictor = load(config.model, config.decode, device, config.precision)
+    predictor = load(config.model, config.decode, device, config.precision, not config.no_refine)
     if config.n_landmarks not in (None, len(predictor.names)):
         raise UsageError(f'n_landmarks is {config.n_landmarks}, but {config.model} has {len(predictor.names)} '
                          f'landmarks ({", ".join(predictor.names)}); leave it out')

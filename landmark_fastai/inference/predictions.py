@@ -64,8 +64,10 @@ class Predictions:
         "Write predictions.csv and, where there is one to name, failed.csv."
         now = replace(self, found=self.found.copy())  # threads may go on adding to `found`
         all_images = now.stacked()
-        write_annotations(folder / 'predictions.csv', now.annotations(folder), all_images.confidence,
-                          None if np.isnan(all_images.spread).all() else all_images.spread)
+        estimates = {'confidence': all_images.confidence}
+        if np.isfinite(all_images.spread).any(): estimates['spread'] = all_images.spread
+        if (all_images.stage != '').any(): estimates['stage'] = all_images.stage
+        write_annotations(folder / 'predictions.csv', now.annotations(folder), estimates)
         if not self.failed: return
         failed = pd.DataFrame([[safe_name(printable(str(text))) for text in texts] for texts in self.failed.items()],
                               columns=['image_name', 'reason'])  # a reason begins with a path

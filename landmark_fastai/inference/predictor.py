@@ -41,12 +41,16 @@ class Prediction(NamedTuple):
     confidence: np.ndarray  # (N,) float64: 0 to 1, see `geometry.distances`; NaN where absent
     spread: np.ndarray      # (N,) float64: how far the models of an ensemble are apart, original px; NaN of one model
     size: np.ndarray        # (2,) int: width and height of the image as it is looked at
+    expected_error: np.ndarray  # (N,) float64: original px, see `inference.calibration`; NaN where absent
+    stage: np.ndarray       # (N,) of str: which stages the point is of, see `inference.refining`; '' of one stage
+    first: np.ndarray       # (N, 2) float64: as `points`, of the first stage alone
 
     @classmethod
     def stack(cls, each: Sequence['Prediction'], n_landmarks: int) -> 'Prediction':
         "One `Prediction` of all images, of which there may be none."
         columns = zip(*each, strict=True) if each else [()] * len(cls._fields)
-        shapes = (n_landmarks, 2), (n_landmarks,), (n_landmarks,), (n_landmarks,), (2,)
+        n = (n_landmarks,)
+        shapes = (*n, 2), n, n, n, (2,), n, n, (*n, 2)
         return cls(*(np.array(values).reshape(-1, *shape) for values, shape in zip(columns, shapes, strict=True)))
 
     def blanked(self, min_confidence: float) -> 'Prediction':
@@ -132,7 +136,12 @@ class Predictor:
             squares = torch.stack([reading.square for reading in good])
             frames = torch.stack([reading.frame for reading in good])
             for reading, prediction in zip(good, self.predict_squares(squares, frames, tta), strict=True):
-                yield reading.image, reading.pixels, prediction.blanked(min_confidence)
+                found = self.finish(reading.pixels, prediction, tta)
+                yield reading.image, reading.pixels, found.blanked(min_confidence)
+
+    def finish(self, pixels: np.ndarray, prediction: Prediction, tta: bool) -> Prediction:
+        "What becomes of the `prediction` of an image, which another look at its `pixels` may sharpen."
+        return prediction
 
     def learner(self, dls: DataLoaders | None = None, config: TrainConfig | None = None, **kwargs) -> Learner:
         """A `LandmarkLearner` with a copy of these weights, to fine-tune on `dls`, of `landmark_dls`.
@@ -203,11 +212,18 @@ class Predictor:
         sizes = Frame.of(frames).size.numpy().astype(int)
         # rounding may leave the image
         points = original.numpy().astype(float).round(DECIMALS).clip(0, sizes[:, None] - 1)
-        sure = confidence(seen.scatter * self.calibration, squares.shape[-1]).masked_fill(seen.absent, torch.nan)
-        apart = (seen.spread / Frame.of(frames).scale).masked_fill(seen.absent, torch.nan)
+        expected, apart = ((values / Frame.of(frames).scale).masked_fill(seen.absent, torch.nan).numpy().astype(float)
+                           for values in (seen.scatter * self.calibration, seen.spread))
         state = np.where(seen.absent, ABSENT, VISIBLE).astype(np.uint8)
-        columns = points, state, sure.numpy().astype(float), apart.numpy().astype(float), sizes
-        return [Prediction(*of_image) for of_image in zip(*columns, strict=True)]
+        found = Prediction(points, state, np.full(state.shape, np.nan), apart, sizes, expected,
+                           np.full(state.shape, ''), points)
+        each = [Prediction(*of_image) for of_image in zip(*found, strict=True)]
+        return [prediction._replace(confidence=self.confidence(prediction)) for prediction in each]
+
+    def confidence(self, prediction: Prediction) -> np.ndarray:
+        "The confidence (N,) in the points of one image, by their expected errors."
+        network_px = prediction.expected_error * self.config.image_resize / prediction.size.max()
+        return confidence(network_px, self.config.image_resize)
 
     def _heatmaps(self, model: nn.Module, images: Tensor, tta: bool) -> Tensor:
         "The logits (B, N, S, S) of `model` for `images` (B, C, S, S), 0 to 1; with `tta` averaged over views."

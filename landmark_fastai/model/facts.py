@@ -22,6 +22,14 @@ LIBRARIES = 'fastai', 'torch', 'segmentation-models-pytorch', 'opencv-python', '
 
 
 @dataclass
+class CropFacts:
+    "What a second stage knows of its crops, whose side is its `image_resize`."
+    film: int      # side of the square that images are resized to, film px
+    jitter: float  # how far off its middle a landmark may be in x and in y, a share of the side
+    first_calibration: list[float]  # as `ModelFacts.calibration`, of the first stage on images it was not trained on
+
+
+@dataclass
 class ModelFacts:
     "What is known of a trained network; the first three are needed to predict."
     landmarks: list[str]
@@ -31,6 +39,7 @@ class ModelFacts:
     calibration: list[float] | None = None  # factors from the scatter of the heatmap to the expected error, (N,)
     flat: list[str] = field(default_factory=list)  # landmarks for which it sees no place
     median_pixel_spacing: list[float] | None = None  # mm per px in x and y, of the images of the run
+    crop: CropFacts | None = None  # of a network that is the second stage of a run
     data: str = ''  # fingerprint of annotations and split
     device: str = ''
     precision: str = ''
@@ -59,7 +68,8 @@ def read_facts(run: str | Path) -> ModelFacts:
     if missing: raise UsageError(f'{path} lacks {", ".join(missing)}, expected that of a run')
     damaged = [name for name, is_right in expected_facts(values).items() if not is_right]
     if damaged: raise UsageError(f'{path} is damaged: {damaged[0]} is {str(values[damaged[0]])[:100]}')
-    return ModelFacts(**{name: values[name] for name in names})
+    crop = values['crop'] and CropFacts(**values['crop'])
+    return ModelFacts(**{name: values[name] for name in names} | {'crop': crop})
 
 
 def expected_facts(values: dict) -> dict[str, bool]:
@@ -76,7 +86,15 @@ def expected_facts(values: dict) -> dict[str, bool]:
         'flat': is_list(values['flat'], str) and set(values['flat']) <= names,
         'calibration': calibration is None or is_list(calibration, float) and len(calibration) == len(names),
         'median_pixel_spacing': spacing is None or is_list(spacing, float) and len(spacing) == 2 and min(spacing) > 0,
+        'crop': values['crop'] is None or is_crop(values['crop'], len(names)),
         'data': isinstance(values['data'], str)}
+
+
+def is_crop(value: Any, n_landmarks: int) -> bool:
+    "Whether `value` can be made `CropFacts` of so many landmarks."
+    return (isinstance(value, dict) and value.keys() == {each.name for each in fields(CropFacts)}
+            and isinstance(value['film'], int) and value['film'] > 0 and is_list([value['jitter']], float)
+            and is_list(value['first_calibration'], float) and len(value['first_calibration']) == n_landmarks)
 
 
 def is_list(value: Any, kind: type) -> bool:

@@ -1,25 +1,25 @@
-"One run: train a model into its folder, and report how good it is."
+"One run: train a model into its folder, in one stage or two, and report how good it is."
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from fastai.callback.core import Callback
-from fastai.torch_core import rank_distrib, set_seed
+from fastai.torch_core import rank_distrib
 
-from ..callbacks.history import History, describe_errors
-from ..callbacks.stopping import CheckLoss
 from ..config import TrainConfig
-from ..data.items import AnnotatedImage
-from ..errors import Diverged
 from ..evaluation.validation import evaluate_validation
-from ..formats.annotations import VISIBLE, fingerprint
+from ..formats.annotations import fingerprint
+from ..inference.calibration import calibrated
+from ..inference.predictor import Predictor
+from ..inference.refining import RefinedPredictor
 from ..learner import LandmarkLearner
-from ..model.facts import ModelFacts
-from ..model.state import read_state_dict
+from ..model.facts import write_facts
 from . import distributed
-from .build import make_callbacks, make_facts, make_learner
-from .run_folder import check_data, check_folder, read_checkpoint, start_folder
+from .build import make_facts, make_learner
+from .refine import check_refinable, refine
+from .run_folder import check_data, check_folder, read_checkpoint
+from .stage import train_stage
 
 
 def train_run(config: TrainConfig, split: np.ndarray | None = None,
@@ -28,13 +28,14 @@ def train_run(config: TrainConfig, split: np.ndarray | None = None,
     device = distributed.join(config.batch_size, config.device)
     with distributed.in_turn(): learn, state = prepare(config, device, split)
     facts = make_facts(config, learn, fingerprint(learn.dls.annotations, learn.dls.split))
-    if not rank_distrib():
-        start_folder(config, facts, state is not None, learn.dls.annotations.image_names, split=learn.dls.split)
-        announce(config, learn)
-    history, *others = make_callbacks(config, learn, state)
-    fit(learn, config, [history, *others, *cbs])
-    check_loss(config, others)
-    return finish(config, facts, learn, history)
+    train_stage(config, learn, facts, state, cbs)
+    if rank_distrib() and not config.refine: return learn
+    predictor = calibrated(Predictor([learn.model], config, facts, learn.dls.device, learn.precision,
+                                     [config.folder / 'weight' / 'best.pth']), learn.dls.train_ds)
+    if not rank_distrib(): write_facts(config.folder, predictor.facts)
+    if config.refine: predictor = RefinedPredictor(predictor, [refine(config, predictor, learn.dls, cbs)])
+    if not rank_distrib(): learn.evaluation = evaluate_validation(config, predictor, learn.dls)
+    return learn
 
 
 def prepare(config: TrainConfig, device: str, split: np.ndarray | None) -> tuple[LandmarkLearner, dict | None]:
@@ -45,59 +46,5 @@ def prepare(config: TrainConfig, device: str, split: np.ndarray | None) -> tuple
     begins = {} if state is None else {'encoder_weights': 'none', 'from_run': None}
     learn = make_learner(replace(config, device=device, **begins), split)
     if state: check_data(config, fingerprint(learn.dls.annotations, learn.dls.split))
+    if config.refine: check_refinable(config, learn.dls)
     return learn, state
-
-
-def announce(config: TrainConfig, learn: LandmarkLearner):
-    "Say what is trained on what."
-    dls = learn.dls
-    print(f'{len(dls.train_ds)} training and {len(dls.valid_ds)} validation images, {len(dls.annotations.names)} '
-          f'landmarks, {config.arch} with {config.encoder_name} at {config.image_resize} px on {dls.device} in '
-          f'{learn.precision}, writing {config.folder}', flush=True)
-
-
-def fit(learn: LandmarkLearner, config: TrainConfig, cbs: Sequence[Callback]):
-    "Train by the schedule of `config`."
-    if rank_distrib(): set_seed(config.seed + rank_distrib())  # each process augments in its own way
-    with learn.no_bar(), learn.no_logging():
-        if config.schedule == 'constant': learn.fit(config.epochs, config.lr, cbs=cbs)
-        elif config.schedule == 'one_cycle': learn.fit_one_cycle(config.epochs, config.lr, cbs=cbs)
-        else: learn.fine_tune(config.epochs, config.lr, freeze_epochs=config.freeze_epochs, cbs=cbs)
-
-
-def check_loss(config: TrainConfig, cbs: Sequence[Callback]):
-    "Raise Diverged, in all processes, if a callback has stopped the training for a NaN loss."
-    problem = next((cb.problem for cb in cbs if isinstance(cb, CheckLoss)), None)
-    if problem is None: return
-    distributed.leave()
-    weight = config.folder / 'weight'
-    kept = [str(path) for path in (weight / 'best.pth', weight / 'last.ckpt') if path.is_file()]
-    raise Diverged(f'{problem}; try a smaller --lr, or look at these images. '
-                   f'{" and ".join(kept) or "No weights"} of earlier epochs are kept')
-
-
-def finish(config: TrainConfig, facts: ModelFacts, learn: LandmarkLearner, history: History) -> LandmarkLearner:
-    "Give `learn` the best weights, in all processes, and report on the validation images in the first."
-    first = not rank_distrib()
-    if first and history.best is not None:
-        learn.model.load_state_dict(read_state_dict(config.folder / 'weight' / 'best.pth'))
-    distributed.send_weights(learn.model)
-    distributed.leave()
-    if first:
-        say_best(config, history, learn.dls.valid_ds.items)
-        learn.evaluation = evaluate_validation(config, facts, learn)
-    return learn
-
-
-def say_best(config: TrainConfig, history: History, validation: Sequence[AnnotatedImage]):
-    "Say what came out, and why there are no best weights where there are none."
-    best = history.best
-    if best is not None:
-        print(f"best epoch {best['epoch']}: mean error {describe_errors(best)} in original pixels, "
-              f"{best['mean_dist']:.2f} px of the network")
-    else:
-        seen = any((image.state == VISIBLE).any() for image in validation)
-        why = 'the network diverged, try a smaller --lr' if seen else 'no validation image has a visible landmark'
-        print(f'{why}: no error is known and no best weights were chosen; the last are in '
-              f"{config.folder / 'weight' / 'last.ckpt'}")
-    print(f'the run is in {config.folder}')

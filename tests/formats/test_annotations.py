@@ -159,7 +159,7 @@ def test_the_written_text(csv_file, tmp_path):
 def test_confidence_and_source_in_the_written_text(csv_file, tmp_path):
     got = read_annotations(csv_file(f'{HEADER},pixel_spacing,split', GOOD + ',,train', 'b.png,9,9,2,,,-1,-1,.1,val'))
     got = fill_spacing(got, (.2, .3), 'flag --pixel_spacing')
-    write_annotations(tmp_path / 'out.csv', got, np.array([[0.12345, 1], [np.nan, 0]]))
+    write_annotations(tmp_path / 'out.csv', got, {'confidence': np.array([[0.12345, 1], [np.nan, 0]])})
     assert (tmp_path / 'out.csv').read_text() == (
         f'{HEADER},pixel_spacing_x,pixel_spacing_y,image_spacing_source,split,hip_confidence,knee_confidence\n'
         'a.png,100,200,2,1,2,3.5,4.25,0.2,0.3,flag --pixel_spacing,train,0.123,1.000\n'
@@ -169,7 +169,7 @@ def test_confidence_and_source_in_the_written_text(csv_file, tmp_path):
 
 def test_no_images_are_written_as_the_header_alone(csv_file, tmp_path):
     got = read_annotations(csv_file(HEADER, GOOD)).subset([])
-    write_annotations(tmp_path / 'out.csv', got, np.empty((0, 2)))
+    write_annotations(tmp_path / 'out.csv', got, {'confidence': np.empty((0, 2))})
     assert (tmp_path / 'out.csv').read_text() == f'{HEADER},hip_confidence,knee_confidence\n'
 
 
@@ -207,7 +207,7 @@ def test_unknown_spacings_are_filled(csv_file, spacing, source, expected, source
 def test_confidence_and_spread_are_written_and_ignored_on_reading(annotated, tmp_path, no_warnings):
     annotations = annotated(2)
     values = np.full((2, len(annotations.names)), 0.25)
-    write_annotations(tmp_path / 'found.csv', annotations, values, 2 * values)
+    write_annotations(tmp_path / 'found.csv', annotations, {'confidence': values, 'spread': 2 * values})
     name = annotations.names[0]
     table = pd.read_csv(tmp_path / 'found.csv')
     assert (table[f'{name}_confidence'] == 0.25).all() and (table[f'{name}_spread'] == 0.5).all()

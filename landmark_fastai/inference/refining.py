@@ -1,0 +1,91 @@
+"""The second stage of a run on new images: crops around what the first one has found, and both points combined.
+
+Each stage tells the error to expect of its point (see `calibration`), and a point counts by the inverse of its square.
+So a crop sharpens what is sharp, and where it shows little the first stage stays.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from fastcore.basics import chunked
+
+from ..data.crops import corner_around, piece_of
+from ..data.items import make_frame
+from ..formats.annotations import VISIBLE
+from ..formats.images import letterbox
+from ..geometry.frame import Frame, cut, to_network, to_original
+from .predictor import DECIMALS, Decoded, Prediction, Predictor
+
+MARGIN = 0.04  # of the side of a crop: a peak so near its border may be the flank of what lies beyond
+TINY = 1e-9
+NEGLIGIBLE = 0.01  # share of a stage in a point
+FIRST, REFINED, BOTH = 'first', 'refined', 'both'  # what became of a landmark, see `combine`
+
+
+class Seen(NamedTuple):
+    "What a second stage sees of the N landmarks of an image."
+    points: np.ndarray          # (N, 2) original px
+    expected_error: np.ndarray  # (N,) original px
+    counts: np.ndarray          # (N,) bool: there was a point to crop around, and the peak is off the border
+
+
+def look_closer(second: Predictor, pixels: np.ndarray, first: Prediction, tta: bool = False) -> Seen:
+    "What the network of `second` sees in crops of the image `pixels` around the points that the `first` stage found."
+    side, film_side = second.config.image_resize, second.facts.crop.film
+    film = letterbox(pixels, film_side)
+    frame = make_frame(pixels.shape[1::-1], (np.nan, np.nan), film_side)
+    n = len(first.points)
+    there = np.flatnonzero((first.state == VISIBLE) & np.isfinite(first.points).all(-1))
+    seen = Seen(np.full((n, 2), np.nan), np.full(n, np.inf), np.zeros(n, bool))
+    for some in chunked(there, second.batch_size):
+        corners = [corner_around(to_network(first.points[k], frame), side) for k in some]
+        squares = np.stack([np.atleast_3d(piece_of(film, corner, side)) for corner in corners])
+        frames = [cut(frame, np.array(corner, np.float32)).row() for corner in corners]
+        frames = torch.from_numpy(np.stack(frames))
+        found = own(second.decode_squares(torch.from_numpy(squares).permute(0, 3, 1, 2), frames, tta), some)
+        original = to_original(found.points, Frame.of(frames))
+        inside = ((found.points > MARGIN * side) & (found.points < side - 1 - MARGIN * side)).all(-1)
+        seen.points[some] = original.numpy()
+        seen.expected_error[some] = (found.scatter * second.calibration[some] / frame.scale).numpy()
+        seen.counts[some] = (inside & torch.isfinite(found.points).all(-1)).numpy()
+    return seen
+
+
+def own(decoded: Decoded, landmarks: Sequence[int]) -> Decoded:
+    "What `decoded` (B, N, ...) says of the one of `landmarks` (B,) that each square is of: (B, ...)."
+    return Decoded(*(values[torch.arange(len(landmarks)), torch.as_tensor(landmarks)] for values in decoded))
+
+
+def combine(first: Prediction, seen: Sequence[Seen], first_error: np.ndarray) -> Prediction:
+    """The `first` prediction of an image with what second stages, those of an ensemble, have `seen`.
+
+    `first_error` (N,), original px, is the error to expect of the first points on images that are new to it. A point
+    counts by the inverse square of its expected error; where no crop counts the first one stays.
+    """
+    points, errors, counts = map(np.stack, zip(*seen, strict=True))
+    weights = np.where(counts, errors.clip(TINY) ** -2., 0)
+    closer = (weights[..., None] * np.where(counts[..., None], points, 0)).sum(0) / weights.sum(0).clip(TINY)[:, None]
+    weight = weights.sum(0) / counts.sum(0).clip(1)  # their mean: models of an ensemble see the same crop
+    share = weight / (weight + first_error.clip(TINY) ** -2.)  # of the second stage, (N,)
+    share = np.where(counts.any(0), share, 0)
+    points = np.where(share[:, None] > 0, share[:, None] * closer + (1 - share)[:, None] * first.points, first.points)
+    error = np.where(share > 0, share * weight.clip(TINY) ** -0.5 + (1 - share) * first_error, first_error)
+    stage = np.select([first.state != VISIBLE, share < NEGLIGIBLE, share > 1 - NEGLIGIBLE], ['', FIRST, REFINED], BOTH)
+    return first._replace(points=points.round(DECIMALS).clip(0, first.size - 1), expected_error=error, stage=stage)
+
+
+class RefinedPredictor(Predictor):
+    "A `Predictor` of two stages: `first`, and `seconds` that look closer at what it finds, one of each model."
+    def __init__(self, first: Predictor, seconds: Sequence[Predictor]):
+        super().__init__(first.models, first.config, first.facts, first.device, first.precision,
+                         first.weights + [path for second in seconds for path in second.weights])
+        self.seconds = list(seconds)
+        known = np.mean([second.facts.crop.first_calibration for second in seconds], 0)
+        self.first_factor = known / self.calibration.numpy()
+
+    def finish(self, pixels, prediction, tta):
+        seen = [look_closer(second, pixels, prediction, tta) for second in self.seconds]
+        combined = combine(prediction, seen, prediction.expected_error * self.first_factor)
+        return combined._replace(confidence=self.confidence(combined))

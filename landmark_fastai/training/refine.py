@@ -1,0 +1,84 @@
+"The second stage of a run: the network of the first one, trained on crops of films around what that has found."
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from fastai.callback.core import Callback
+from fastai.torch_core import set_seed
+
+from ..config import TrainConfig
+from ..data.crops import CropField, refine_dls
+from ..data.items import AnnotatedImage
+from ..data.loaders import LandmarkDataLoaders
+from ..errors import UsageError
+from ..formats.annotations import VISIBLE
+from ..inference.calibration import calibrate, observe
+from ..inference.loading import SECOND
+from ..inference.predictor import Predictor
+from ..model.facts import CropFacts, write_facts
+from . import distributed
+from .build import make_facts
+from .run_folder import read_checkpoint
+from .stage import train_stage
+
+REACH = 95         # percentile of the first stage's errors, along x and y
+SPARE = 1.5        # how many times these errors the jitter reaches
+JITTER = 0.1, 0.3  # shares of a crop's side, between which the jitter is
+CROPS = 2          # times the batch size of the first stage, that a step of the second has
+
+
+def check_refinable(config: TrainConfig, dls: LandmarkDataLoaders):
+    "Raise UsageError unless `dls` can tell how far the first stage is off."
+    if any((image.state == VISIBLE).any() for image in dls.valid_ds.items): return
+    raise UsageError(f'{config.csv_file.name}: no validation image has a visible landmark, and refine asks the first '
+                     'stage there how far it is off; label some, or leave refine out')
+
+
+def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs: Sequence[Callback] = ()) -> Predictor:
+    """Train the second stage of the run of `config` into `refine/` in its folder; returns its `Predictor` of crops.
+
+    It starts from the weights of the `first` stage, whose errors on the validation images of `dls` tell how much of a
+    film a crop has to show.
+    """
+    of_second = second_config(config)
+    distributed.join(of_second.batch_size, config.device)
+    images = dls.valid_ds.items
+    points = first.predict([image.path for image in images]).points
+    field = choose_field(config, images, points)
+    crop = CropFacts(field.film, field.jitter, calibrate(observe(first, dls.valid_ds)))
+    set_seed(config.seed, reproducible=True)
+    crops = refine_dls(dls, points, field, of_second.batch_size, config.augment, config.elastic, config.pairs,
+                       config.drop_last, config.num_workers)
+    learn = first.learner(crops, of_second, total_epochs=of_second.epochs, path=of_second.folder)
+    facts = replace(make_facts(of_second, learn, first.facts.data), presence=[], crop=crop)
+    state = read_checkpoint(of_second) if (of_second.folder / 'config.yaml').is_file() else None
+    train_stage(of_second, learn, facts, state, cbs)
+    second = Predictor([learn.model], of_second, facts, learn.dls.device, learn.precision,
+                       [of_second.folder / 'weight' / 'best.pth'])
+    # by crops of the validation, since the first stage leaves them as it leaves those of new images
+    facts = replace(facts, calibration=calibrate(observe(second, crops.valid_ds)))
+    write_facts(of_second.folder, facts)
+    return second.with_facts(facts)
+
+
+def second_config(config: TrainConfig) -> TrainConfig:
+    "The flags of the second stage of a run with the flags `config`."
+    return replace(config, output_dir=str(config.folder), experiment_name=SECOND, refine=False, from_run=None,
+                   encoder_weights='none', image_resize=config.refine_resize, epochs=config.refine_epochs,
+                   batch_size=CROPS * config.batch_size, overwrite=False)
+
+
+def choose_field(config: TrainConfig, images: Sequence[AnnotatedImage], points: np.ndarray) -> CropField:
+    """The film and the jitter of the second stage, by the errors of the `points` (n, N, 2) on `images`, original px.
+
+    The film has the resolution of an image of median size, or less where the errors of the first stage else reached
+    beyond the crops, but never less than the first stage sees.
+    """
+    native = float(np.median([image.frame.size.max() for image in images]))
+    errors = [abs(found - image.points) / image.frame.size.max() for image, found in zip(images, points, strict=True)]
+    reach = SPARE * float(np.nanpercentile(np.stack(errors).max(-1), REACH))  # a share of the film
+    side = config.refine_resize
+    film = native * config.refine_scale if config.refine_scale else min(native, JITTER[1] * side / max(reach, 1e-6))
+    film = max(round(film), config.image_resize)
+    return CropField(film, side, float(np.clip(reach * film / side, *JITTER)))
