@@ -1,0 +1,169 @@
+"Crops of films: where they are cut, what they are labelled with, and which an epoch has."
+
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from helpers import write_dots
+
+from landmark_fastai import landmark_dls
+from landmark_fastai.data.crops import (
+    PATCH,
+    PER_IMAGE,
+    CropField,
+    corner_around,
+    crop_at,
+    on_film,
+    piece_of,
+    refine_dls,
+    training_crops,
+    validation_crops,
+)
+from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
+from landmark_fastai.formats.images import letterbox
+from landmark_fastai.geometry.decoding import decode
+from landmark_fastai.geometry.frame import Frame, cut, to_network, to_original
+
+FIELD = CropField(film=200, side=64, jitter=0.2)
+
+
+@pytest.fixture(scope='module')
+def dls(tmp_path_factory):
+    return landmark_dls(*write_dots(tmp_path_factory.mktemp('crops')), image_resize=64, batch_size=4)
+
+
+def first_points(dls): return np.stack([image.points for image in dls.valid_ds.items])
+
+
+def test_a_piece_is_what_is_there_and_black_beyond():
+    film = np.arange(1, 13, dtype=np.uint8).reshape(3, 4)
+    np.testing.assert_array_equal(piece_of(film, (1, 0), 2), [[2, 3], [6, 7]])
+    np.testing.assert_array_equal(piece_of(film, (-1, 2), 2), [[0, 9], [0, 0]])
+    np.testing.assert_array_equal(piece_of(film, (9, 9), 2), np.zeros((2, 2)))
+    assert piece_of(np.ones((3, 4, 3), np.uint8), (3, -1), 3).sum() == 2 * 1 * 3
+
+
+@pytest.mark.parametrize('point, side, corner', [((10, 20), 4, (9, 19)), ((9.5, 19.49), 4, (8, 18)),
+                                                 ((63.5, 0), 128, (0, -63))])
+def test_the_middle_of_a_crop_is_within_half_a_pixel_of_its_point(point, side, corner):
+    assert corner_around(np.array(point), side) == corner
+    assert (abs(np.array(corner) + side / 2 - 0.5 - point) <= 0.5).all()
+
+
+def test_a_cut_frame_moves_points_by_its_corner_alone():
+    frame = Frame(*(np.array(values, float) for values in ((100, 50), (0, 25), [2.], (0.5, 0.25))))
+    points = np.array([[0., 0.], [31.5, 7.]])
+    piece = cut(frame, np.array([20., -8.]))
+    np.testing.assert_allclose(to_network(points, piece), to_network(points, frame) - (20, -8))
+    np.testing.assert_allclose(to_original(to_network(points, piece), piece), points)
+
+
+def test_a_crop_shows_the_film_where_its_frame_says(dls):
+    image = on_film(dls.train_ds.items[0], FIELD.film)
+    crop = crop_at(image, 1, image.points[1], 64)
+    film = letterbox(cv2.imread(str(image.path), cv2.IMREAD_GRAYSCALE), FIELD.film)
+    at = to_network(image.points, crop.frame)
+    assert (abs(at[1] - 31.5) <= 0.5).all() and crop.landmark == 1
+    np.testing.assert_allclose(at + crop.corner, to_network(image.points, image.frame), atol=1e-4)
+    of_dls = refine_dls(dls, first_points(dls), FIELD, batch_size=4)
+    np.testing.assert_array_equal(of_dls.reader(crop)[0], piece_of(film, crop.corner, 64))
+
+
+def test_a_training_crop_is_around_every_visible_landmark_and_labels_the_others(dls):
+    images = [on_film(image, FIELD.film) for image in dls.train_ds.items]
+    images[0].state[0] = UNLABELLED
+    crops = training_crops(images, 64)
+    assert len(crops) == 2 * len(images) - 1
+    assert {crop.side for crop in crops} == {round(64 * PATCH)}
+    assert all(crop.state[crop.landmark] == VISIBLE for crop in crops) and (crops[1].state == VISIBLE).all()
+    images[0].state[0] = VISIBLE
+
+
+def test_a_validation_crop_is_where_the_first_stage_points_and_knows_of_its_landmark_alone(dls):
+    images = [on_film(image, FIELD.film) for image in dls.valid_ds.items]
+    points = first_points(dls) + (3, -2)
+    points[0, 0] = np.nan
+    crops = validation_crops(images, points, 64)
+    assert len(crops) == 2 * len(images) - 1 and crops[0].landmark == 1
+    crop, image = crops[0], images[0]
+    np.testing.assert_array_equal(crop.state, [UNLABELLED, VISIBLE])
+    assert np.isnan(crop.points[0]).all() and (crop.points[1] == image.points[1]).all()
+    offset = to_network(image.points[1], crop.frame) - 31.5
+    assert (abs(offset + np.array([3, -2]) * image.frame.scale) <= 0.5).all()
+
+
+def test_validation_crops_are_of_all_landmarks_alike(dls, monkeypatch):
+    monkeypatch.setattr('landmark_fastai.data.crops.VALIDATED', 1)
+    images = [on_film(image, FIELD.film) for image in (dls.train_ds.items * 1)]
+    crops = validation_crops(images, np.stack([image.points for image in images]), 64)
+    n_of = Counter(crop.landmark for crop in crops)
+    assert len(crops) == len(images) and abs(n_of[0] - n_of[1]) <= 1
+
+
+def test_an_epoch_has_some_crops_of_each_image_and_others_the_next_time(tmp_path):
+    names = [f'point_{k}' for k in range(PER_IMAGE + 2)]
+    dls = landmark_dls(*write_dots(tmp_path, names=names), image_resize=64, batch_size=4)
+    crops = refine_dls(dls, first_points(dls), FIELD, batch_size=4)
+    epochs = []
+    for _ in range(2):
+        for _ in crops.train: pass
+        epochs.append(list(crops.train.order))
+    items = crops.train_ds.items
+    for order in epochs:
+        assert set(Counter(items[i].path for i in order).values()) == {PER_IMAGE}
+        assert len(order) == PER_IMAGE * len(dls.train_ds) == crops.train.n == 4 * len(crops.train)
+    assert sorted(epochs[0]) != sorted(epochs[1])
+    assert list(crops.valid.get_idxs()) == list(range(len(crops.valid_ds)))
+
+
+def test_batches_are_those_of_the_first_stage(dls):
+    crops = refine_dls(dls, first_points(dls), FIELD, batch_size=3, augment='none')
+    for dl, bs in ((crops.train, 3), (crops.valid, 3)):
+        image, mask, points, state, frame, radius = dl.one_batch()
+        assert image.shape == (bs, 1, 64, 64) and mask.shape == (bs, 2, 64, 64) and mask.dtype == torch.bool
+        assert points.shape == (bs, 2, 2) and state.shape == (bs, 2) and frame.shape == (bs, 7) and len(radius) == bs
+        assert mask.any((2, 3)).equal(state == VISIBLE)
+
+
+@pytest.mark.parametrize('augment', ['none', 'light'])
+def test_training_crops_move_and_the_points_with_them(dls, augment):
+    crops = refine_dls(dls, first_points(dls), FIELD, batch_size=8, augment=augment)
+    grid, points, offsets = torch.arange(64.), [], []
+    for _ in range(4):
+        image, _, at, *_ = crops.train.one_batch()
+        image, heads = image.as_subclass(torch.Tensor)[:, 0], at.as_subclass(torch.Tensor)[:, 0]
+        for pixels, head in zip(image, heads, strict=True):
+            if not (10 < head.min() and head.max() < 53): continue
+            near_x, near_y = ((grid - head[axis]).abs() < 9 for axis in (0, 1))
+            disc = pixels[near_y][:, near_x]
+            weight = (disc - disc.amin()) ** 2
+            centre = [(weight.sum(axis) * grid[near]).sum() / weight.sum() for axis, near in ((0, near_x), (1, near_y))]
+            points.append(head)
+            offsets.append(torch.stack(centre) - head)
+    assert len(points) > 8 and (torch.stack(points).std(0) > 3).all()
+    assert torch.stack(offsets).abs().median() < 0.5 and torch.stack(offsets).mean(0).abs().max() < 0.5
+
+
+def test_absent_landmarks_are_not_labelled_on_crops(tmp_path):
+    csv_file, images = write_dots(tmp_path)
+    lines = [line.split(',') for line in csv_file.read_text().splitlines()]
+    for line in lines[1:3]: line[4:6] = '-1', '-1'
+    csv_file.write_text('\n'.join(map(','.join, lines)) + '\n')
+    dls = landmark_dls(csv_file, images, image_resize=64, batch_size=4)
+    assert (dls.annotations.state == ABSENT).sum() == 2
+    crops = refine_dls(dls, first_points(dls), FIELD, batch_size=4)
+    assert not (crops.annotations.state == ABSENT).any()
+    assert not any((item.state == ABSENT).any() for item in (*crops.train_ds.items, *crops.valid_ds.items))
+
+
+def test_a_heatmap_of_a_crop_is_read_in_original_px(dls):
+    image = on_film(dls.train_ds.items[0], FIELD.film)
+    crop = crop_at(image, 0, image.points[0] + 2, 64)
+    logits = torch.full((1, 1, 64, 64), -20.)
+    x, y = np.round(to_network(image.points[0], crop.frame)).astype(int)
+    logits[0, 0, y, x] = 20
+    frame = torch.from_numpy(crop.frame.row())[None]
+    found = to_original(decode(logits, frame)[0], Frame.of(frame))
+    assert (abs(found[0].numpy() - image.points[0]) * image.frame.scale <= 0.51).all()

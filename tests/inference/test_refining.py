@@ -1,0 +1,128 @@
+"Two stages on one image: what is seen in crops, and what becomes of both points."
+
+import numpy as np
+import pytest
+from helpers import disc_finder, discs, predicted
+
+from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
+from landmark_fastai.inference.refining import BOTH, FIRST, REFINED, RefinedPredictor, Seen, combine, look_closer
+from landmark_fastai.model.facts import CropFacts
+
+TRUE = np.array([[200.4, 150.7], [401.3, 260.2]])
+
+
+def second_stage(film=600, side=128, first_calibration=(1., 1.), **facts):
+    "A `Predictor` of crops that finds discs."
+    return disc_finder(side, crop=CropFacts(film, 0.2, list(first_calibration)), **facts)
+
+
+def one(points, **changes):
+    "The `Prediction` of one image of 600 x 400 px, with expected errors of 4 px."
+    stacked = predicted([points], **changes)._replace(size=np.array([[600, 400]]),
+                                                      expected_error=np.full((1, len(points)), 4.))
+    return type(stacked)(*(values[0] for values in stacked))
+
+
+# --- crops
+
+@pytest.mark.parametrize('film, atol', [(600, 0.3), (900, 0.3), (300, 0.6)])
+def test_a_crop_finds_what_is_near_its_middle_in_original_px(film, atol):
+    image = discs(600, 400, TRUE)
+    seen = look_closer(second_stage(film), image, one(TRUE + (7, -9)))
+    np.testing.assert_allclose(seen.points, TRUE, atol=atol)
+    assert seen.counts.all() and np.isfinite(seen.expected_error).all()
+
+
+def test_an_expected_error_is_in_original_px():
+    image = discs(600, 400, TRUE)
+    plain, twice = (look_closer(second_stage(calibration=factors), image, one(TRUE)) for factors in (None, [1., 2.]))
+    np.testing.assert_allclose(twice.expected_error, plain.expected_error * (1, 2), rtol=1e-5)
+
+
+def test_crops_reach_over_the_border_and_over_a_film_that_is_smaller_than_they_are():
+    at = np.array([[14.2, 20.1], [90.6, 40.3]])
+    seen = look_closer(second_stage(film=110), discs(110, 70, at), one(at + 3)._replace(size=np.array([110, 70])))
+    np.testing.assert_allclose(seen.points, at, atol=0.4)
+
+
+def test_a_landmark_without_a_first_point_has_no_crop():
+    seen = look_closer(second_stage(), discs(600, 400, TRUE), one([TRUE[0], (np.nan, np.nan)], state=[[VISIBLE, ABSENT]]))
+    assert seen.counts.tolist() == [True, False] and np.isnan(seen.points[1]).all()
+    seen = look_closer(second_stage(), discs(600, 400, TRUE), one([(np.nan, np.nan)] * 2, state=ABSENT))
+    assert not seen.counts.any()
+
+
+def test_a_peak_at_the_margin_of_its_crop_does_not_count():
+    image = discs(600, 400, TRUE)
+    seen = look_closer(second_stage(), image, one(TRUE - (88, 0)))  # of the disc 6 px are left
+    assert not seen.counts.any()
+
+
+# --- both points
+
+def seen_at(points, error, counts=True):
+    n = len(points)
+    return Seen(np.array(points, float), np.full(n, float(error)), np.full(n, counts))
+
+
+def test_points_count_by_the_inverse_square_of_their_expected_errors():
+    first = one([(100, 100), (200, 200)])
+    found = combine(first, [seen_at([(110, 100), (200, 220)], 2)], np.array([4., 2.]))  # 4 : 1 and 1 : 1
+    np.testing.assert_allclose(found.points, [(108, 100), (200, 210)])
+    np.testing.assert_allclose(found.expected_error, [0.8 * 2 + 0.2 * 4, 2])
+    assert found.stage.tolist() == [BOTH, BOTH]
+    np.testing.assert_array_equal(found.first, first.points)
+
+
+def test_where_no_crop_counts_the_first_point_stays_to_the_digit():
+    first = one([(100.123, 100), (200, 200)])
+    found = combine(first, [seen_at([(110, 100)] * 2, 2, counts=False)], np.array([4., 4.]))
+    np.testing.assert_array_equal(found.points, first.points)
+    assert found.stage.tolist() == [FIRST, FIRST] and found.expected_error.tolist() == [4., 4.]
+
+
+def test_a_much_surer_crop_stands_alone():
+    found = combine(one([(100, 100)]), [seen_at([(110, 100)], 0.01)], np.array([4.]))
+    assert found.stage.tolist() == [REFINED]
+    np.testing.assert_allclose(found.points, [(110, 100)], atol=1e-3)
+
+
+def test_models_of_an_ensemble_count_as_one_crop():
+    one_model = combine(one([(100, 100)]), [seen_at([(110, 100)], 2)], np.array([4.]))
+    three = combine(one([(100, 100)]), [seen_at([(110, 100)], 2)] * 3, np.array([4.]))
+    np.testing.assert_allclose(three.points, one_model.points)
+    apart = combine(one([(100, 100)]), [seen_at([(108, 100)], 2), seen_at([(112, 100)], 2)], np.array([4.]))
+    np.testing.assert_allclose(apart.points, one_model.points)
+    without = combine(one([(100, 100)]), [seen_at([(110, 100)], 2), seen_at([(0, 0)], 2, counts=False)], np.array([4.]))
+    np.testing.assert_allclose(without.points, one_model.points)
+
+
+def test_absent_and_blank_landmarks_stay_what_they_are():
+    first = one([(np.nan, np.nan), (np.nan, np.nan)], state=[[ABSENT, UNLABELLED]])
+    nothing = Seen(np.full((2, 2), np.nan), np.full(2, np.inf), np.zeros(2, bool))
+    found = combine(first._replace(expected_error=np.full(2, np.nan)), [nothing], np.full(2, np.nan))
+    assert np.isnan(found.points).all() and found.stage.tolist() == ['', '']
+    assert found.state.tolist() == [ABSENT, UNLABELLED]
+
+
+# --- a predictor of two stages
+
+def test_two_stages_are_sharper_than_one_which_stays_what_it_was():
+    images = [discs(600, 400, TRUE), discs(600, 400, TRUE[::-1] - 20)]
+    first = disc_finder(64)
+    before = first.predict(images)
+    both = RefinedPredictor(first, [second_stage(first_calibration=(5., 5.))]).predict(images)
+    np.testing.assert_array_equal(both.first, before.points)
+    errors = [np.linalg.norm(points - [TRUE, TRUE[::-1] - 20], axis=-1).mean() for points in (before.points, both.points)]
+    assert errors[1] < 0.5 * errors[0]
+    assert (before.stage == '').all() and (both.stage != '').all() and (both.confidence > before.confidence).all()
+
+
+def test_the_factor_of_the_first_stage_is_that_of_images_it_does_not_know():
+    image = discs(600, 400, TRUE)
+    first = disc_finder(64, calibration=[2., 2.])
+    trusted, doubted = (RefinedPredictor(first, [second_stage(first_calibration=factors)])
+                        for factors in ([0.01] * 2, [100.] * 2))
+    assert trusted.first_factor.tolist() == pytest.approx([0.005] * 2)
+    before = first.predict(image).points[0]
+    assert abs(trusted.predict(image).points[0] - before).max() < abs(doubted.predict(image).points[0] - before).max()
