@@ -115,7 +115,7 @@ def test_two_stages_are_sharper_than_one_which_stays_what_it_was():
     np.testing.assert_array_equal(both.first, before.points)
     errors = [np.linalg.norm(points - [TRUE, TRUE[::-1] - 20], axis=-1).mean() for points in (before.points, both.points)]
     assert errors[1] < 0.5 * errors[0]
-    assert (before.stage == '').all() and (both.stage != '').all() and (both.confidence > before.confidence).all()
+    assert (before.stage == '').all() and (both.stage != '').all()
 
 
 def test_the_factor_of_the_first_stage_is_that_of_images_it_does_not_know():
