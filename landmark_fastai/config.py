@@ -9,7 +9,7 @@ from math import inf
 from pathlib import Path
 
 from .errors import UsageError
-from .flags import Flags, flag, read_file
+from .flags import Flags, flag, read_file, saved
 
 DEVICES = 'auto, cpu, cuda, cuda:1 or mps.'
 LONGEST_NAME = 200  # of the 255 bytes that file systems take, since names of pictures are longer
@@ -142,7 +142,8 @@ class TrainConfig(DataConfig):
             raise UsageError(f'recipe {given["recipe"]} beside config {given["config"]}, which says all that a recipe '
                              'does; leave one of them out')
         own = {}
-        if values.get('from_run'): own = start_from(values, typed=given if 'from_run' in given else values)
+        if values.get('from_run') and values.get('refine'): own = refined_from(values)
+        elif values.get('from_run'): own = start_from(values, typed=given if 'from_run' in given else values)
         return super().complete(recipe, values | own)
 
     def check(self):
@@ -187,6 +188,7 @@ ORIGINAL = {each.name: each.metadata['original'] for each in fields(TrainConfig)
             if each.metadata['original'] is not None}
 RECIPES = {'default': {name: getattr(TrainConfig, name) for name in ORIGINAL}, 'original': ORIGINAL}
 
+MAY_CHANGE = {each.name for each in fields(TrainConfig) if each.metadata['may_change']}  # in a run that is resumed
 NETWORK = 'arch', 'encoder_name', 'color'  # what weights are bound to
 HANDED_ON = 'image_resize', 'decode', 'normalization'  # what else a run hands on to one that starts from it
 
@@ -196,11 +198,7 @@ def start_from(values: dict, typed: dict) -> dict:
 
     Weights among those flags that the user has `typed` beside it contradict it. Raises UsageError.
     """
-    run = values['from_run']
-    earlier = read_config(run)
-    if earlier.folds:
-        raise UsageError(f'{run} is a cross-validation of {earlier.folds} networks; start from one of them, such as '
-                         f'{Path(run, "fold_1")}')
+    run, earlier = values['from_run'], read_single(values['from_run'])
     for name in NETWORK:
         if name in values and values[name] != getattr(earlier, name):
             raise UsageError(f'{name} is {values[name]!r}, but {run} was trained with {getattr(earlier, name)!r}; '
@@ -209,6 +207,18 @@ def start_from(values: dict, typed: dict) -> dict:
         raise UsageError(f'encoder_weights beside from_run: all weights are those of {run}; leave it out')
     inherited = {name: getattr(earlier, name) for name in (*NETWORK, *HANDED_ON) if name not in values}
     return inherited | {'encoder_weights': 'none'}
+
+
+def refined_from(values: dict) -> dict:
+    """The flags of the run `from_run` of `values`, whose first stage is kept, to which a second one is added.
+
+    Only flags of the second stage, and those that a resumed run may change, may have other values. Raises UsageError.
+    """
+    run, earlier = values['from_run'], read_single(values['from_run'])
+    if earlier.refine: raise UsageError(f'{run} has a second stage already; leave refine out to train on from it')
+    free = {each.name for each in fields(TrainConfig) if each.metadata['group'] == 'second stage'}
+    check_unchanged(values, earlier, (free | MAY_CHANGE | {'from_run'}) - {'epochs'}, Path(run))
+    return saved(earlier) | values | {'encoder_weights': 'none'}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -343,6 +353,14 @@ def read_config(run: str | Path) -> TrainConfig:
     return TrainConfig(**of_file)
 
 
+def read_single(run: str | Path) -> TrainConfig:
+    "As `read_config`; raises UsageError for a cross-validation, too."
+    config = read_config(run)
+    if not config.folds: return config
+    raise UsageError(f'{run} is a cross-validation of {config.folds} networks; start from one of them, such as '
+                     f'{Path(run, "fold_1")}')
+
+
 def is_run(folder: Path) -> bool:
     "Whether a training of this version has written `folder`."
     return (folder / 'config.yaml').is_file() and (folder / 'model.json').is_file()
@@ -363,21 +381,25 @@ def resumed(given: dict) -> TrainConfig | None:
                   given.get('experiment_name', TrainConfig.experiment_name))
     if not folder.is_dir() or not any(folder.iterdir()): return None
     if given.get('overwrite'): raise UsageError('resume beside overwrite: one continues what the other removes')
-    saved = read_config(folder)
-    free = {each.name for each in fields(TrainConfig) if each.metadata['may_change']}
+    earlier = read_config(folder)
+    check_unchanged(given, earlier, MAY_CHANGE, folder)
+    check_more_epochs(earlier, given.get('epochs', earlier.epochs), folder)
+    return replace(earlier, **{name: value for name, value in given.items() if name in MAY_CHANGE})
+
+
+def check_unchanged(given: dict, earlier: TrainConfig, free: set[str], folder: Path):
+    "Raise UsageError where flags that were `given`, but for the `free` ones, are not those of the `earlier` run."
     for name, value in given.items():
-        if name not in free and value != getattr(saved, name):
-            raise UsageError(f'{folder} was started with {name} {getattr(saved, name)!r}, not {value!r}; leave it out, '
-                             'or start another run with --experiment_name')
-    check_more_epochs(saved, given.get('epochs', saved.epochs), folder)
-    return replace(saved, **{name: value for name, value in given.items() if name in free})
+        if name in free or value == getattr(earlier, name): continue
+        raise UsageError(f'{folder} was started with {name} {getattr(earlier, name)!r}, not {value!r}; leave it out, '
+                         'or start another run with --experiment_name')
 
 
-def check_more_epochs(saved: TrainConfig, epochs: int, folder: Path):
-    "Raise UsageError unless the run that was started with `saved` may be given so many `epochs`."
-    if epochs == saved.epochs: return
-    steady = (saved.schedule, saved.erosion_schedule, saved.folds) == ('constant', 'fixed', 0)
-    if epochs < saved.epochs or not steady:
-        raise UsageError(f'{folder} was started with epochs {saved.epochs}, not {epochs}, and its schedules are made '
+def check_more_epochs(earlier: TrainConfig, epochs: int, folder: Path):
+    "Raise UsageError unless the run that was started with `earlier` may be given so many `epochs`."
+    if epochs == earlier.epochs: return
+    steady = (earlier.schedule, earlier.erosion_schedule, earlier.folds) == ('constant', 'fixed', 0)
+    if epochs < earlier.epochs or not steady:
+        raise UsageError(f'{folder} was started with epochs {earlier.epochs}, not {epochs}, and its schedules are made '
                          'for them: more can only be given to a constant rate with fixed erosion, without folds; see '
                          '--from_run')

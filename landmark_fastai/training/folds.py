@@ -29,7 +29,7 @@ def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
     resumed = config.resume and is_run(config.folder)
     check_start(config, resumed)
     annotations, facts = prepare(config, fold_of)
-    if resumed: check_data(config, facts.data)
+    if resumed: check_data(config.folder, facts.data)
     start_folder(config, facts, resumed, annotations.image_names, split=fold_split(fold_of, 0), fold=fold_of)
     evaluations = [run_fold(config, k, fold_of, annotations, cbs) for k in range(1, config.folds + 1)]
     rows = np.flatnonzero(fold_of)

@@ -52,8 +52,7 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
                        config.drop_last, config.num_workers)
     learn = first.learner(crops, of_second, total_epochs=of_second.epochs, path=of_second.folder)
     facts = replace(make_facts(of_second, learn, first.facts.data), presence=[], crop=crop)
-    state = read_checkpoint(of_second) if (of_second.folder / 'config.yaml').is_file() else None
-    train_stage(of_second, learn, facts, state, cbs)
+    train_stage(of_second, learn, facts, read_checkpoint(of_second.folder, needed=False), cbs)
     second = Predictor([learn.model], of_second, facts, learn.dls.device, learn.precision,
                        [of_second.folder / 'weight' / 'best.pth'])
     # by crops of the validation, since the first stage leaves them as it leaves those of new images

@@ -2,23 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from fastai.callback.core import Callback
 from fastai.torch_core import rank_distrib
 
 from ..config import TrainConfig
+from ..errors import UsageError
+from ..evaluation.evaluate import read_split
 from ..evaluation.validation import evaluate_validation
-from ..formats.annotations import fingerprint
+from ..formats.annotations import fingerprint, read_annotations
 from ..inference.calibration import calibrated
 from ..inference.predictor import Predictor
 from ..inference.refining import RefinedPredictor
 from ..learner import LandmarkLearner
-from ..model.facts import write_facts
+from ..model.facts import ModelFacts, write_facts
 from . import distributed
 from .build import make_facts, make_learner
 from .refine import check_refinable, refine
-from .run_folder import check_data, check_folder, read_checkpoint
+from .run_folder import check_data, check_folder, read_checkpoint, read_progress, start_folder
 from .stage import train_stage
 
 
@@ -26,8 +29,7 @@ def train_run(config: TrainConfig, split: np.ndarray | None = None,
               cbs: Sequence[Callback] = ()) -> LandmarkLearner:
     "Train the model of `config`; `split` (n,) is train, val or test of each image, drawn when left out."
     device = distributed.join(config.batch_size, config.device)
-    with distributed.in_turn(): learn, state = prepare(config, device, split)
-    facts = make_facts(config, learn, fingerprint(learn.dls.annotations, learn.dls.split))
+    with distributed.in_turn(): learn, facts, state = prepare(config, device, split)
     train_stage(config, learn, facts, state, cbs)
     if rank_distrib() and not config.refine: return learn
     predictor = calibrated(Predictor([learn.model], config, facts, learn.dls.device, learn.precision,
@@ -38,13 +40,44 @@ def train_run(config: TrainConfig, split: np.ndarray | None = None,
     return learn
 
 
-def prepare(config: TrainConfig, device: str, split: np.ndarray | None) -> tuple[LandmarkLearner, dict | None]:
-    "The learner of a run on `device`, and the checkpoint to resume from, if any. Every mistake shows here."
-    state = read_checkpoint(config) if config.resume else None
+def prepare(config: TrainConfig, device: str,
+            split: np.ndarray | None) -> tuple[LandmarkLearner, ModelFacts, dict | None]:
+    """The learner of a run on `device`, what is known of it, and the checkpoint to go on from, if any.
+
+    Every mistake shows here.
+    """
+    keeps = bool(config.refine and config.from_run)  # the first stage of that run
+    if keeps: split = split_of_run(config)
+    state = read_progress(config) if config.resume else None
     if state is None: check_folder(config)
     # a checkpoint has all weights: those that the run began with are not looked for again
     begins = {} if state is None else {'encoder_weights': 'none', 'from_run': None}
     learn = make_learner(replace(config, device=device, **begins), split)
-    if state: check_data(config, fingerprint(learn.dls.annotations, learn.dls.split))
+    facts = make_facts(config, learn, fingerprint(learn.dls.annotations, learn.dls.split))
+    if state: check_data(config.folder, facts.data)
     if config.refine: check_refinable(config, learn.dls)
-    return learn, state
+    if state is None and keeps: state = keep_first_stage(config, learn, facts)
+    return learn, facts, state
+
+
+def split_of_run(config: TrainConfig) -> np.ndarray:
+    "The side, (n,), that each image of the annotations was on in the run that `config` starts from. Raises UsageError."
+    sides = read_split(Path(config.from_run))
+    names = read_annotations(config.csv_file).image_names
+    other = [name for name in names if name not in sides]
+    if other:
+        raise UsageError(f'{config.from_run} was trained without {other[0]}, which {config.csv_file.name} has; refine '
+                         'adds a second stage for the data of a run: leave refine out to train on with others')
+    return np.array([sides[name] for name in names])
+
+
+def keep_first_stage(config: TrainConfig, learn: LandmarkLearner, facts: ModelFacts) -> dict:
+    "Begin the folder of `config` with the first stage of the run it starts from; returns that run's checkpoint."
+    run = Path(config.from_run)
+    if not (run / 'report.html').is_file():
+        raise UsageError(f'{run} is not finished: refine adds a second stage to a run that is; see --resume')
+    check_data(run, facts.data)
+    state = read_checkpoint(run, needed=True)
+    if not rank_distrib():
+        start_folder(config, facts, False, learn.dls.annotations.image_names, kept=run, split=learn.dls.split)
+    return state

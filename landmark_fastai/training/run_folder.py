@@ -1,7 +1,9 @@
 "The folder of a run: what may be written there, what it begins with, and what it is resumed from."
 
+import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,8 @@ from ..flags import to_yaml
 from ..formats.spreadsheet import safe_name
 from ..model.facts import ModelFacts, read_facts, write_facts
 from ..model.state import read_state_dict
+
+OF_TRAINING = 'weight', 'train_results', 'graph', 'visualization'  # folders that a training has written
 
 
 def check_folder(config: TrainConfig):
@@ -39,18 +43,18 @@ def check_folder(config: TrainConfig):
                              '--experiment_name, or move it away')
 
 
-def check_data(config: TrainConfig, now: str):
-    "Raise UsageError unless the run was started on the data whose fingerprint is `now`."
-    if read_facts(config.folder).data == now: return
-    raise UsageError(f'{config.folder} was started with other annotations or another split; restore them, or start '
+def check_data(run: Path, now: str):
+    "Raise UsageError unless the run in the folder `run` was started on the data whose fingerprint is `now`."
+    if read_facts(run).data == now: return
+    raise UsageError(f'{run} was started with other annotations or another split; restore them, or start '
                      'another run with --experiment_name')
 
 
 def start_folder(config: TrainConfig, facts: ModelFacts, resumed: bool, image_names: Sequence[str],
-                 **columns: np.ndarray):
+                 kept: Path | None = None, **columns: np.ndarray):
     """Make the folder of a run, in place of an earlier one unless that is `resumed`; write what it begins with.
 
-    `columns` of `split.csv` say what each of the images is.
+    With the training of the run in the folder `kept`, if any. `columns` of `split.csv` say what each of the images is.
     """
     if resumed: remove_leftovers(config.folder)
     table = pd.DataFrame({'image_name': list(map(safe_name, image_names)), **columns})
@@ -58,17 +62,25 @@ def start_folder(config: TrainConfig, facts: ModelFacts, resumed: bool, image_na
         write_text(folder / 'config.yaml', to_yaml(config))
         write_facts(folder, facts)
         write_text(folder / 'split.csv', table.to_csv(index=False))
+        for name in OF_TRAINING if kept else ():
+            if (kept / name).is_dir(): shutil.copytree(kept / name, folder / name)
 
 
-def read_checkpoint(config: TrainConfig) -> dict | None:
+def read_progress(config: TrainConfig) -> dict | None:
     """What the run's last.ckpt holds, to resume from; None where it has not finished an epoch.
 
     Raises UsageError where the run has finished its training and its report, and where the file is damaged.
     """
-    folder = config.folder
-    is_reported = (folder / 'report.html').is_file()
+    is_reported = (config.folder / 'report.html').is_file()
+    state = read_checkpoint(config.folder, needed=is_reported)
+    if is_reported: check_unfinished(config, state['history'])
+    return state
+
+
+def read_checkpoint(folder: Path, needed: bool) -> dict | None:
+    "What last.ckpt of the run in `folder` holds, None where there is none; UsageError if it is `needed`, or damaged."
     if not (folder / 'weight' / 'last.ckpt').is_file():
-        if is_reported:
+        if needed:
             raise UsageError(f'{folder} has no weight/last.ckpt to go on with; train on with --from_run {folder}')
         return None
     state = read_state_dict(folder / 'weight' / 'last.ckpt')
@@ -76,7 +88,6 @@ def read_checkpoint(config: TrainConfig) -> dict | None:
     if missing:
         raise UsageError(f'weight/last.ckpt of {folder} lacks {", ".join(missing)}: it is of another version, and '
                          f'cannot be resumed; train on with --from_run {folder}')
-    if is_reported: check_unfinished(config, state['history'])
     return state
 
 

@@ -46,7 +46,8 @@ def test_crops_reach_over_the_border_and_over_a_film_that_is_smaller_than_they_a
 
 
 def test_a_landmark_without_a_first_point_has_no_crop():
-    seen = look_closer(second_stage(), discs(600, 400, TRUE), one([TRUE[0], (np.nan, np.nan)], state=[[VISIBLE, ABSENT]]))
+    first = one([TRUE[0], (np.nan, np.nan)], state=[[VISIBLE, ABSENT]])
+    seen = look_closer(second_stage(), discs(600, 400, TRUE), first)
     assert seen.counts.tolist() == [True, False] and np.isnan(seen.points[1]).all()
     seen = look_closer(second_stage(), discs(600, 400, TRUE), one([(np.nan, np.nan)] * 2, state=ABSENT))
     assert not seen.counts.any()
@@ -113,7 +114,7 @@ def test_two_stages_are_sharper_than_one_which_stays_what_it_was():
     before = first.predict(images)
     both = RefinedPredictor(first, [second_stage(first_calibration=(5., 5.))]).predict(images)
     np.testing.assert_array_equal(both.first, before.points)
-    errors = [np.linalg.norm(points - [TRUE, TRUE[::-1] - 20], axis=-1).mean() for points in (before.points, both.points)]
+    errors = [np.linalg.norm(found.points - [TRUE, TRUE[::-1] - 20], axis=-1).mean() for found in (before, both)]
     assert errors[1] < 0.5 * errors[0]
     assert (before.stage == '').all() and (both.stage != '').all()
 

@@ -29,4 +29,5 @@ def test_mean_position_is_mapped_through_each_square():
 
 def annotated(width, height, points):
     "An image of that size on a square of 50 px."
-    return AnnotatedImage('', '', np.array(points), np.array([0]), make_frame((width, height), (np.nan, np.nan), 50), 50)
+    frame = make_frame((width, height), (np.nan, np.nan), 50)
+    return AnnotatedImage('', '', np.array(points), np.array([0]), frame, 50)
