@@ -1,7 +1,6 @@
-"The losses of `formulas` on a CPU: value and gradient in one pass over each channel."
+"The losses of `formulas` on a CPU: value and gradient together, while a part of the heatmaps is in its cache."
 
-import math
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -10,37 +9,25 @@ from torch.autograd.function import once_differentiable
 
 from .formulas import MIN_AREA, weighted_sum
 
+TILE = 2 ** 17  # numbers that are worked on at a time: a few such tiles of float32 fit into a cache
 SMALL, LARGE = 1e-30, 1e30  # what the odds of a channel must add up to, for float32 to hold all of them that count
-
-
-class Shares(NamedTuple):
-    "What the losses of one channel count, and the weight of the mask's pixels within BCE."
-    dice: float = 0.
-    bce: float = 0.
-    spatial_ce: float = 0.
-    pos_weight: float = 1.
 
 
 class FusedSum(Function):
     """`formulas.weighted_sum` on a CPU, with the same arguments, in a fraction of the time and memory.
 
-    Logits come channels last, so that each sum over a channel strides through memory, and autograd keeps a dozen maps
-    of their size. Here one channel after the other is copied into the processor's cache, of its mask only the pixels
-    that are set are visited, and nothing but the gradient is kept. A channel that counts nothing is not looked at.
+    With odds = exp(x) the softmax is odds / sum(odds), the sigmoid odds / (1 + odds) and softplus log(1 + odds): one
+    exponential and one logarithm do for all three losses. Logits come channels last and stay so, since a sum over one
+    channel would stride through memory: a row of pixels is one long row of numbers here. Of the mask only the pixels
+    that are set are visited, and nothing but the gradient is kept. Where a logit is above 69, all logits of a channel
+    are below -69, or one is not a number, the formulas are taken.
     """
     @staticmethod
     def forward(ctx, pred, mask, shares, pos_weight=None):
-        values = pred.new_zeros(pred.shape[:2])
-        grad = torch.zeros_like(pred) if ctx.needs_input_grad[0] else None
-        scratch = pred.new_empty(3, pred[0, 0].numel())
-        for b, k in torch.stack(list(shares.values())).any(0).nonzero().tolist():
-            own = {part: share[b, k].item() for part, share in shares.items()}
-            weight = 1. if pos_weight is None else pos_weight[b].item()
-            channel = pred[b, k], mask[b, k], Shares(**own, pos_weight=weight)
-            value, slope = by_odds(*channel, scratch) or by_autograd(*channel)
-            values[b, k] = value
-            if grad is not None: grad[b, k] = slope
-        if grad is not None: ctx.save_for_backward(grad)
+        with_grad = ctx.needs_input_grad[0]
+        found = by_odds(pred, mask, shares, pos_weight, with_grad) or by_autograd(pred, mask, shares, pos_weight)
+        values, grad = found
+        if with_grad: ctx.save_for_backward(grad)
         return values
 
     @staticmethod
@@ -50,44 +37,82 @@ class FusedSum(Function):
         return (grad if (of_values == 1).all() else grad * of_values[..., None, None]), None, None, None
 
 
-def by_odds(logits: Tensor, mask: Tensor, share: Shares, scratch: Tensor) -> tuple[float, Tensor] | None:
-    """The weighted sum of the losses of one channel (S, S), and its gradient, which lies in `scratch` (3, S * S).
+def by_odds(pred: Tensor, mask: Tensor, shares: dict[str, Tensor], pos_weight: Tensor | None,
+            with_grad: bool) -> tuple[Tensor, Tensor] | None:
+    "Values (B, N) and gradient (B, N, S, S), which means nothing unless `with_grad`; None if the odds are unsafe."
+    batch, channels, size, _ = pred.shape
+    pixels = pred.permute(0, 2, 3, 1).contiguous()  # (B, S, S, N): no copy where the channels are last
+    logits = pixels.flatten(2)
+    odds = torch.empty_like(logits)
+    total, sigmoid, softplus = add_up(logits, odds).view(3, batch, size, channels).sum(2)
+    if not ((total > SMALL) & (total < LARGE)).all(): return None
 
-    With odds = exp(x) the softmax is odds / sum(odds), the sigmoid odds / (1 + odds), and softplus log(1 + odds); so
-    there is one exponential and one logarithm for all three. None where the odds leave the range of the dtype (logits
-    of about 69), or are not numbers. Softplus is rounded to 1e-7 a pixel, as log1p would not: it takes 15 times as long.
-    """
-    odds, rest, sigmoid = scratch
-    odds.view_as(logits).copy_(logits)
     at = mask.flatten().nonzero()[:, 0]
-    logits_there = odds[at]
-    total = odds.exp_().sum().item()
-    if not SMALL < total < LARGE: return None
-    torch.add(odds, 1, out=rest).reciprocal_()  # 1 - sigmoid
-    torch.mul(odds, rest, out=sigmoid)
-    sigmoid_there, rest_there = sigmoid[at], rest[at]
-    area = max(sigmoid.sum().item() + len(at), MIN_AREA)
-    overlap = sigmoid_there.sum().item()
-    softplus = -torch.log(rest, out=sigmoid).sum().item()
-    softplus_there = -rest_there.log()
+    channel = at // size ** 2
+    place = (channel // channels * size ** 2 + at % size ** 2) * channels + channel % channels  # of `at` in `pixels`
+    def per_channel(values): return total.new_zeros(batch * channels).index_add_(0, channel, values).view_as(total)
+    logits_there = pixels.view(-1)[place].double()
+    rest_there = 1 / (1 + logits_there.exp())  # 1 less the sigmoid
+    n = per_channel(torch.ones_like(rest_there))
+    overlap = n - per_channel(rest_there)
+    area = (sigmoid + n).clamp(min=MIN_AREA)
+    dice, bce, spatial = (shares.get(part, torch.zeros(1)).double().expand_as(total)
+                          for part in ('dice', 'bce', 'spatial_ce'))
+    bce = bce / size ** 2
+    weight = 1 if pos_weight is None else pos_weight.double().repeat_interleave(channels)[channel]
+    softplus = softplus + per_channel((1 - weight) * rest_there.log() - weight * logits_there)
+    spatial_ce = total.log() - per_channel(logits_there) / n.clamp(min=1)
+    values = dice * (1 - 2 * overlap / area) + bce * softplus + spatial * spatial_ce
+    if with_grad:
+        to_gradient(odds, 2 * dice * overlap / area ** 2, bce, spatial / total)
+        dice, bce, spatial = ((of / by).flatten()[channel] for of, by in ((2 * dice, area), (bce, 1), (spatial, n)))
+        steps = bce * ((weight - 1) * (1 - rest_there) - weight) - spatial - dice * rest_there * (1 - rest_there)
+        odds.view(-1).index_add_(0, place, steps.to(odds.dtype))
+    return values.to(pred.dtype), odds.view_as(pixels).permute(0, 3, 1, 2)
 
-    a_pixel, weight = share.bce / len(odds), share.pos_weight
-    n = max(len(at), 1)
-    value = (share.dice * (1 - 2 * overlap / area)
-             + a_pixel * (softplus + ((weight - 1) * softplus_there - weight * logits_there).sum().item())
-             + share.spatial_ce * (math.log(total) - logits_there.sum().item() / n))
-    # everywhere odds * rest is the derivative of softplus, odds * rest ** 2 that of the sigmoid
-    grad = torch.mul(rest, 2 * share.dice * overlap / area ** 2, out=sigmoid).add_(a_pixel).mul_(rest)
-    grad.add_(share.spatial_ce / total).mul_(odds)
-    grad[at] += (a_pixel * ((weight - 1) * sigmoid_there - weight) - share.spatial_ce / n
-                 - 2 * share.dice / area * sigmoid_there * rest_there)
-    return value, grad.view_as(logits)
+
+def tiles(rows: Tensor) -> Iterator[tuple[int, slice]]:
+    "Index and rows, of about `TILE` numbers, of each piece of `rows` (B, S, n)."
+    step = max(TILE // rows.shape[2], 1)
+    for b in range(len(rows)):
+        for start in range(0, rows.shape[1], step): yield b, slice(start, start + step)
 
 
-def by_autograd(logits: Tensor, mask: Tensor, share: Shares) -> tuple[Tensor, Tensor]:
-    "The same by the formulas, of any logits."
-    shares = {part: logits.new_tensor([[value]]) for part, value in share._asdict().items() if part != 'pos_weight'}
+def add_up(logits: Tensor, odds: Tensor) -> Tensor:
+    "Sums (3, B, n), float64, of odds, sigmoid and softplus over the rows of `logits` (B, S, n); fills in the `odds`."
+    sums = logits.new_zeros(3, len(logits), logits.shape[2], dtype=torch.float64)
+    scratch = [torch.empty_like(logits[0, rows]) for _, rows in [next(tiles(logits))] for _ in range(2)]
+    for b, rows in tiles(logits):
+        here = torch.exp(logits[b, rows], out=odds[b, rows])
+        rest, sigmoid = (values[:len(here)] for values in scratch)
+        torch.add(here, 1, out=rest).reciprocal_()
+        torch.mul(here, rest, out=sigmoid)
+        sums[0, b] += here.sum(0)
+        sums[1, b] += sigmoid.sum(0)
+        sums[2, b] -= rest.log_().sum(0)
+    return sums
+
+
+def to_gradient(odds: Tensor, of_sigmoid: Tensor, of_softplus: Tensor, of_odds: Tensor):
+    """Turn `odds` (B, S, S * N) into the gradient of the sum of what the arguments `of_` (B, N) weigh, in place.
+
+    odds / (1 + odds) is the derivative of softplus, odds / (1 + odds) ** 2 that of the sigmoid.
+    """
+    times = odds.shape[1]
+    of_sigmoid, of_softplus, of_odds = (of.to(odds.dtype).repeat(1, times) for of in (of_sigmoid, of_softplus, of_odds))
+    scratch = [torch.empty_like(odds[0, rows]) for _, rows in [next(tiles(odds))] for _ in range(2)]
+    for b, rows in tiles(odds):
+        here = odds[b, rows]
+        rest, factor = (values[:len(here)] for values in scratch)
+        torch.add(here, 1, out=rest).reciprocal_()
+        torch.addcmul(of_softplus[b], of_sigmoid[b], rest, out=factor).mul_(rest).add_(of_odds[b])
+        here.mul_(factor)
+
+
+def by_autograd(pred: Tensor, mask: Tensor, shares: dict[str, Tensor],
+                pos_weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    "Values (B, N) and gradient (B, N, S, S) by the formulas, of any logits."
     with torch.enable_grad():
-        logits = logits[None, None].detach().requires_grad_()
-        value = weighted_sum(logits, mask[None, None], shares, logits.new_tensor([share.pos_weight])).sum()
-    return value.detach(), torch.autograd.grad(value, logits)[0][0, 0]
+        pred = pred.detach().requires_grad_()
+        values = weighted_sum(pred, mask, shares, pos_weight)
+        return values.detach(), torch.autograd.grad(values.sum(), pred)[0]
