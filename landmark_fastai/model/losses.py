@@ -59,7 +59,7 @@ class LandmarkLoss(nn.Module):
         return values.sum() if self.reduction == 'mean' else values.sum(1)
 
     def _share(self, counted):
-        "What each of the landmarks (B, N) that are `counted` is of a mean over all of them, or over those of its image."
+        "The share (B, N) of each `counted` landmark in a mean over all of them, or over those of its image."
         total = counted.sum() if self.reduction == 'mean' else counted.sum(1, keepdim=True)
         return counted / total.clamp(min=1)
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from landmark_fastai.geometry.decoding import decode, is_present, scatter
+from landmark_fastai.geometry.decoding import Heatmaps, decode, is_present
 from landmark_fastai.geometry.distances import radial_errors
 from landmark_fastai.geometry.frame import Frame, to_network, to_original
 from landmark_fastai.geometry.masks import draw_diamonds
@@ -129,9 +129,9 @@ def whole_square(size): return torch.tensor([[size, size, 0., 0., 1., 1., 1.]])
 def test_scatter_is_the_expected_distance_along_both_axes():
     logits = torch.full((1, 1, 16, 16), -torch.inf)
     logits[0, 0, 5, 4], logits[0, 0, 5, 8] = math.log(3.), 0.  # 3/4 at (4, 5), 1/4 at (8, 5)
-    assert scatter(logits, torch.tensor([[[4., 5.]]]), whole_square(16)).item() == pytest.approx(1)
+    assert Heatmaps(logits, whole_square(16)).scatter(torch.tensor([[[4., 5.]]])).item() == pytest.approx(1)
     # from (4, 1): a quarter of 4 px along x, 4 px along y
-    assert scatter(logits, torch.tensor([[[4., 1.]]]), whole_square(16)).item() == pytest.approx(17 ** 0.5)
+    assert Heatmaps(logits, whole_square(16)).scatter(torch.tensor([[[4., 1.]]])).item() == pytest.approx(17 ** 0.5)
 
 
 def test_scatter_looks_at_the_image_and_not_at_its_padding():
@@ -139,9 +139,9 @@ def test_scatter_looks_at_the_image_and_not_at_its_padding():
     logits[0, 0, 0] = 50.  # all of it on padding
     frames = torch.tensor([[8., 4., 0., 2., 1., 1., 1.]])  # rows 2 to 5
     # uniform over 8 columns and 4 rows around (3.5, 3.5): 2 px along x, 1 px along y
-    assert scatter(logits, torch.tensor([[[3.5, 3.5]]]), frames).item() == pytest.approx(5 ** 0.5)
+    assert Heatmaps(logits, frames).scatter(torch.tensor([[[3.5, 3.5]]])).item() == pytest.approx(5 ** 0.5)
 
 
 def test_scatter_of_large_logits_is_finite():
     logits = torch.randn(1, 2, 8, 8) * 1e4
-    assert scatter(logits, torch.zeros(1, 2, 2), whole_square(8)).isfinite().all()
+    assert Heatmaps(logits, whole_square(8)).scatter(torch.zeros(1, 2, 2)).isfinite().all()
