@@ -10,6 +10,8 @@ from torch import Tensor
 from .frame import Frame, to_network
 from .masks import content_sides
 
+LEAST = -80.  # below a peak; what is less counts nothing, and exp takes 6 times as long near the end of float32
+
 
 class Heatmaps:
     """Logits (B, N, S, S) to read from: what several readings need is worked out once, for the first that asks.
@@ -43,7 +45,7 @@ class Heatmaps:
     @cached_property
     def weight(self) -> Tensor:
         "The softmax (B, N, S, S) but for a factor: 1 at the peak, and 1 at most on the padding."
-        return (self.logits - self.height[..., None, None]).clamp_(max=0).exp_()
+        return (self.logits - self.height[..., None, None]).clamp_(LEAST, 0).exp_()
 
     @cached_property
     def profiles(self) -> tuple[Tensor, Tensor]:
@@ -70,10 +72,11 @@ class Heatmaps:
         padding.
         """
         reach = torch.ceil(2 * (self.extent / 2).sqrt()) + 1
-        near = (self.grid - self.peak[..., None]).abs() <= reach[..., None, None]  # along x and y: (B, N, 2, S)
-        near_x, near_y = (torch.stack([side, side * self.grid], 2) for side in near.to(self.weight.dtype).unbind(2))
+        away = self.grid - self.peak[..., None]  # from the peak, along x and y: (B, N, 2, S)
+        near = (away.abs() <= reach[..., None, None]).to(away.dtype)
+        near_x, near_y = torch.stack([near, near * away], -2).unbind(2)
         (mass, mass_x), (mass_y, _) = (near_y @ self.weight @ near_x.mT).permute(2, 3, 0, 1)
-        return torch.stack([mass_x, mass_y], -1) / mass[..., None]
+        return self.peak + torch.stack([mass_x, mass_y], -1) / mass[..., None]
 
     def points(self, method: str) -> Tensor:
         "Points (B, N, 2) in network px, on the image, by `method`, one of `DECODERS`."
