@@ -47,44 +47,62 @@ def by_odds(pred: Tensor, mask: Tensor, shares: dict[str, Tensor], pos_weight: T
     total, sigmoid, softplus = add_up(logits, odds).view(3, batch, size, channels).sum(2)
     if not ((total > SMALL) & (total < LARGE)).all(): return None
 
-    at = mask.flatten().nonzero()[:, 0]
-    channel = at // size ** 2
-    place = (channel // channels * size ** 2 + at % size ** 2) * channels + channel % channels  # of `at` in `pixels`
-    def per_channel(values): return total.new_zeros(batch * channels).index_add_(0, channel, values).view_as(total)
-    logits_there = pixels.view(-1)[place].double()
+    there = OnMask(mask)
+    logits_there = pixels.view(-1)[there.place].double()
     rest_there = 1 / (1 + logits_there.exp())  # 1 less the sigmoid
-    n = per_channel(torch.ones_like(rest_there))
-    overlap = n - per_channel(rest_there)
+    weight = torch.ones(batch) if pos_weight is None else pos_weight
+    weight = there.spread(weight[:, None].double().expand_as(total))
+    n = there.sums(torch.ones_like(weight))
+    overlap = n - there.sums(rest_there)
     area = (sigmoid + n).clamp(min=MIN_AREA)
     dice, bce, spatial = (shares.get(part, torch.zeros(1)).double().expand_as(total)
                           for part in ('dice', 'bce', 'spatial_ce'))
     bce = bce / size ** 2
-    weight = 1 if pos_weight is None else pos_weight.double().repeat_interleave(channels)[channel]
-    softplus = softplus + per_channel((1 - weight) * rest_there.log() - weight * logits_there)
-    spatial_ce = total.log() - per_channel(logits_there) / n.clamp(min=1)
-    values = dice * (1 - 2 * overlap / area) + bce * softplus + spatial * spatial_ce
+    values = (dice * (1 - 2 * overlap / area)
+              + bce * (softplus + there.sums((1 - weight) * rest_there.log() - weight * logits_there))
+              + spatial * (total.log() - there.sums(logits_there) / n.clamp(min=1)))
     if with_grad:
         to_gradient(odds, 2 * dice * overlap / area ** 2, bce, spatial / total)
-        dice, bce, spatial = ((of / by).flatten()[channel] for of, by in ((2 * dice, area), (bce, 1), (spatial, n)))
+        dice, bce, spatial = (there.spread(factor) for factor in (2 * dice / area, bce, spatial / n))
         steps = bce * ((weight - 1) * (1 - rest_there) - weight) - spatial - dice * rest_there * (1 - rest_there)
-        odds.view(-1).index_add_(0, place, steps.to(odds.dtype))
+        odds.view(-1).index_add_(0, there.place, steps.to(odds.dtype))
     return values.to(pred.dtype), odds.view_as(pixels).permute(0, 3, 1, 2)
 
 
-def tiles(rows: Tensor) -> Iterator[tuple[int, slice]]:
-    "Index and rows, of about `TILE` numbers, of each piece of `rows` (B, S, n)."
-    step = max(TILE // rows.shape[2], 1)
-    for b in range(len(rows)):
-        for start in range(0, rows.shape[1], step): yield b, slice(start, start + step)
+class OnMask:
+    "The pixels that are set in a `mask` (B, N, S, S), P in all: the `place` (P,) of each in a flat (B, S, S, N)."
+    def __init__(self, mask: Tensor):
+        self.shape = mask.shape
+        channels, n_pixels = mask.shape[1], mask[0, 0].numel()
+        at = mask.flatten().nonzero()[:, 0]
+        self.channel = at // n_pixels  # of all images
+        image, channel = self.channel // channels, self.channel % channels
+        self.place = (image * n_pixels + at % n_pixels) * channels + channel
+
+    def sums(self, values: Tensor) -> Tensor:
+        "Sums (B, N) of `values` (P,) over each mask."
+        return values.new_zeros(self.shape[:2]).flatten().index_add_(0, self.channel, values).view(self.shape[:2])
+
+    def spread(self, values: Tensor) -> Tensor:
+        "`values` (B, N), for each pixel that of its channel (P,)."
+        return values.flatten()[self.channel]
+
+
+def tiles(maps: Tensor) -> Iterator[tuple[int, slice, Tensor, Tensor]]:
+    "Image and rows of each tile of `maps` (B, S, n), with two tiles of the same shape to write to."
+    step = max(TILE // maps.shape[2], 1)
+    scratch = maps.new_empty(2, step, maps.shape[2])
+    for b in range(len(maps)):
+        for first in range(0, maps.shape[1], step):
+            rows = slice(first, min(first + step, maps.shape[1]))
+            yield b, rows, *scratch[:, :rows.stop - first]
 
 
 def add_up(logits: Tensor, odds: Tensor) -> Tensor:
     "Sums (3, B, n), float64, of odds, sigmoid and softplus over the rows of `logits` (B, S, n); fills in the `odds`."
     sums = logits.new_zeros(3, len(logits), logits.shape[2], dtype=torch.float64)
-    scratch = [torch.empty_like(logits[0, rows]) for _, rows in [next(tiles(logits))] for _ in range(2)]
-    for b, rows in tiles(logits):
+    for b, rows, rest, sigmoid in tiles(logits):
         here = torch.exp(logits[b, rows], out=odds[b, rows])
-        rest, sigmoid = (values[:len(here)] for values in scratch)
         torch.add(here, 1, out=rest).reciprocal_()
         torch.mul(here, rest, out=sigmoid)
         sums[0, b] += here.sum(0)
@@ -100,10 +118,8 @@ def to_gradient(odds: Tensor, of_sigmoid: Tensor, of_softplus: Tensor, of_odds: 
     """
     times = odds.shape[1]
     of_sigmoid, of_softplus, of_odds = (of.to(odds.dtype).repeat(1, times) for of in (of_sigmoid, of_softplus, of_odds))
-    scratch = [torch.empty_like(odds[0, rows]) for _, rows in [next(tiles(odds))] for _ in range(2)]
-    for b, rows in tiles(odds):
+    for b, rows, rest, factor in tiles(odds):
         here = odds[b, rows]
-        rest, factor = (values[:len(here)] for values in scratch)
         torch.add(here, 1, out=rest).reciprocal_()
         torch.addcmul(of_softplus[b], of_sigmoid[b], rest, out=factor).mul_(rest).add_(of_odds[b])
         here.mul_(factor)

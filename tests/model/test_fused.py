@@ -1,4 +1,4 @@
-"The loss of a CPU in one pass: value and gradient are those of the formulas, whatever the logits and wherever they lie."
+"The loss of a CPU in one pass: value and gradient are those of the formulas, whatever the logits."
 
 import pytest
 import torch
