@@ -1,7 +1,7 @@
 """A process that times one version of landmark_fastai, the one on its path; `beside` lets two of them take turns.
 
-It stands alone, since another version has other benchmarks, and uses what of landmark_fastai is public. A line of JSON on
-stdin says what is to be timed, then each line is the name of a timing, and is answered with a number.
+It stands alone, since another version has other benchmarks, and uses what of landmark_fastai is public. A line of JSON
+on stdin says what is to be timed, then each line is the name of a timing, and is answered with a number.
 """
 
 import ctypes
