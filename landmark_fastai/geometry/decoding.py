@@ -1,6 +1,6 @@
 "From the logits of a network to points. Frames of a batch are rows of 7 numbers, see `Frame`."
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from torch import Tensor
 from .frame import Frame, to_network
 from .masks import content_sides
 
+AT_ONCE = 2 ** 20  # logits that are read at a time on a CPU
 LEAST = -80.  # below a peak; what is less counts nothing, and exp takes 6 times as long near the end of float32
 
 
@@ -113,11 +114,22 @@ class Reading(NamedTuple):
 
 
 def each_heatmap(logits: Tensor, frames: Tensor | None = None) -> Iterator[Heatmaps]:
-    "The `Heatmaps` of `logits`; on a CPU one image at a time, most of which stays in its cache."
-    step = 1 if logits.device.type == 'cpu' else len(logits)
-    for first in range(0, len(logits), step):
-        part = slice(first, first + step)
-        yield Heatmaps(logits[part], None if frames is None else frames[part])
+    """The `Heatmaps` of `logits` (B, N, S, S), in order; on a CPU a few channels of one image at a time.
+
+    Those stay in its cache, and larger pieces of memory would be taken from the system and given back each time, along
+    with those of the network.
+    """
+    n_images, n_channels, size, _ = logits.shape
+    step = (1, max(AT_ONCE // size ** 2, 1)) if logits.device.type == 'cpu' else (n_images, n_channels)
+    for image in range(0, n_images, step[0]):
+        images = slice(image, image + step[0])
+        for channel in range(0, n_channels, step[1]):
+            yield Heatmaps(logits[images, channel:channel + step[1]], None if frames is None else frames[images])
+
+
+def put_together(parts: Sequence[Tensor], logits: Tensor) -> Tensor:
+    "The `parts` that were read of `each_heatmap` of `logits` (B, N, S, S), as (B, N, ...)."
+    return torch.cat(parts, 1).view(*logits.shape[:2], *parts[0].shape[2:])
 
 
 def read(logits: Tensor, frames: Tensor, method: str) -> Reading:
@@ -126,7 +138,7 @@ def read(logits: Tensor, frames: Tensor, method: str) -> Reading:
     for heatmaps in each_heatmap(logits, frames):
         points = heatmaps.points(method)
         readings.append(Reading(points, heatmaps.scatter(points), heatmaps.is_present()))
-    return Reading(*(torch.cat(parts) for parts in zip(*readings, strict=True)))
+    return Reading(*(put_together(parts, logits) for parts in zip(*readings, strict=True)))
 
 
 def decode(logits: Tensor, frames: Tensor | None = None, method: str = 'centroid') -> Tensor:
@@ -134,9 +146,9 @@ def decode(logits: Tensor, frames: Tensor | None = None, method: str = 'centroid
 
     With the `frames` (B, 7) of the images the peak is looked for on the original image only, and the point lies on it.
     """
-    return torch.cat([heatmaps.points(method) for heatmaps in each_heatmap(logits, frames)])
+    return put_together([heatmaps.points(method) for heatmaps in each_heatmap(logits, frames)], logits)
 
 
 def is_present(logits: Tensor, frames: Tensor) -> Tensor:
     "Which landmarks (B, N, bool) are on the image, see `Heatmaps`; `logits` (B, N, S, S), `frames` (B, 7)."
-    return torch.cat([heatmaps.is_present() for heatmaps in each_heatmap(logits, frames)])
+    return put_together([heatmaps.is_present() for heatmaps in each_heatmap(logits, frames)], logits)
