@@ -116,15 +116,15 @@ class Reading(NamedTuple):
 def each_heatmap(logits: Tensor, frames: Tensor | None = None) -> Iterator[Heatmaps]:
     """The `Heatmaps` of `logits` (B, N, S, S), in order; on a CPU a few channels of one image at a time.
 
-    Those stay in its cache, and larger pieces of memory would be taken from the system and given back each time, along
-    with those of the network.
+    They stay in its cache, and their memory is found again for the next, where larger blocks go back to the system.
     """
     n_images, n_channels, size, _ = logits.shape
     step = (1, max(AT_ONCE // size ** 2, 1)) if logits.device.type == 'cpu' else (n_images, n_channels)
-    for image in range(0, n_images, step[0]):
-        images = slice(image, image + step[0])
+    for first in range(0, n_images, step[0]):
+        images = slice(first, first + step[0])
+        one_by_one = logits[images].contiguous()  # all channels together: they lie side by side
         for channel in range(0, n_channels, step[1]):
-            yield Heatmaps(logits[images, channel:channel + step[1]], None if frames is None else frames[images])
+            yield Heatmaps(one_by_one[:, channel:channel + step[1]], None if frames is None else frames[images])
 
 
 def put_together(parts: Sequence[Tensor], logits: Tensor) -> Tensor:
