@@ -67,6 +67,7 @@ def training(csv_file, images, encoder, size, batch_size, n_steps, **_):
 def prediction(csv_file, images, encoder, size, n_images, **_):
     "Of `predict` from squares in memory: seconds an image in `all`, and of the `network` of the call before."
     from landmark_fastai.all import load, train
+    keep_memory()
     folder = Path(images) / f'run_{time.time_ns()}'
     train(train_image_dir=images, label_dir=Path(csv_file).parent, train_csv_file=Path(csv_file).name, epochs=1,
           output_dir=folder, experiment_name='run', encoder_name=encoder, encoder_weights='none', image_resize=size,
@@ -88,7 +89,7 @@ def prediction(csv_file, images, encoder, size, n_images, **_):
 
 
 def keep_memory():
-    "Keep what is freed, as the command line does."
+    "Keep what is freed, as the command line of this version does; on both sides, so that what is compared is the rest."
     library = ctypes.CDLL(None)
     for option in (-4, -1): library.mallopt(option, 0 if option == -4 else -1)  # M_MMAP_MAX, M_TRIM_THRESHOLD
 
