@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
@@ -35,23 +36,25 @@ def run(folder, repetitions=5, steps=STEPS, predict=PREDICT, against=None):
         step, loss, memory = measure(folder, versions, dict(case, what='training'), ('step', 'loss', 'memory'),
                                      repetitions)
         peaks.setdefault(what, []).append((case['n_landmarks'], [values[-1] for values in memory]))
-        rows += compare(f'{what}, {case["n_landmarks"]} landmarks', step, FASTER_STEP, 'steps/s')
+        rows += compare(f'{what}, {case["n_landmarks"]} landmarks', versions, step, FASTER_STEP, 'steps/s')
         rows.append(share(f'{what}, {case["n_landmarks"]} landmarks: the loss', ratio_of(loss, step), LOSS_SHARE, case,
                           LOSS))
     for what, each in peaks.items(): rows += a_landmark(what, each)
     what = f'predict, {predict["encoder"]}, {predict["size"]} px, {predict["n_landmarks"]} landmarks, squares in memory'
     whole, network = measure(folder, versions, dict(predict, what='prediction'), ('all', 'network'), repetitions)
     rest = [[1 - value for value in values] for values in ratio_of(network, whole)]
-    return [*rows, *compare(what, whole, FASTER_PREDICT, 'images/s'),
+    return [*rows, *compare(what, versions, whole, FASTER_PREDICT, 'images/s'),
             share(f'{what}: beside the network', rest, REST_SHARE, predict, SQUARES)]
 
 
 # --- rows
 
-def compare(what, seconds, at_least, unit):
+def compare(what, versions, seconds, at_least, unit):
     "The row that compares both versions, if there are two."
     if len(seconds) == 1: return []
-    return [faster(f'{what}; against the other version', *seconds, at_least, unit, note=PROCESSES)]
+    text = (versions[1] / 'landmark_fastai' / '__init__.py').read_text(encoding='utf-8')
+    version = re.search(r"__version__ = '(.*?)'", text)[1]
+    return [faster(f'{what}; against version {version}', *seconds, at_least, unit, note=PROCESSES)]
 
 
 def ratio_of(parts, wholes):
