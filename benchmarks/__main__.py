@@ -20,16 +20,16 @@ from landmark_fastai.model.precision import choose_precision
 from .fixtures import SEED
 from .timing import RESULTS, ROOT, facts, insert, load, machine, markdown, save, say
 
-GROUPS = 'data', 'step', 'epoch', 'predict', 'growth', 'start', 'precision'
+GROUPS = 'data', 'step', 'epoch', 'predict', 'growth', 'start', 'precision', 'beside'
 
 
-def run_group(name, quick=False):
-    """The rows of a group and the facts beside them.
+def run_group(name, quick=False, **more):
+    """The rows of a group and the facts beside them; `more` are arguments of the group.
 
     Its files, and our cache, are in a folder that goes with it; both sides, and child processes, keep to the CPU.
     """
     module = import_module(f'.{name}', __package__)
-    arguments = module.QUICK if quick else {}
+    arguments = (module.QUICK if quick else {}) | more
     repetitions = arguments.get('repetitions', signature(module.run).parameters['repetitions'].default)
     precision = choose_precision('auto', torch.device('cpu'))
     known = facts(seed=SEED, repetitions=repetitions, precision=precision)  # before: the load is that of others
@@ -61,23 +61,25 @@ def main(argv=None):
                         help=f'{", ".join(GROUPS)} (all if left out), or table: put the saved results '
                              'into docs/benchmarks.md')
     parser.add_argument('--quick', action='store_true', help='few, small and once: only to see it work; saves nothing')
+    parser.add_argument('--against', type=Path, help='a folder with another version of the project, for beside')
     parser.add_argument('--results', type=Path, default=RESULTS, help='folder of the results')
     args = parser.parse_args(argv)
     warnings.simplefilter('ignore')  # of libraries about each other
     try:
         if 'table' in args.names: write_table(folder=args.results)
-        else: run(args.names or GROUPS, args.quick, args.results)
+        else: run(args.names or GROUPS, args.quick, args.results, args.against)
     except UsageError as e:
         say(f'error: {e}')
         return 2
     return 0
 
 
-def run(names, quick, folder):
+def run(names, quick, folder, against=None):
     "Run the groups called `names`, print them, and save them unless `quick`."
     for name in names:
         say(f'--- {name}')
-        rows, known = run_group(name, quick)
+        more = {'against': against} if name == 'beside' else {}
+        rows, known = run_group(name, quick, **more)
         print(f'\n{markdown(rows)}\n\n{machine(known)}.\n', flush=True)
         if not quick: say(f'saved {save(name, rows, folder, **known)}')
 

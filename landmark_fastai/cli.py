@@ -48,7 +48,7 @@ COMMANDS = {
                     'pictures and the error on held-out images.'),
 }
 CUT = 20  # letters of a default, of which Fire's help shows no more
-TRAINS = 'train', 'find_lr', 'demo'
+RUNS_NETWORKS = 'train', 'find_lr', 'predict', 'evaluate', 'demo'
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def run(job: Job):
     name, given = job._name, job._given
     COMMANDS[name].flags.of(given)
     own_the_process()
-    if name in TRAINS: import_module('landmark_fastai.training.memory').keep_freed_memory()
+    if name in RUNS_NETWORKS: import_module('landmark_fastai.training.memory').keep_freed_memory()
     getattr(import_module(f'landmark_fastai.{COMMANDS[name].module}'), name)(**given)
 
 

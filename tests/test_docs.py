@@ -19,7 +19,8 @@ from landmark_fastai.flags import known, read_file
 ROOT = Path(__file__).parents[1]
 README = ROOT / 'README.md'
 TEXTS = {page.name: page.read_text(encoding='utf-8') for page in [README, *pages()]}
-OF_OTHERS = {'multi_gpu', 'num_processes', 'cpu', 'quick', 'help', 'no', 'name', 'value'}  # accelerate's, benchmarks'
+# of accelerate and of the benchmarks
+OF_OTHERS = {'multi_gpu', 'num_processes', 'cpu', 'quick', 'against', 'help', 'no', 'name', 'value'}
 PROGRAMS = r'(?:python cli\.py|landmark-fastai|accelerate launch [^`\n]* cli\.py)'
 
 

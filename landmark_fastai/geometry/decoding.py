@@ -1,56 +1,144 @@
 "From the logits of a network to points. Frames of a batch are rows of 7 numbers, see `Frame`."
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .frame import Frame, to_network
-from .masks import content
+from .masks import content_sides
+
+AT_ONCE = 2 ** 20  # logits that are read at a time on a CPU
+LEAST = -80.  # below a peak; what is less counts nothing, and exp takes 6 times as long near the end of float32
 
 
-def decode_argmax(logits: Tensor, allowed: Tensor) -> Tensor:
-    "Points (B, N, 2) in network px at the largest of `logits` (B, N, S, S) that is `allowed` (B, 1, S, S)."
-    allowed_logits = logits.where(allowed, -torch.inf)
-    y = allowed_logits.amax(-1).argmax(-1)  # the row first: a search through all pixels at once takes 4 times as long
-    x = allowed_logits.gather(2, y[..., None, None].expand(*y.shape, 1, logits.shape[-1])).argmax(-1).squeeze(-1)
-    return torch.stack([x, y], -1).float()
+class Heatmaps:
+    """Logits (B, N, S, S) to read from: what several readings need is worked out once, for the first that asks.
 
-
-def decode_centroid(logits: Tensor, allowed: Tensor) -> Tensor:
-    """Sub-pixel points (B, N, 2) in network px: the centroid of the peak of each channel's softmax.
-
-    The peak is the largest of `logits` (B, N, S, S) that is `allowed` (B, 1, S, S), a rectangle. The window around it
-    follows its extent: a softmax that is flat over n pixels has the value 1/n, a diamond of n pixels the radius
-    sqrt(n / 2), and twice that radius reaches across the diamond from any of its corners. So a flat diamond is found at
-    its centre, wherever its largest value is, and also where a part of it lies on the padding.
+    In float32, and one channel after the other in memory: networks give their channels last, where a sum over one of
+    them strides through all. `frames` (B, 7) tell where the images are, all of the squares when left out: only there
+    peaks are looked for.
     """
-    size = logits.shape[-1]
-    peak = decode_argmax(logits, allowed)
-    weight = (logits - _at(logits, peak)).clamp_(max=0).exp_()
-    columns, rows = (allowed.any(axis).to(logits.dtype).expand(*peak.shape[:2], size) for axis in (2, 3))
-    extent = _sum_over(weight, rows, columns)
-    reach = torch.ceil(2 * (extent / 2).sqrt()) + 1
-    grid = torch.arange(size, device=logits.device, dtype=logits.dtype)
-    near_x, near_y = (((grid - peak[..., axis, None]).abs() <= reach[..., None]).to(logits.dtype) for axis in (0, 1))
-    mass = _sum_over(weight, near_y, near_x)
-    x = _sum_over(weight, near_y, near_x * grid) / mass
-    y = _sum_over(weight, near_y * grid, near_x) / mass
-    return torch.stack([x, y], -1)
+    def __init__(self, logits: Tensor, frames: Tensor | None = None):
+        self.logits = logits.as_subclass(Tensor).float().contiguous()
+        self.size = logits.shape[-1]
+        self.frames = frames
+        whole = torch.ones(len(logits), self.size, device=logits.device, dtype=torch.bool)
+        self.rows, self.columns = (whole, whole) if frames is None else content_sides(frames, self.size)
+        self.grid = torch.arange(self.size, device=logits.device, dtype=self.logits.dtype)
+
+    @cached_property
+    def peak(self) -> Tensor:
+        "Place (B, N, 2) of the largest logit on the image, whole numbers; of several the first, row by row."
+        logits = self.logits.where(self.rows[:, None, :, None] & self.columns[:, None, None, :], -torch.inf)
+        y = logits.amax(-1).argmax(-1)  # the row first: a search through all pixels at once takes 4 times as long
+        x = logits.gather(2, y[..., None, None].expand(*y.shape, 1, self.size)).argmax(-1).squeeze(-1)
+        return torch.stack([x, y], -1)
+
+    @cached_property
+    def height(self) -> Tensor:
+        "The largest logit (B, N) on the image."
+        x, y = self.peak.unbind(-1)
+        return self.logits.flatten(2).gather(2, (y * self.size + x)[..., None])[..., 0]
+
+    @cached_property
+    def weight(self) -> Tensor:
+        "The softmax (B, N, S, S) but for a factor: 1 at the peak, and 1 at most on the padding."
+        return (self.logits - self.height[..., None, None]).clamp_(LEAST, 0).exp_()
+
+    @cached_property
+    def profiles(self) -> tuple[Tensor, Tensor]:
+        "Sums of the weight on the image over its rows and over its columns: as it is spread along x and y (B, N, S)."
+        columns, rows = (side[:, None, None].to(self.weight.dtype) for side in (self.columns, self.rows))
+        along_x, along_y = rows @ self.weight, columns @ self.weight.mT  # the fast way round, by a factor of 10
+        return (along_x * columns)[:, :, 0], (along_y * rows)[:, :, 0]
+
+    @cached_property
+    def extent(self) -> Tensor:
+        "Sum (B, N) of the weight on the image: n where the softmax is flat over n pixels."
+        return self.profiles[0].sum(-1)
+
+    def argmax(self) -> Tensor:
+        "Points (B, N, 2) in network px: the peak."
+        return self.peak.to(self.logits.dtype)
+
+    def centroid(self) -> Tensor:
+        """Sub-pixel points (B, N, 2) in network px: the centroid of the peak of each channel's softmax.
+
+        The window around the peak follows its extent: a softmax that is flat over n pixels has the value 1/n, a diamond
+        of n pixels the radius sqrt(n / 2), and twice that radius reaches across the diamond from any of its corners. So
+        a flat diamond is found at its centre, wherever its largest value is, and also where a part of it lies on the
+        padding.
+        """
+        reach = torch.ceil(2 * (self.extent / 2).sqrt()) + 1
+        away = self.grid - self.peak[..., None]  # from the peak, along x and y: (B, N, 2, S)
+        near = (away.abs() <= reach[..., None, None]).to(away.dtype)
+        near_x, near_y = torch.stack([near, near * away], -2).unbind(2)
+        (mass, mass_x), (mass_y, _) = (near_y @ self.weight @ near_x.mT).permute(2, 3, 0, 1)
+        return self.peak + torch.stack([mass_x, mass_y], -1) / mass[..., None]
+
+    def points(self, method: str) -> Tensor:
+        "Points (B, N, 2) in network px, on the image, by `method`, one of `DECODERS`."
+        points = DECODERS[method](self)
+        if self.frames is None: return points
+        frame = Frame.of(self.frames[:, None])
+        first_pixel = to_network(torch.zeros_like(frame.size), frame)
+        last_pixel = to_network(frame.size - 1, frame)
+        return points.clamp(first_pixel, last_pixel)
+
+    def scatter(self, points: Tensor) -> Tensor:
+        """How far (B, N), in network px, the softmax of each channel lies from `points` (B, N, 2; network px).
+
+        The expected distance along x and that along y, as the sides of a right angle: unlike the expected distance
+        itself they are sums over rows and columns. The softmax is over the pixels of the image, not of its padding.
+        """
+        along_x, along_y = self.profiles
+        far_x, far_y = (self.grid - points.nan_to_num()[..., None]).abs().unbind(2)
+        return torch.hypot((along_x * far_x).sum(-1), (along_y * far_y).sum(-1)) / self.extent
+
+    def is_present(self) -> Tensor:
+        "Which landmarks (B, N, bool) are on the image: their largest sigmoid on it is at least 0.5."
+        return self.height >= 0
 
 
-def _at(logits: Tensor, points: Tensor) -> Tensor:
-    "The values (B, N, 1, 1) of `logits` (B, N, S, S) at `points` (B, N, 2), whole numbers."
-    x, y = points.long().unbind(-1)
-    return logits.flatten(2).gather(2, (y * logits.shape[-1] + x)[..., None])[..., None]
+DECODERS: dict[str, Callable] = {'argmax': Heatmaps.argmax, 'centroid': Heatmaps.centroid}
 
 
-def _sum_over(weight: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    "Sums (B, N) of `weight` (B, N, S, S), weighted by `rows` and `columns` (B, N, S)."
-    return (rows[..., None, :] @ (weight @ columns[..., None]))[..., 0, 0]
+class Reading(NamedTuple):
+    "What the heatmaps of B images with N landmarks say, in network px."
+    points: Tensor   # (B, N, 2)
+    scatter: Tensor  # (B, N) of the heatmap around the point, see `Heatmaps`
+    present: Tensor  # (B, N) bool
 
 
-DECODERS: dict[str, Callable] = {'argmax': decode_argmax, 'centroid': decode_centroid}
+def each_heatmap(logits: Tensor, frames: Tensor | None = None) -> Iterator[Heatmaps]:
+    """The `Heatmaps` of `logits` (B, N, S, S), in order; on a CPU a few channels of one image at a time.
+
+    They stay in its cache, and their memory is found again for the next, where larger blocks go back to the system.
+    """
+    n_images, n_channels, size, _ = logits.shape
+    step = (1, max(AT_ONCE // size ** 2, 1)) if logits.device.type == 'cpu' else (n_images, n_channels)
+    for first in range(0, n_images, step[0]):
+        images = slice(first, first + step[0])
+        one_by_one = logits[images].contiguous()  # all channels together: they lie side by side
+        for channel in range(0, n_channels, step[1]):
+            yield Heatmaps(one_by_one[:, channel:channel + step[1]], None if frames is None else frames[images])
+
+
+def put_together(parts: Sequence[Tensor], logits: Tensor) -> Tensor:
+    "The `parts` that were read of `each_heatmap` of `logits` (B, N, S, S), as (B, N, ...)."
+    return torch.cat(parts, 1).view(*logits.shape[:2], *parts[0].shape[2:])
+
+
+def read(logits: Tensor, frames: Tensor, method: str) -> Reading:
+    "All that `logits` (B, N, S, S) say of images with `frames` (B, 7), points by `method`, one of `DECODERS`."
+    readings = []
+    for heatmaps in each_heatmap(logits, frames):
+        points = heatmaps.points(method)
+        readings.append(Reading(points, heatmaps.scatter(points), heatmaps.is_present()))
+    return Reading(*(put_together(parts, logits) for parts in zip(*readings, strict=True)))
 
 
 def decode(logits: Tensor, frames: Tensor | None = None, method: str = 'centroid') -> Tensor:
@@ -58,35 +146,9 @@ def decode(logits: Tensor, frames: Tensor | None = None, method: str = 'centroid
 
     With the `frames` (B, 7) of the images the peak is looked for on the original image only, and the point lies on it.
     """
-    logits = logits.float()
-    size = logits.shape[-1]
-    if frames is None: return DECODERS[method](logits, logits.new_ones(1, 1, size, size, dtype=torch.bool))
-    points = DECODERS[method](logits, content(frames, size))
-    frame = Frame.of(frames[:, None])
-    first_pixel = to_network(torch.zeros_like(frame.size), frame)
-    last_pixel = to_network(frame.size - 1, frame)
-    return points.clamp(first_pixel, last_pixel)
+    return put_together([heatmaps.points(method) for heatmaps in each_heatmap(logits, frames)], logits)
 
 
 def is_present(logits: Tensor, frames: Tensor) -> Tensor:
-    """Which landmarks (B, N, bool) are on the image: their largest sigmoid on it is at least 0.5.
-
-    `logits` (B, N, S, S), `frames` (B, 7).
-    """
-    return logits.masked_fill(~content(frames, logits.shape[-1]), -torch.inf).amax((2, 3)) >= 0
-
-
-def scatter(logits: Tensor, points: Tensor, frames: Tensor) -> Tensor:
-    """How far (B, N), in network px, the softmax of each channel lies from `points` (B, N, 2; network px).
-
-    The expected distance along x and that along y, as the sides of a right angle: unlike the expected distance itself
-    they are sums over rows and columns. The softmax of `logits` (B, N, S, S) is over the pixels of the image, not of
-    its padding; `frames` (B, 7).
-    """
-    logits = logits.float()
-    allowed_logits = logits.where(content(frames, logits.shape[-1]), -torch.inf)
-    weight = (allowed_logits - allowed_logits.amax((2, 3), keepdim=True)).exp_()
-    grid = torch.arange(logits.shape[-1], device=logits.device, dtype=weight.dtype)
-    far_x, far_y = ((grid - points.nan_to_num()[..., axis, None]).abs() for axis in (0, 1))
-    ones = torch.ones_like(far_x)
-    return torch.hypot(_sum_over(weight, ones, far_x), _sum_over(weight, far_y, ones)) / _sum_over(weight, ones, ones)
+    "Which landmarks (B, N, bool) are on the image, see `Heatmaps`; `logits` (B, N, S, S), `frames` (B, 7)."
+    return put_together([heatmaps.is_present() for heatmaps in each_heatmap(logits, frames)], logits)

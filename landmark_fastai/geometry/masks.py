@@ -41,10 +41,16 @@ def diamond_area(radius: int) -> int:
     return 1 + 2 * radius * (radius + 1)
 
 
-def content(frames: Tensor, size: int) -> Tensor:
-    "Boolean (B, 1, size, size): the pixels whose centre lies on the image, not on its padding; `frames` (B, 7)."
+def content_sides(frames: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    "Boolean rows and columns (B, size) whose centre lies on the image, not on its padding; `frames` (B, 7)."
     frame = Frame.of(frames[:, None])
     centres = (torch.arange(size, device=frames.device) + 0.5)[:, None]  # of pixels, along x as along y
     original = centres / frame.scale - frame.padding
-    x, y = ((original > 0) & (original < frame.size)).unbind(-1)
-    return (y[:, :, None] & x[:, None, :])[:, None]
+    columns, rows = ((original > 0) & (original < frame.size)).unbind(-1)
+    return rows, columns
+
+
+def content(frames: Tensor, size: int) -> Tensor:
+    "Boolean (B, 1, size, size): the pixels whose centre lies on the image, not on its padding; `frames` (B, 7)."
+    rows, columns = content_sides(frames, size)
+    return (rows[:, :, None] & columns[:, None, :])[:, None]

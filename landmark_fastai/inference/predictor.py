@@ -21,7 +21,7 @@ from ..errors import UsageError
 from ..flags import check_values
 from ..formats.annotations import ABSENT, UNLABELLED, VISIBLE, Annotations
 from ..formats.images import letterbox
-from ..geometry.decoding import decode, is_present, scatter
+from ..geometry.decoding import decode, read
 from ..geometry.distances import confidence, spread
 from ..geometry.frame import Frame, to_original
 from ..model.facts import ModelFacts
@@ -192,16 +192,16 @@ class Predictor:
         # plain tensors: torch.compile cannot trace through fastai's
         squares, frames = upload((squares.as_subclass(Tensor), frames), self.device)
         images = squares.float() / 255
+        method = self.config.decode
         points_of_each = []
-        total = 0
+        total = None
         for model in self.models:  # the heatmaps of one at a time are in memory
             logits = self._heatmaps(model, images, tta)
-            points_of_each.append(decode(logits, frames, self.config.decode))
-            total = total + logits
-        logits = total / len(self.models)
-        points = points_of_each[0] if len(self.models) == 1 else decode(logits, frames, self.config.decode)
-        decoded = Decoded(points, scatter(logits, points, frames), spread(torch.stack(points_of_each)),
-                          ~is_present(logits, frames))
+            total = logits if total is None else total + logits
+            if len(self.models) > 1: points_of_each.append(decode(logits, frames, method))
+        seen = read(total / len(self.models) if points_of_each else total, frames, method)
+        apart = spread(torch.stack(points_of_each or [seen.points]))
+        decoded = Decoded(seen.points, seen.scatter, apart, ~seen.present)
         decoded = Decoded(*(values.cpu() for values in decoded))
         return decoded._replace(absent=decoded.absent & self.can_be_absent)
 

@@ -49,8 +49,9 @@ class DiceScore(PerLandmark):
 
     def accumulate(self, learn):
         mask, points, state, *_ = learn.yb
-        pred = learn.pred >= 0
-        dice = 2 * (pred & mask).sum((2, 3)) / (pred.sum((2, 3)) + mask.sum((2, 3)))
+        pred = (learn.pred >= 0).contiguous()  # else sums stride through all channels, which come last
+        shared, predicted, true = (each.sum((2, 3), dtype=torch.float32) for each in (pred & mask, pred, mask))
+        dice = 2 * shared / (predicted + true)
         self.keep(learn, dice=torch.where(state == VISIBLE, dice, torch.nan))
 
     @property

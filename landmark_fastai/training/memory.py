@@ -1,4 +1,4 @@
-"""Memory of a process: what a step frees is kept for the next one, not given back and asked for again.
+"""Memory of a process: what a step or a batch frees is kept for the next one, not given back and asked for again.
 
 For a program whose process this is, as the command line: no import and no learner changes the allocator of a host.
 """

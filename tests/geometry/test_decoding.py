@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from landmark_fastai.geometry.decoding import decode, is_present, scatter
+from landmark_fastai.geometry.decoding import Heatmaps, decode, is_present, read
 from landmark_fastai.geometry.distances import radial_errors
 from landmark_fastai.geometry.frame import Frame, to_network, to_original
-from landmark_fastai.geometry.masks import draw_diamonds
+from landmark_fastai.geometry.masks import content, draw_diamonds
 
 # rows of a batch: width, height, left, top, scale, mm per px in x and y
 LANDSCAPE = torch.tensor([300, 200, 0, 50, 64 / 300, 0.5, 0.5])
@@ -129,9 +129,9 @@ def whole_square(size): return torch.tensor([[size, size, 0., 0., 1., 1., 1.]])
 def test_scatter_is_the_expected_distance_along_both_axes():
     logits = torch.full((1, 1, 16, 16), -torch.inf)
     logits[0, 0, 5, 4], logits[0, 0, 5, 8] = math.log(3.), 0.  # 3/4 at (4, 5), 1/4 at (8, 5)
-    assert scatter(logits, torch.tensor([[[4., 5.]]]), whole_square(16)).item() == pytest.approx(1)
+    assert Heatmaps(logits, whole_square(16)).scatter(torch.tensor([[[4., 5.]]])).item() == pytest.approx(1)
     # from (4, 1): a quarter of 4 px along x, 4 px along y
-    assert scatter(logits, torch.tensor([[[4., 1.]]]), whole_square(16)).item() == pytest.approx(17 ** 0.5)
+    assert Heatmaps(logits, whole_square(16)).scatter(torch.tensor([[[4., 1.]]])).item() == pytest.approx(17 ** 0.5)
 
 
 def test_scatter_looks_at_the_image_and_not_at_its_padding():
@@ -139,9 +139,48 @@ def test_scatter_looks_at_the_image_and_not_at_its_padding():
     logits[0, 0, 0] = 50.  # all of it on padding
     frames = torch.tensor([[8., 4., 0., 2., 1., 1., 1.]])  # rows 2 to 5
     # uniform over 8 columns and 4 rows around (3.5, 3.5): 2 px along x, 1 px along y
-    assert scatter(logits, torch.tensor([[[3.5, 3.5]]]), frames).item() == pytest.approx(5 ** 0.5)
+    assert Heatmaps(logits, frames).scatter(torch.tensor([[[3.5, 3.5]]])).item() == pytest.approx(5 ** 0.5)
 
 
 def test_scatter_of_large_logits_is_finite():
     logits = torch.randn(1, 2, 8, 8) * 1e4
-    assert scatter(logits, torch.zeros(1, 2, 2), whole_square(8)).isfinite().all()
+    assert Heatmaps(logits, whole_square(8)).scatter(torch.zeros(1, 2, 2)).isfinite().all()
+
+
+# All of it at once
+
+def read_plainly(logits, frame):
+    "Centroid (2,), scatter and presence of one channel (S, S), one formula after the other in float64."
+    logits = logits.double()
+    y, x = torch.meshgrid(*[torch.arange(logits.shape[-1]).double()] * 2, indexing='ij')
+    allowed = content(frame[None], logits.shape[-1])[0, 0]
+    peak = logits.where(allowed, -torch.inf).argmax().item()
+    top, row, column = logits.flatten()[peak], *divmod(peak, logits.shape[-1])
+    weight = (logits - top).clamp(max=0).exp()
+    reach = math.ceil(2 * math.sqrt(weight[allowed].sum() / 2)) + 1
+    near = weight * ((x - column).abs() <= reach) * ((y - row).abs() <= reach)
+    points = torch.stack([(near * side).sum() / near.sum() for side in (x, y)])
+    first, last = (to_network(place, Frame.of(frame)) for place in (torch.zeros(2), frame[:2] - 1))
+    points = points.clamp(first.double(), last.double())
+    softmax = weight * allowed / weight[allowed].sum()
+    away = [(softmax * (side - point).abs()).sum() for side, point in zip((x, y), points, strict=True)]
+    return points, math.hypot(*away), bool(top >= 0)
+
+
+@pytest.mark.parametrize('layout', [torch.channels_last, torch.contiguous_format])
+def test_all_readings_are_those_of_the_formulas_however_the_logits_lie(layout):
+    frames = torch.stack([LANDSCAPE, PORTRAIT])
+    places = torch.rand(2, 3, 2, generator=torch.Generator().manual_seed(0)) * 64  # some of them on the padding
+    logits = torch.stack([torch.stack([blob(64, *place, 3, 2, height=1 - k) for k, place in enumerate(image.tolist())])
+                          for image in places])
+    logits += 0.3 * torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    logits[1, 2] -= 300  # absent, and far from 0
+    found = read(logits.to(memory_format=layout), frames, 'centroid')
+    for b in range(2):
+        for k in range(3):
+            points, scatter, present = read_plainly(logits[b, k], frames[b])
+            close(found.points[b, k], points, atol=1e-4)
+            assert found.scatter[b, k].item() == pytest.approx(scatter, rel=1e-5)
+            assert found.present[b, k] == present
+    assert torch.equal(found.points, decode(logits, frames)) and torch.equal(found.present, is_present(logits, frames))
+    assert found.present.any() and not found.present.all()

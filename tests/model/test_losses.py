@@ -11,7 +11,8 @@ from landmark_fastai.config import TrainConfig
 from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
 from landmark_fastai.geometry.masks import draw_diamonds
-from landmark_fastai.model.losses import LOSSES, LandmarkLoss, balance, dice, spatial_ce
+from landmark_fastai.model.formulas import balance, dice, spatial_ce
+from landmark_fastai.model.losses import LOSSES, LandmarkLoss
 
 nan = float('nan')
 ALL = ['bce', 'dice', 'dice_bce', 'spatial_ce', 'dice_bce_spatial']

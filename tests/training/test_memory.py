@@ -53,10 +53,12 @@ def test_other_c_libraries_are_left_alone(monkeypatch):
     assert asked == [memory.MMAP_MAX, memory.TRIM_THRESHOLD]
 
 
-def test_only_the_command_line_asks_where_it_trains(tmp_path, monkeypatch):
+def test_only_the_command_line_asks_where_networks_run(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(memory, 'keep_freed_memory', lambda: asked.append('keep'))
-    nowhere = ['--label_dir', str(tmp_path / 'nowhere')]
-    for command in ('train', 'find_lr', 'check'): assert cli.main([command, *nowhere]) == 2
+    nowhere = str(tmp_path / 'nowhere')
+    for command in ('train', 'find_lr', 'check'): assert cli.main([command, '--label_dir', nowhere]) == 2
+    folders = ['--image_dir', nowhere, '--output_dir', nowhere]
+    assert cli.main(['predict', *folders]) == cli.main(['evaluate', *folders, '--csv', nowhere]) == 2
     with pytest.raises(UsageError): train(label_dir=tmp_path / 'nowhere')
-    assert asked == ['keep'] * 2
+    assert asked == ['keep'] * 4
