@@ -1,6 +1,7 @@
 "Everything for a notebook: `from landmark_fastai.all import *`, beside fastai's own `fastai.vision.all`."
 
 from .callbacks.erosion import ErosionSchedule
+from .data.crops import CropField, refine_dls
 from .data.loaders import LandmarkBlock, landmark_dls
 from .data.sample import sample, write_sample
 from .data.tensors import TensorLandmarks, TensorRadiograph
@@ -21,7 +22,8 @@ from .training.train import train
 
 __all__ = [
     'Annotations', 'read_annotations', 'write_annotations', 'ErosionSchedule', 'TensorLandmarks',
-    'TensorRadiograph', 'LandmarkBlock', 'SquareReader', 'landmark_dls', 'UsageError', 'LandmarkLearner',
+    'TensorRadiograph', 'LandmarkBlock', 'SquareReader', 'landmark_dls', 'CropField',
+    'refine_dls', 'UsageError', 'LandmarkLearner',
     'landmark_learner', 'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics',
     'Diverged', 'Incomplete', 'check', 'sample',
     'Prediction', 'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'predict',

@@ -152,6 +152,8 @@ def train_twice(data, output_dir):
         assert cli.main(['train', *steady, '--experiment_name', *more]) == 0
     early = ['--experiment_name', 'early', '--epochs', '9', '--early_stop', '1', '--lr', '1e-9']
     assert cli.main(['train', *steady, *early]) == 0
+    two_stages = ['--refine', '--refine_resize', '64', '--refine_epochs', '1', '--epochs', '1']
+    assert cli.main(['train', *arguments, '--experiment_name', 'refined', *two_stages]) == 0
     with pytest.raises(Diverged, match='epoch 1, batch 2: the loss is nan'):
         landmark_fastai.train(**where(data, output_dir), experiment_name='nan', epochs=2, cbs=[Poison()])
     witness = Witness()
@@ -211,8 +213,8 @@ def test_two_processes_train_what_one_trains(tmp_path):
     train_twice(data, one)
 
     assert stderr.count('error: flip_pairs') == stderr.count('error: epochs') == 1
-    assert stdout.count('epoch 2/2') == 4 and stdout.count('report: ') == 6  # one process speaks
-    assert stdout.count('stopped early') == 1
+    assert stdout.count('epoch 2/2') == 4 and stdout.count('report: ') == 7  # one process speaks
+    assert stdout.count('stopped early') == 1 == stdout.count('The second stage')
     for word in ('destroy_process_group', 'Traceback', 'warning:', 'reducer'): assert word not in stderr
     assert files_of(two) == files_of(one)  # and one writes
     hashes = [(two / 'processes' / rank).read_text() for rank in '01']
