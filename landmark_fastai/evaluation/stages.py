@@ -23,7 +23,7 @@ def stage_tables(evaluation: Evaluation) -> list[tuple[str, Table]]:
     before, after = first_scores(evaluation), evaluation.scores
     if before is None: return []
     unit, stage = after.unit, evaluation.predictions.stacked().stage
-    header = ['landmark', f'first stage: mean, {unit}', 'median', f'both: mean, {unit}', 'median', 'mean to mean',
+    header = ['landmark', f'first stage: mean, {unit}', 'median', f'both: mean, {unit}', 'median', 'ratio of means',
               'crops not taken']
     rows = []
     for name, columns in [('all', slice(None)), *((name, [k]) for k, name in enumerate(after.names))]:
