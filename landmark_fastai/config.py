@@ -57,6 +57,8 @@ class TrainConfig(DataConfig):
     batch_size: int = flag(8, 'Images a training step.', group='training', least=1)
     epochs: int = flag(350, 'Passes over the training images; with few images 40 are enough.', group='training',
         least=1, may_change=True)
+    minutes: float | None = flag(None, 'Minutes that the training may take; its first steps tell how many epochs that '
+        'are.', group='training', above=0)
     arch: str = flag('unet', 'Architecture of segmentation-models-pytorch.', group='network')
     encoder_name: str = flag('timm-tf_efficientnet_lite1', 'Encoder of segmentation-models-pytorch.',
         group='network', original='resnet101')
@@ -136,6 +138,9 @@ class TrainConfig(DataConfig):
         With `resume` they are those of the run that is there, if one is.
         """
         values = of_file | given
+        if 'minutes' in given and given.keys() & {'epochs', 'refine_epochs'}:
+            raise UsageError('minutes beside epochs: the one says how many the others are; leave one of them out')
+        if 'minutes' not in given and 'epochs' in values: values.pop('minutes', None)  # of a run that has chosen them
         if values.get('resume') and (earlier := resumed(values)): return earlier
         recipe = RECIPES[values.get('recipe', cls.recipe)]
         if given.get('recipe', of_file.get('recipe')) != of_file.get('recipe') and recipe.keys() <= of_file.keys():
@@ -158,6 +163,11 @@ class TrainConfig(DataConfig):
     def folder(self) -> Path:
         "The folder that the run writes."
         return Path(self.output_dir, self.experiment_name)
+
+    @property
+    def keeps_first_stage(self) -> bool:
+        "Whether a second stage is added to that of the run `from_run`, which is not trained again."
+        return self.refine and self.from_run is not None
 
     @property
     def pairs(self) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from fastai.callback.core import Callback
 
-from ..config import TrainConfig, is_run
+from ..config import TrainConfig, is_run, read_config
 from ..errors import UsageError
 from ..evaluation.compare import Evaluation
 from ..evaluation.validation import evaluate_again, evaluate_folds
@@ -51,14 +51,23 @@ def prepare(config: TrainConfig, fold_of: np.ndarray) -> tuple[Annotations, Mode
 
 
 def run_fold(config: TrainConfig, k: int, fold_of: np.ndarray, annotations: Annotations,
-                  cbs: Sequence[Callback]) -> Evaluation:
+             cbs: Sequence[Callback]) -> Evaluation:
     "The evaluation of fold `k`, which is trained unless it is there from before."
     print(f'--- fold {k} of {config.folds}')
-    # the cache was cleared, if that was asked for, before the first fold: the others find its squares
-    of_fold = replace(config, folds=0, clear_cache=False, output_dir=config.folder, experiment_name=f'fold_{k}')
+    of_fold = fold_config(config, k)
     if (of_fold.folder / 'report.html').is_file():
         return evaluate_again(of_fold, annotations.subset(np.flatnonzero(fold_of == k)))
     return train_run(of_fold, fold_split(fold_of, k), cbs).evaluation
+
+
+def fold_config(config: TrainConfig, k: int) -> TrainConfig:
+    "The flags of fold `k`, with the epochs that it has chosen for its share of the minutes if it has begun."
+    # the cache was cleared, if that was asked for, before the first fold: the others find its squares
+    of_fold = replace(config, folds=0, clear_cache=False, output_dir=config.folder, experiment_name=f'fold_{k}',
+                      minutes=config.minutes and config.minutes / config.folds)
+    if not (config.minutes and config.resume and is_run(of_fold.folder)): return of_fold
+    begun = read_config(of_fold.folder)
+    return replace(of_fold, epochs=begun.epochs, refine_epochs=begun.refine_epochs)
 
 
 def fold_split(fold_of: np.ndarray, k: int) -> np.ndarray:

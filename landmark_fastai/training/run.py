@@ -20,6 +20,7 @@ from ..learner import LandmarkLearner
 from ..model.facts import ModelFacts, write_facts
 from . import distributed
 from .build import make_facts, make_learner
+from .minutes import fit_minutes
 from .refine import check_refinable, refine
 from .run_folder import check_data, check_folder, read_checkpoint, read_progress, start_folder
 from .stage import train_stage
@@ -30,6 +31,8 @@ def train_run(config: TrainConfig, split: np.ndarray | None = None,
     "Train the model of `config`; `split` (n,) is train, val or test of each image, drawn when left out."
     device = distributed.join(config.batch_size, config.device)
     with distributed.in_turn(): learn, facts, state = prepare(config, device, split)
+    if state is None and config.minutes: config = fit_minutes(config, learn)
+    if state is None and config.keeps_first_stage: state = keep_first_stage(config, learn, facts)
     train_stage(config, learn, facts, state, cbs)
     if rank_distrib() and not config.refine: return learn
     predictor = calibrated(Predictor([learn.model], config, facts, learn.dls.device, learn.precision,
@@ -46,8 +49,7 @@ def prepare(config: TrainConfig, device: str,
 
     Every mistake shows here.
     """
-    keeps = bool(config.refine and config.from_run)  # the first stage of that run
-    if keeps: split = split_of_run(config)
+    if config.keeps_first_stage: split = split_of_run(config)
     state = read_progress(config) if config.resume else None
     if state is None: check_folder(config)
     # a checkpoint has all weights: those that the run began with are not looked for again
@@ -56,28 +58,31 @@ def prepare(config: TrainConfig, device: str,
     facts = make_facts(config, learn, fingerprint(learn.dls.annotations, learn.dls.split))
     if state: check_data(config.folder, facts.data)
     if config.refine: check_refinable(config, learn.dls)
-    if state is None and keeps: state = keep_first_stage(config, learn, facts)
+    if config.keeps_first_stage: check_data(Path(config.from_run), facts.data)
     return learn, facts, state
 
 
 def split_of_run(config: TrainConfig) -> np.ndarray:
-    "The side, (n,), that each image of the annotations was on in the run that `config` starts from. Raises UsageError."
-    sides = read_split(Path(config.from_run))
+    """The side, (n,), that each image of the annotations was on in the run whose first stage is kept.
+
+    Raises UsageError where that run is not finished, or had other images.
+    """
+    run = Path(config.from_run)
+    if not (run / 'report.html').is_file():
+        raise UsageError(f'{run} is not finished, and refine adds a second stage to a run that is; see --resume')
+    read_checkpoint(run, needed=True)
+    sides = read_split(run)
     names = read_annotations(config.csv_file).image_names
     other = [name for name in names if name not in sides]
     if other:
-        raise UsageError(f'{config.from_run} was trained without {other[0]}, which {config.csv_file.name} has; refine '
-                         'adds a second stage for the data of a run: leave refine out to train on with others')
+        raise UsageError(f'{run} was trained without {other[0]}, which {config.csv_file.name} has, and refine adds a '
+                         'second stage for the data of a run: leave refine out to train on with others')
     return np.array([sides[name] for name in names])
 
 
-def keep_first_stage(config: TrainConfig, learn: LandmarkLearner, facts: ModelFacts) -> dict:
-    "Begin the folder of `config` with the first stage of the run it starts from; returns that run's checkpoint."
+def keep_first_stage(config: TrainConfig, learn: LandmarkLearner, facts: ModelFacts) -> dict | None:
+    "Begin the folder of `config` with the first stage of the run it starts from; returns the checkpoint of that."
     run = Path(config.from_run)
-    if not (run / 'report.html').is_file():
-        raise UsageError(f'{run} is not finished: refine adds a second stage to a run that is; see --resume')
-    check_data(run, facts.data)
-    state = read_checkpoint(run, needed=True)
     if not rank_distrib():
         start_folder(config, facts, False, learn.dls.annotations.image_names, kept=run, split=learn.dls.split)
-    return state
+    return read_checkpoint(run, needed=True)
