@@ -166,9 +166,10 @@ def test_smoothing_keeps_level_and_place():
 
 def test_no_figure_is_left_in_pyplot(tmp_path):
     import matplotlib.pyplot as plt
+    others = plt.get_fignums()  # of tests before this one
     plot_history(log(['a'], 2), ['a'], tmp_path)
     plot_lr_find([1e-3, 1e-2, 1e-1], [3, 2, 4], 1e-2, tmp_path / 'lr_find.png')
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == others
 
 
 def test_failed_figure_leaves_no_file(tmp_path):
