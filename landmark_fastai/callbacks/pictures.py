@@ -6,6 +6,7 @@ from pathlib import Path
 from fastai.torch_core import maybe_gather, rank_distrib
 
 from ..config import TrainConfig
+from ..data.crops import AnnotatedCrop
 from ..geometry.decoding import decode
 from ..viz.curves import plot_history
 from ..viz.gif import write_gif
@@ -64,19 +65,25 @@ class Pictures(RunCallback):
 
     def _image(self, k): return self.dls.valid_ds[k][0].permute(1, 2, 0).squeeze(-1).numpy()
 
+    def _shown(self, k):
+        "True and predicted masks and points of image `k`, and their names; of a crop those of its own landmark."
+        item = self.dls.valid_ds.items[k]
+        own = slice(item.landmark, item.landmark + 1) if isinstance(item, AnnotatedCrop) else slice(None)
+        return *(values[own] for values in self.kept[k]), self.names[own]
+
     def _overlay(self, folder, k):
-        true_mask, pred_mask, true, pred = self.kept[k]
+        true_mask, pred_mask, true, pred, names = self._shown(k)
         image, stem = self._image(k), f'{k + 1}_{as_file_name(self.dls.valid_ds.items[k].name)}'
-        write_png(folder / f'{stem}_true_masks.png', draw_masks(image, true_mask, self.names, BLUE))
-        write_png(folder / f'{stem}_predicted_masks.png', draw_masks(image, pred_mask, self.names, RED))
-        write_png(folder / f'{stem}_coordinates.png', draw_landmarks(image, true, pred, self.names))
+        write_png(folder / f'{stem}_true_masks.png', draw_masks(image, true_mask, names, BLUE))
+        write_png(folder / f'{stem}_predicted_masks.png', draw_masks(image, pred_mask, names, RED))
+        write_png(folder / f'{stem}_coordinates.png', draw_landmarks(image, true, pred, names))
 
     def _picture(self, epoch):
         "Keep pictures of the first image in `epoch`, as files: in memory they would be many in the end."
-        _, pred_mask, true, pred = self.kept[0]
+        _, pred_mask, true, pred, names = self._shown(0)
         image, folder = self._image(0), self.folder / 'train_results' / 'frames'
-        write_png(folder / 'coordinates' / f'{epoch:04}.png', draw_landmarks(image, true, pred, self.names))
-        write_png(folder / 'masks' / f'{epoch:04}.png', draw_masks(image, pred_mask, self.names, RED))
+        write_png(folder / 'coordinates' / f'{epoch:04}.png', draw_landmarks(image, true, pred, names))
+        write_png(folder / 'masks' / f'{epoch:04}.png', draw_masks(image, pred_mask, names, RED))
 
     def _gifs(self):
         for folder in (self.folder / 'train_results' / 'frames').iterdir():

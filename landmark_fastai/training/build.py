@@ -31,7 +31,7 @@ def make_learner(config: TrainConfig, split: np.ndarray | None = None) -> Landma
     if config.clear_cache and not rank_distrib(): clear_cache()
     dls = config_dls(config, device, split)
     of_run = dict(total_epochs=config.epochs, path=config.folder)
-    if config.from_run: learn = load(config.from_run, device=device).learner(dls, config, **of_run)
+    if config.from_run: learn = load(config.from_run, device=device, refine=False).learner(dls, config, **of_run)
     else: learn = config_learner(dls, config, **of_run)
     if smallest_batch(dls.train) == 1: check_batch_of_one(learn.model)
     return learn

@@ -97,6 +97,7 @@ def test_a_run_keeps_the_epochs_that_it_has_chosen(dots, tmp_path, timed, monkey
     assert read_config(tmp_path / 'baseline').epochs == 3
 
 
+@pytest.mark.slow
 def test_folds_share_the_minutes_and_a_resumed_one_keeps_its_epochs(dots, tmp_path, timed, monkeypatch):
     flags = where(dots, tmp_path) | {'experiment_name': 'folds'}
     train(**flags, **SMALL, minutes=0.4, folds=2)
@@ -112,6 +113,7 @@ def test_minutes_beside_epochs_are_refused():
         with pytest.raises(UsageError, match='minutes beside epochs'): TrainConfig.of({'minutes': 3} | other)
 
 
+@pytest.mark.slow
 def test_a_short_training_ends_in_its_time(tmp_path, capsys):
     csv_file, images = write_dots(tmp_path, n=40)
     started = time.time()

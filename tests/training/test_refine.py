@@ -3,6 +3,7 @@
 import json
 import re
 
+import imageio.v3 as iio
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,10 +42,22 @@ def where(dots, tmp_path_factory):
                 output_dir=tmp_path_factory.mktemp('refined'))
 
 
+class Begins(Callback):
+    "Keep the weights that each stage begins with, by the name of its folder."
+    def __init__(self): self.weights = {}
+
+    def before_fit(self):
+        self.weights[self.path.name] = {key: value.clone() for key, value in self.model.state_dict().items()}
+
+
 @pytest.fixture(scope='module')
-def run(where):
+def begins(): return Begins()
+
+
+@pytest.fixture(scope='module')
+def run(where, begins):
     "The folder of a run of two stages. Not to be changed."
-    train(**where, **SMALL, experiment_name='run')
+    train(**where, **SMALL, experiment_name='run', cbs=begins)
     return where['output_dir'] / 'run'
 
 
@@ -62,15 +75,15 @@ def test_the_second_stage_is_a_run_in_a_folder_of_its_own(run):
     assert not (run / 'refine' / 'report.html').exists()
 
 
-def test_it_starts_from_the_weights_of_the_first_stage(where, run):
+def test_pictures_of_a_crop_show_its_landmark_alone(run):
+    first, second = (iio.imread(sorted(folder.glob('visualization/Epoch3/*true_masks.png'))[0])
+                     for folder in (run, run / 'refine'))
+    assert second.shape[0] == pytest.approx(first.shape[0], rel=0.1) and second.shape[1] < 0.7 * first.shape[1]
+
+
+def test_it_starts_from_the_weights_of_the_first_stage(run, begins):
     first = torch.load(run / 'weight' / 'best.pth', weights_only=True)
-    class Look(Callback):
-        def before_fit(self):
-            if self.path.name == 'refine':
-                seen.append({key: value.clone() for key, value in self.model.state_dict().items()})
-    seen = []
-    train(**where, **SMALL, experiment_name='looked_at', cbs=Look())
-    assert all(torch.equal(value, first[key]) for key, value in seen[0].items())
+    assert all(torch.equal(value, first[key]) for key, value in begins.weights['refine'].items())
 
 
 def test_the_report_tells_both_stages_apart(run):
@@ -113,7 +126,8 @@ def test_the_second_stage_alone_is_no_model_of_images(run, dots, tmp_path, capsy
     assert 'second stage' in line and 'refine' in line and not (tmp_path / 'out').exists()
 
 
-@pytest.mark.parametrize('stage, n', [('stopped', 2), ('refine', 0), ('refine', 2)])
+@pytest.mark.parametrize('stage, n', [
+    pytest.param('stopped', 2, marks=pytest.mark.slow), pytest.param('refine', 0, marks=pytest.mark.slow), ('refine', 2)])
 def test_a_run_that_was_stopped_in_either_stage_gives_the_logs_of_one_that_never_was(run, where, stage, n, tmp_path):
     there = where | {'output_dir': tmp_path}
     with pytest.raises(Stopped): train(**there, **SMALL, experiment_name='stopped', cbs=StopAfter(stage, n))
@@ -125,6 +139,7 @@ def test_a_run_that_was_stopped_in_either_stage_gives_the_logs_of_one_that_never
         assert (stopped / 'validation' / name).read_text() == (run / 'validation' / name).read_text()
 
 
+@pytest.mark.slow
 def test_folds_are_refined_and_make_an_ensemble(where, dots):
     train(**where, **SMALL | dict(epochs=1, refine_epochs=1), experiment_name='folds', folds=2)
     folder = where['output_dir'] / 'folds'

@@ -24,7 +24,7 @@ from landmark_fastai.flags import to_yaml
 from landmark_fastai.formats.annotations import VISIBLE
 from landmark_fastai.learner import LandmarkLearner
 from landmark_fastai.model.facts import read_facts
-from landmark_fastai.training import run
+from landmark_fastai.training import stage
 from landmark_fastai.training.build import make_learner
 
 GRAPHS = ['loss_curve', 'mean_landmark_error', 'mean_landmark_error_log', 'mean_dice_score', 'per_landmark_error',
@@ -122,7 +122,7 @@ def test_overwrite_spares_a_folder_that_is_no_run(dots, tmp_path, capsys):
 
 def test_a_diverged_network_is_not_called_unlabelled(capsys):
     validation = [SimpleNamespace(state=np.array([VISIBLE]))]
-    run.say_best(TrainConfig(), SimpleNamespace(best=None), validation)
+    stage.say_best(TrainConfig(), SimpleNamespace(best=None), validation)
     assert 'the network diverged' in capsys.readouterr().out
 
 
