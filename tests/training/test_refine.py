@@ -127,7 +127,7 @@ def test_the_second_stage_alone_is_no_model_of_images(run, dots, tmp_path, capsy
 
 
 @pytest.mark.parametrize('stage, n', [
-    pytest.param('stopped', 2, marks=pytest.mark.slow), pytest.param('refine', 0, marks=pytest.mark.slow), ('refine', 2)])
+    ('refine', 2), *(pytest.param(*case, marks=pytest.mark.slow) for case in (('stopped', 2), ('refine', 0)))])
 def test_a_run_that_was_stopped_in_either_stage_gives_the_logs_of_one_that_never_was(run, where, stage, n, tmp_path):
     there = where | {'output_dir': tmp_path}
     with pytest.raises(Stopped): train(**there, **SMALL, experiment_name='stopped', cbs=StopAfter(stage, n))
