@@ -8,8 +8,9 @@ from dataclasses import MISSING, dataclass, fields, replace
 from math import inf
 from pathlib import Path
 
+from . import inherit
 from .errors import UsageError
-from .flags import Flags, flag, read_file, saved
+from .flags import Flags, flag, read_file
 
 DEVICES = 'auto, cpu, cuda, cuda:1 or mps.'
 LONGEST_NAME = 200  # of the 255 bytes that file systems take, since names of pictures are longer
@@ -146,10 +147,11 @@ class TrainConfig(DataConfig):
         if given.get('recipe', of_file.get('recipe')) != of_file.get('recipe') and recipe.keys() <= of_file.keys():
             raise UsageError(f'recipe {given["recipe"]} beside config {given["config"]}, which says all that a recipe '
                              'does; leave one of them out')
-        own = {}
-        if values.get('from_run') and values.get('refine'): own = refined_from(values)
-        elif values.get('from_run'): own = start_from(values, typed=given if 'from_run' in given else values)
-        return super().complete(recipe, values | own)
+        if not values.get('from_run'): return super().complete(recipe, values)
+        earlier = read_single(values['from_run'])
+        if values.get('refine'): return super().complete({}, inherit.refined(earlier, values))
+        typed = given if 'from_run' in given else values
+        return super().complete(recipe, inherit.started(earlier, values, typed))
 
     def check(self):
         if self.experiment_name in ('', '.', '..') or Path(self.experiment_name).name != self.experiment_name:
@@ -197,38 +199,6 @@ def check_elastic(augment: str, elastic: float):
 ORIGINAL = {each.name: each.metadata['original'] for each in fields(TrainConfig)
             if each.metadata['original'] is not None}
 RECIPES = {'default': {name: getattr(TrainConfig, name) for name in ORIGINAL}, 'original': ORIGINAL}
-
-MAY_CHANGE = {each.name for each in fields(TrainConfig) if each.metadata['may_change']}  # in a run that is resumed
-NETWORK = 'arch', 'encoder_name', 'color'  # what weights are bound to
-HANDED_ON = 'image_resize', 'decode', 'normalization'  # what else a run hands on to one that starts from it
-
-
-def start_from(values: dict, typed: dict) -> dict:
-    """The network of the run `from_run` of `values`, with its image size and decoding unless `values` have their own.
-
-    Weights among those flags that the user has `typed` beside it contradict it. Raises UsageError.
-    """
-    run, earlier = values['from_run'], read_single(values['from_run'])
-    for name in NETWORK:
-        if name in values and values[name] != getattr(earlier, name):
-            raise UsageError(f'{name} is {values[name]!r}, but {run} was trained with {getattr(earlier, name)!r}; '
-                             'leave it out')
-    if typed.get('encoder_weights', 'none') != 'none':
-        raise UsageError(f'encoder_weights beside from_run: all weights are those of {run}; leave it out')
-    inherited = {name: getattr(earlier, name) for name in (*NETWORK, *HANDED_ON) if name not in values}
-    return inherited | {'encoder_weights': 'none'}
-
-
-def refined_from(values: dict) -> dict:
-    """The flags of the run `from_run` of `values`, whose first stage is kept, to which a second one is added.
-
-    Only flags of the second stage, and those that a resumed run may change, may have other values. Raises UsageError.
-    """
-    run, earlier = values['from_run'], read_single(values['from_run'])
-    if earlier.refine: raise UsageError(f'{run} has a second stage already; leave refine out to train on from it')
-    free = {each.name for each in fields(TrainConfig) if each.metadata['group'] == 'second stage'}
-    check_unchanged(values, earlier, (free | MAY_CHANGE | {'from_run'}) - {'epochs'}, Path(run))
-    return saved(earlier) | values | {'encoder_weights': 'none'}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -358,7 +328,7 @@ def read_config(run: str | Path) -> TrainConfig:
                              'or use landmark_fastai 0.4')
         raise UsageError(f'{run} has no config.yaml, expected the folder of a run')
     of_file = read_file(TrainConfig, run / 'config.yaml')
-    missing = [name for name in (*NETWORK, *HANDED_ON) if name not in of_file]
+    missing = [name for name in (*inherit.NETWORK, *inherit.HANDED_ON) if name not in of_file]
     if missing: raise UsageError(f'{run / "config.yaml"} lacks {", ".join(missing)}, expected the flags of a run')
     return TrainConfig(**of_file)
 
@@ -383,33 +353,10 @@ def run_file(folder: Path) -> Path | None:
 
 
 def resumed(given: dict) -> TrainConfig | None:
-    """The flags of the run that those `given` name, to go on with; None where it has not begun.
-
-    Only flags that say so (`may_change`) may have another value than the run's. Raises UsageError.
-    """
+    "The flags of the run that those `given` name, to go on with; None where it has not begun. Raises UsageError."
     folder = Path(given.get('output_dir', TrainConfig.output_dir),
                   given.get('experiment_name', TrainConfig.experiment_name))
     if not folder.is_dir() or not any(folder.iterdir()): return None
     if given.get('overwrite'): raise UsageError('resume beside overwrite: one continues what the other removes')
     earlier = read_config(folder)
-    check_unchanged(given, earlier, MAY_CHANGE, folder)
-    check_more_epochs(earlier, given.get('epochs', earlier.epochs), folder)
-    return replace(earlier, **{name: value for name, value in given.items() if name in MAY_CHANGE})
-
-
-def check_unchanged(given: dict, earlier: TrainConfig, free: set[str], folder: Path):
-    "Raise UsageError where flags that were `given`, but for the `free` ones, are not those of the `earlier` run."
-    for name, value in given.items():
-        if name in free or value == getattr(earlier, name): continue
-        raise UsageError(f'{folder} was started with {name} {getattr(earlier, name)!r}, not {value!r}; leave it out, '
-                         'or start another run with --experiment_name')
-
-
-def check_more_epochs(earlier: TrainConfig, epochs: int, folder: Path):
-    "Raise UsageError unless the run that was started with `earlier` may be given so many `epochs`."
-    if epochs == earlier.epochs: return
-    steady = (earlier.schedule, earlier.erosion_schedule, earlier.folds) == ('constant', 'fixed', 0)
-    if epochs < earlier.epochs or not steady:
-        raise UsageError(f'{folder} was started with epochs {earlier.epochs}, not {epochs}, and its schedules are made '
-                         'for them: more can only be given to a constant rate with fixed erosion, without folds; see '
-                         '--from_run')
+    return replace(earlier, **inherit.resumed(earlier, given, folder))
