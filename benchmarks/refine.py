@@ -1,0 +1,155 @@
+"""`python -m benchmarks.refine [DATA ...]`: one stage and two, in equal minutes, on held-out images.
+
+Each training is saved before the next begins, and not repeated. `table` puts the results into docs/refining.md. Minutes
+are made equal by epochs, so that another program on the machine changes no result: see `VARIANTS`.
+"""
+
+import argparse
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import pandas as pd
+
+from landmark_fastai.data.sample import write_sample
+from landmark_fastai.errors import UsageError
+from landmark_fastai.evaluation.evaluate import evaluate
+from landmark_fastai.files import write_text
+from landmark_fastai.training.train import train
+
+from .accuracy import CT, DATA, MOUSE, parts
+from .timing import RESULTS, ROOT, facts, grid, insert, load, save, say
+
+NAME = 'refine'
+RUNS = ROOT / 'runs' / NAME
+FILMS, LEAVES = 'films', 'grapevine_leaves_12'
+WITHIN = 2, 4, 8  # original px
+SEEDS = 0, 1, 2
+TITLES = {FILMS: 'synthetic films of up to 2400 px, 13 landmarks, 48 to train on and 12 to validate',
+          LEAVES: 'photographs of leaves, 1200 to 1552 px, 12 landmarks',
+          CT: 'CT slices of the thorax, 20 landmarks', MOUSE: 'frames of a mouse, 12 landmarks'}
+# an epoch at 512 px takes 4 times as long as one at 256 px, and one of the second stage with its validation 1.4 times
+VARIANTS = {'one stage, 256 px': dict(image_resize=256, epochs=96),
+            'one stage, 512 px': dict(image_resize=512, epochs=24),
+            'two stages, 256 px': dict(image_resize=256, epochs=40, refine=True, refine_epochs=40)}
+
+
+@dataclass(frozen=True)
+class Data:
+    "Where the images of a benchmark are, and those that nothing may look at before the end."
+    csv_file: Path
+    images: Path
+    test_csv: Path
+    test_images: Path
+    split: str  # that the test images are on in `test_csv`, or all
+
+
+def films():
+    "The sample's sharp films; the test films are of another seed."
+    for name, n_images, seed in (('films', 60, 42), ('test_films', 40, 7)):
+        if (RUNS / name).is_dir(): continue
+        write_sample(RUNS / name, n_images, seed, image_size=2400, landmarks='all')
+    of = [RUNS / name for name in ('films', 'test_films')]
+    csv_files = [folder / 'labels' / 'train_annotation.csv' for folder in of]
+    return Data(csv_files[0], of[0] / 'train_images', csv_files[1], of[1] / 'train_images', 'all')
+
+
+def real(name):
+    "A data set in `DATA`; leaves of one variety are on one side."
+    if not (DATA / name).is_dir(): raise UsageError(f'{DATA / name} is not here: nothing can be trained')
+    table = pd.read_csv(DATA / name / 'annotation.csv')
+    if name == LEAVES:
+        variety = pd.read_csv(DATA / name / 'metadata.csv').set_index('image_name').variety[table.image_name]
+        varieties = sorted(set(variety))
+        table['split'] = variety.map(dict(zip(varieties, parts(len(varieties)), strict=True))).to_numpy()
+    else: table['split'] = parts(len(table))
+    RUNS.mkdir(parents=True, exist_ok=True)
+    path = RUNS / f'{name}.csv'
+    table.to_csv(path, index=False)
+    return Data(path, DATA / name / 'images', path, DATA / name / 'images', 'test')
+
+
+def run(name, variant, seed):
+    "Train, or go on with what was stopped, and measure; returns the result."
+    data, key = films() if name == FILMS else real(name), key_of(name, variant, seed)
+    if not (RUNS / key / 'report.html').is_file():
+        train(train_image_dir=data.images, label_dir=data.csv_file.parent, train_csv_file=data.csv_file.name,
+              output_dir=RUNS, experiment_name=key, seed=seed, visualize_every=1000, resume=True, **VARIANTS[variant])
+    result = dict(key=key, data=name, variant=variant, seed=seed, facts=facts(), test=measure(data, key))
+    if VARIANTS[variant].get('refine'): result['first'] = measure(data, key, no_refine=True)
+    return result
+
+
+def key_of(name, variant, seed):
+    "What the run is called."
+    return f'{name}_{variant.replace(",", "").replace(" ", "_")}_{seed}'
+
+
+def measure(data, key, **flags):
+    "Errors of a run on the test images, original px: mean, median, and shares within `WITHIN`."
+    out = RUNS / key / f'test{"_first" if flags else ""}'
+    summary = evaluate(data.test_images, data.test_csv, out, model=RUNS / key, split=data.split, no_overlays=True,
+                       overwrite=True, **flags)
+    table = pd.read_csv(out / 'distances.csv')
+    errors = table[[f'{name}_px' for name in summary['landmarks']]].to_numpy()
+    errors = errors[np.isfinite(errors)]
+    return dict(n=len(errors), mean=float(errors.mean()), median=float(np.median(errors)),
+                within={str(limit): float((errors <= limit).mean()) for limit in WITHIN},
+                landmarks={name: entry['px']['mean'] for name, entry in summary['landmarks'].items()})
+
+
+def results(folder=RESULTS):
+    "All results so far, by key."
+    saved = load(NAME, folder)
+    return {row['key']: row for row in saved['rows']} if saved else {}
+
+
+def tables(found):
+    "A table for each data set: the mean over the seeds, and each of them."
+    texts = []
+    for name, title in TITLES.items():
+        rows = []
+        for variant in VARIANTS:
+            there = [found[key]['test'] for seed in SEEDS if (key := key_of(name, variant, seed)) in found]
+            if not there: continue
+            shares = [f'{100 * fmean(each["within"][str(limit)] for each in there):.1f} %' for limit in WITHIN]
+            rows.append([variant, f'{fmean(each["mean"] for each in there):.2f} px',
+                         ' · '.join(f'{each["mean"]:.2f}' for each in there),
+                         f'{fmean(each["median"] for each in there):.2f} px', *shares])
+        header = title, 'mean', 'each seed', 'median', *(f'within {limit} px' for limit in WITHIN)
+        if rows: texts.append(grid(header, rows))
+    return '\n\n'.join(texts)
+
+
+def write_tables(root=ROOT, folder=RESULTS):
+    "Rewrite the tables of docs/refining.md below `root`."
+    page = root / 'docs' / 'refining.md'
+    write_text(page, insert(page.read_text(encoding='utf-8'), tables(results(folder)), NAME))
+
+
+def main(argv=None):
+    "Returns the exit code."
+    parser = argparse.ArgumentParser(prog='python -m benchmarks.refine', description='One stage and two.')
+    parser.add_argument('data', nargs='+', choices=[*TITLES, 'table'], metavar='DATA',
+                        help=f'{", ".join(TITLES)}, or table: put the saved results into the docs')
+    parser.add_argument('--seeds', type=int, nargs='+', default=SEEDS)
+    args = parser.parse_args(argv)
+    warnings.simplefilter('ignore')  # of libraries about each other
+    try:
+        for name in (name for name in args.data if name != 'table'):
+            for seed in args.seeds:
+                for variant in VARIANTS:
+                    if key_of(name, variant, seed) in results(): continue
+                    say(f'--- {key_of(name, variant, seed)}')
+                    save(NAME, [*results().values(), run(name, variant, seed)])
+        if 'table' in args.data: write_tables()
+    except UsageError as e:
+        say(f'error: {e}')
+        return 2
+    return 0
+
+
+if __name__ == '__main__': sys.exit(main())
