@@ -9,7 +9,7 @@ import fire
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import accuracy
+from benchmarks import accuracy, refine
 from benchmarks.timing import RESULTS, insert
 from docs.flags import pages, with_tables
 from landmark_fastai.cli import COMMANDS, check_words, command
@@ -118,4 +118,5 @@ def test_tables_of_numbers_are_those_that_were_measured():
     assert insert(TEXTS['README.md'], accuracy.headline(found), 'accuracy') == TEXTS['README.md']
     assert insert(TEXTS['results.md'], accuracy.all_tables(found, RESULTS), 'accuracy') == TEXTS['results.md']
     assert insert(TEXTS['results.md'], accuracy.by_encoder(found), 'encoders') == TEXTS['results.md']
+    assert insert(TEXTS['refining.md'], refine.tables(refine.results()), 'refine') == TEXTS['refining.md']
     assert insert(TEXTS['benchmarks.md'], benchmarks.table()) == TEXTS['benchmarks.md']

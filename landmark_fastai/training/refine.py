@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 from fastai.callback.core import Callback
-from fastai.torch_core import set_seed
+from fastai.torch_core import rank_distrib, set_seed
 
 from ..config import TrainConfig
 from ..data.crops import CropField, refine_dls
@@ -52,6 +52,9 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
                        config.drop_last, config.num_workers)
     learn = first.learner(crops, of_second, total_epochs=of_second.epochs, path=of_second.folder)
     facts = replace(make_facts(of_second, learn, first.facts.data), presence=[], crop=crop)
+    if not rank_distrib():
+        print(f'second stage: crops of {field.side} px of films of {field.film} px, a landmark up to '
+              f'{field.jitter * field.side:.0f} px off the middle', flush=True)
     train_stage(of_second, learn, facts, read_checkpoint(of_second.folder, needed=False), cbs)
     second = Predictor([learn.model], of_second, facts, learn.dls.device, learn.precision,
                        [of_second.folder / 'weight' / 'best.pth'])

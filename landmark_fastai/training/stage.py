@@ -8,6 +8,7 @@ from fastai.torch_core import rank_distrib, set_seed
 from ..callbacks.history import History, describe_errors
 from ..callbacks.stopping import CheckLoss
 from ..config import TrainConfig
+from ..data.crops import AnnotatedCrop
 from ..data.items import AnnotatedImage
 from ..errors import Diverged
 from ..formats.annotations import VISIBLE
@@ -41,7 +42,8 @@ def train_stage(config: TrainConfig, learn: LandmarkLearner, facts: ModelFacts, 
 def announce(config: TrainConfig, learn: LandmarkLearner):
     "Say what is trained on what."
     dls = learn.dls
-    print(f'{len(dls.train_ds)} training and {len(dls.valid_ds)} validation images, {len(dls.annotations.names)} '
+    what = 'crops' if isinstance(dls.train_ds.items[0], AnnotatedCrop) else 'images'
+    print(f'{len(dls.train_ds)} training and {len(dls.valid_ds)} validation {what}, {len(dls.annotations.names)} '
           f'landmarks, {config.arch} with {config.encoder_name} at {config.image_resize} px on {dls.device} in '
           f'{learn.precision}, writing {config.folder}', flush=True)
 
