@@ -47,7 +47,10 @@ class AnnotatedCrop(AnnotatedImage):
 class CropReader(SquareReader):
     "A `SquareReader` of films, which gives pieces of them: uint8 `TensorRadiograph`s (C, side, side)."
     def encodes(self, item: AnnotatedCrop):
-        piece = np.atleast_3d(piece_of(self.squares[item.path], item.corner, item.side))
+        left, top = item.corner
+        first, last = np.clip((top, top + item.side), 0, self.image_resize).tolist()
+        band = self.squares.rows(item.path, first, last)
+        piece = np.atleast_3d(piece_of(band, (left, top - first), item.side))
         return TensorRadiograph(torch.from_numpy(piece.copy()).permute(2, 0, 1))
 
 

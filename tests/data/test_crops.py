@@ -71,6 +71,19 @@ def test_a_crop_shows_the_film_where_its_frame_says(dls):
     np.testing.assert_array_equal(of_dls.reader(crop)[0], piece_of(film, crop.corner, 64))
 
 
+@pytest.mark.parametrize('cache', ['ram', 'disk', 'none'])
+def test_a_crop_is_the_same_wherever_films_are_kept(tmp_path, monkeypatch, cache):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    dls = landmark_dls(*write_dots(tmp_path), image_resize=64, batch_size=4, cache=cache)
+    reader = refine_dls(dls, first_points(dls), FIELD, batch_size=4).reader
+    assert reader.squares.place == cache
+    image = on_film(dls.train_ds.items[0], FIELD.film)
+    film = letterbox(cv2.imread(str(image.path), cv2.IMREAD_GRAYSCALE), FIELD.film)
+    for point in ((0, 0), (40, 20), (95, 79), (-60, -90)):  # the last is beyond the film
+        crop = crop_at(image, 0, np.array(point), 64)
+        np.testing.assert_array_equal(reader(crop)[0], piece_of(film, crop.corner, 64))
+
+
 def test_a_training_crop_is_around_every_visible_landmark_and_labels_the_others(dls):
     images = [on_film(image, FIELD.film) for image in dls.train_ds.items]
     images[0].state[0] = UNLABELLED
