@@ -6,8 +6,9 @@ from landmark_fastai import landmark_dls
 
 from . import reference
 from .fixtures import FILM, LITE0, more_points, write_csv, write_films
-from .step import Repeated, make_learner, train_epoch
+from .step import make_learner, train_epoch
 from .timing import alternate, faster, longer, say, timed
+from .turns import Repeated
 
 QUICK = dict(repetitions=1, n_films=9, n_epoch=9, size=(220, 190), image_resize=64, epoch_resize=64, n_items=2)
 BATCH, WORKERS = 8, 2

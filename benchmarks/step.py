@@ -3,39 +3,18 @@
 import time
 
 import torch
-from fastai.callback.core import Callback
-from fastcore.basics import GetAttr
 
 from landmark_fastai import landmark_dls, landmark_learner
 
 from . import reference
 from .fixtures import write_csv, write_small
 from .timing import alternate, faster, has_amx, longer, say, timed
+from .turns import Repeated, Stopwatch
 
 QUICK = dict(repetitions=1, image_resize=64, n_steps=1, n_compiled=0)
 ENCODER = 'resnet18'
 TARGET, TARGET_AMX = 1, 2.3  # times the reference
 COMPILED = 'Reckoned from the time of the first steps, which compile, and the time of a later step.'
-
-
-class Repeated(GetAttr):
-    "A `DataLoader` that yields one batch `n` times: what training costs when data cost nothing."
-    _default = 'dl'
-
-    def __init__(self, dl, n): self.dl, self.n, self.batch = dl, n, dl.one_batch()
-
-    def __len__(self): return self.n
-
-    def __iter__(self): return (self.batch for _ in range(self.n))
-
-
-class Stopwatch(Callback):
-    "Seconds of the training part of an epoch."
-    order = 100  # starts after everything that prepares an epoch
-
-    def before_train(self): self.start = time.perf_counter()
-
-    def after_train(self): self.seconds = time.perf_counter() - self.start
 
 
 def make_learner(dls, encoder_name=ENCODER, **kwargs):
