@@ -187,8 +187,12 @@ class Predictor:
         return Reading(image, None, pixels, torch.from_numpy(square).permute(2, 0, 1), frame)
 
     @torch.inference_mode()
-    def decode_squares(self, squares: Tensor, frames: Tensor, tta: bool = False) -> Decoded:
-        "What the networks find on `squares` (B, C, S, S) uint8 with `frames` (B, 7); tensors on the CPU."
+    def decode_squares(self, squares: Tensor, frames: Tensor, tta: bool = False,
+                       landmarks: Sequence[int] | None = None) -> Decoded:
+        """What the networks find on `squares` (B, C, S, S) uint8 with `frames` (B, 7); tensors on the CPU.
+
+        With `landmarks` (B,) only that one on each square, so that N is 1.
+        """
         # plain tensors: torch.compile cannot trace through fastai's
         squares, frames = upload((squares.as_subclass(Tensor), frames), self.device)
         images = squares.float() / 255
@@ -197,13 +201,15 @@ class Predictor:
         total = None
         for model in self.models:  # the heatmaps of one at a time are in memory
             logits = self._heatmaps(model, images, tta)
+            if landmarks is not None: logits = logits[range(len(logits)), landmarks][:, None]
             total = logits if total is None else total + logits
             if len(self.models) > 1: points_of_each.append(decode(logits, frames, method))
         seen = read(total / len(self.models) if points_of_each else total, frames, method)
         apart = spread(torch.stack(points_of_each or [seen.points]))
         decoded = Decoded(seen.points, seen.scatter, apart, ~seen.present)
         decoded = Decoded(*(values.cpu() for values in decoded))
-        return decoded._replace(absent=decoded.absent & self.can_be_absent)
+        can_be_absent = self.can_be_absent if landmarks is None else self.can_be_absent[landmarks][:, None]
+        return decoded._replace(absent=decoded.absent & can_be_absent)
 
     def predict_squares(self, squares: Tensor, frames: Tensor, tta: bool = False) -> list[Prediction]:
         "A `Prediction` of each of `squares` (B, C, S, S), uint8, of images with `frames` (B, 7)."

@@ -16,7 +16,7 @@ from ..data.items import make_frame
 from ..formats.annotations import VISIBLE
 from ..formats.images import letterbox
 from ..geometry.frame import Frame, cut, to_network, to_original
-from .predictor import DECIMALS, Decoded, Prediction, Predictor
+from .predictor import DECIMALS, MOST, Prediction, Predictor
 
 MARGIN = 0.04  # of the side of a crop: a peak so near its border may be the flank of what lies beyond
 TINY = 1e-9
@@ -39,23 +39,18 @@ def look_closer(second: Predictor, pixels: np.ndarray, first: Prediction, tta: b
     n = len(first.points)
     there = np.flatnonzero((first.state == VISIBLE) & np.isfinite(first.points).all(-1))
     seen = Seen(np.full((n, 2), np.nan), np.full(n, np.inf), np.zeros(n, bool))
-    for some in chunked(there, second.batch_size):
+    for some in chunked(there, MOST):  # small as they are, many fill a CPU better than one a thread
         corners = [corner_around(to_network(first.points[k], frame), side) for k in some]
         squares = np.stack([np.atleast_3d(piece_of(film, corner, side)) for corner in corners])
         frames = [cut(frame, np.array(corner, np.float32)).row() for corner in corners]
         frames = torch.from_numpy(np.stack(frames))
-        found = own(second.decode_squares(torch.from_numpy(squares).permute(0, 3, 1, 2), frames, tta), some)
-        original = to_original(found.points, Frame.of(frames))
-        inside = ((found.points > MARGIN * side) & (found.points < side - 1 - MARGIN * side)).all(-1)
-        seen.points[some] = original.numpy()
-        seen.expected_error[some] = (found.scatter * second.calibration[some] / frame.scale).numpy()
-        seen.counts[some] = (inside & torch.isfinite(found.points).all(-1)).numpy()
+        found = second.decode_squares(torch.from_numpy(squares).permute(0, 3, 1, 2), frames, tta, some)
+        points, scatter = found.points[:, 0], found.scatter[:, 0]
+        seen.points[some] = to_original(points, Frame.of(frames)).numpy()
+        seen.expected_error[some] = (scatter * second.calibration[some] / frame.scale).numpy()
+        inside = (points > MARGIN * side) & (points < side - 1 - MARGIN * side)  # which NaN is not
+        seen.counts[some] = inside.all(-1).numpy()
     return seen
-
-
-def own(decoded: Decoded, landmarks: Sequence[int]) -> Decoded:
-    "What `decoded` (B, N, ...) says of the one of `landmarks` (B,) that each square is of: (B, ...)."
-    return Decoded(*(values[torch.arange(len(landmarks)), torch.as_tensor(landmarks)] for values in decoded))
 
 
 def combine(first: Prediction, seen: Sequence[Seen], first_error: np.ndarray) -> Prediction:
