@@ -171,7 +171,7 @@ def test_no_weights_are_loaded_that_may_run_code(finished, flags, careful, tmp_p
     train(resume=True, output_dir=tmp_path, experiment_name='pth')
     assert cli.main(['predict', '--model', str(finished), '--image_dir', str(images), '--output_dir',
                      str(tmp_path / 'found')]) == 0
-    assert cli.main(['predict', '--weights', str(finished / 'weight' / 'best.pth'), '--encoder_name', 'resnet18',
+    assert cli.main(['predict', '--weights', str(tmp_path / 'encoder.pth'), '--encoder_name', 'resnet18',
                      '--image_dir', str(images), '--output_dir', str(tmp_path / 'original')]) == 0
     assert len(careful) > 6
 
