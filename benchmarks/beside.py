@@ -93,7 +93,9 @@ def measure(folder, versions, case, names, repetitions):
     return [[[answers[name] for answers in of_version] for of_version in found] for name in names]
 
 
-def every(ask, names): return {name: ask(name) for name in names}
+def every(ask, names):
+    "The answer of the process behind `ask` to each of `names`."
+    return {name: ask(name) for name in names}
 
 
 @contextmanager

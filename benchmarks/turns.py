@@ -95,11 +95,13 @@ def keep_memory():
 
 
 def peak_memory():
+    "The most memory that this process has had, MB."
     lines = Path('/proc/self/status').read_text().splitlines()
     return int(next(line for line in lines if line.startswith('VmHWM')).split()[1]) / 1024
 
 
 def main():
+    "Answer what is asked on stdin, until it ends."
     warnings.simplefilter('ignore')
     with redirect_stdout(StringIO()):
         case = json.loads(sys.stdin.readline())

@@ -17,8 +17,8 @@ from fastai.vision.data import ImageBlock
 
 from ..config import TrainConfig
 from ..flags import check_values
-from ..formats.annotations import ABSENT, UNLABELLED, VISIBLE, Annotations
-from ..geometry.frame import cut, to_network
+from ..formats.annotations import ABSENT, UNLABELLED, VISIBLE
+from ..geometry.frame import Frame, cut, to_network
 from .augmentation import FlipPairs, crop_augmentations
 from .items import AnnotatedImage, make_frame
 from .loaders import AheadDL, LandmarkBlock, LandmarkDataLoaders
@@ -51,7 +51,7 @@ class CropReader(SquareReader):
         first, last = np.clip((top, top + item.side), 0, self.image_resize).tolist()
         band = self.squares.rows(item.path, first, last)
         piece = np.atleast_3d(piece_of(band, (left, top - first), item.side))
-        return TensorRadiograph(torch.from_numpy(piece.copy()).permute(2, 0, 1))
+        return TensorRadiograph(torch.from_numpy(piece).permute(2, 0, 1))
 
 
 def piece_of(film: np.ndarray, corner: tuple[int, int], side: int) -> np.ndarray:
@@ -68,10 +68,15 @@ def corner_around(point: np.ndarray, side: int) -> tuple[int, int]:
     return tuple(np.floor(point + 0.5 - side / 2 + 0.5).astype(int).tolist())
 
 
+def cut_around(film: Frame, point: np.ndarray, side: int) -> tuple[tuple[int, int], Frame]:
+    "Corner and frame of the piece of side `side` around `point` (2,), original px, of an image with the frame `film`."
+    corner = corner_around(to_network(point, film), side)
+    return corner, cut(film, np.array(corner, np.float32))
+
+
 def crop_at(image: AnnotatedImage, landmark: int, point: np.ndarray, side: int) -> AnnotatedCrop:
     "The piece of side `side` of the film of `image` around `point` (2,), original px, where its `landmark` should be."
-    corner = corner_around(to_network(point, image.frame), side)
-    frame = cut(image.frame, np.array(corner, np.float32))
+    corner, frame = cut_around(image.frame, point, side)
     return AnnotatedCrop(image.path, image.name, image.points, image.state, frame, side, corner, landmark)
 
 
@@ -134,7 +139,7 @@ def refine_dls(
     """
     check_values(TrainConfig, batch_size=batch_size, augment=augment, elastic=elastic, num_workers=num_workers)
     train, valid = ([on_film(image, field.film) for image in ds.items] for ds in (dls.train_ds, dls.valid_ds))
-    annotations = without_absent(dls.annotations)
+    annotations = replace(dls.annotations, state=without_absent(dls.annotations.state))
     reader = CropReader(field.film, dls.reader.color, dls.reader.cache)
     reader.load([image.path for image in (*train, *valid)], [image.name for image in (*train, *valid)])
     tfms = crop_augmentations(augment, elastic, PATCH, field.side, field.jitter)
@@ -151,9 +156,9 @@ def refine_dls(
 def on_film(image: AnnotatedImage, film: int) -> AnnotatedImage:
     "`image` on a film of side `film`, its absent landmarks not labelled."
     frame = make_frame(image.frame.size, image.frame.spacing, film)
-    return replace(image, frame=frame, side=film, state=np.where(image.state == ABSENT, UNLABELLED, image.state))
+    return replace(image, frame=frame, side=film, state=without_absent(image.state))
 
 
-def without_absent(annotations: Annotations) -> Annotations:
-    "`annotations` whose absent landmarks are not labelled."
-    return replace(annotations, state=np.where(annotations.state == ABSENT, UNLABELLED, annotations.state))
+def without_absent(state: np.ndarray) -> np.ndarray:
+    "`state` (..., N) with absent landmarks as not labelled."
+    return np.where(state == ABSENT, UNLABELLED, state)

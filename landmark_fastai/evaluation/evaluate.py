@@ -20,7 +20,7 @@ from .compare import predict_annotated
 from .error_table import aligned, errors_table
 from .notes import flag_notes, result_notes, split_notes
 from .output import run_settings, write_evaluation, write_evaluation_report
-from .stages import stage_notes, stage_tables
+from .stages import compare_stages
 
 
 @takes(EvaluateConfig)
@@ -38,7 +38,8 @@ def evaluate(config: EvaluateConfig) -> dict:
     folder = make_output(config, config.csv)
     evaluation = predict_annotated(predictor, truth, config, folder)
     notes = split_notes(evaluation, sides) + flag_notes(config, n_corner) + result_notes(evaluation, truth)
-    notes += stage_notes(evaluation)
+    tables, of_stages = compare_stages(evaluation)
+    notes += of_stages
     source = config.weights or config.model
     settings = asdict(config) | {'model': source, 'weights': ', '.join(map(str, predictor.weights)),
                                  'thresholds': config.distances}
@@ -46,7 +47,7 @@ def evaluate(config: EvaluateConfig) -> dict:
     if not config.weights: figures += figures_in(Path(config.model, 'graph'), CURVES)
     of_run = {f'training: {name}': value for name, value in run_settings(predictor.config, predictor.facts).items()}
     write_evaluation_report(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary,
-                            figures, settings | of_run, notes, stage_tables(evaluation))
+                            figures, settings | of_run, notes, tables)
     print(aligned(errors_table(summary)))
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')

@@ -11,42 +11,36 @@ from .scores import Scores, score
 LITTLE = 0.02  # share of the mean error; a second stage that takes off less brings nothing that one would notice
 
 
-def first_scores(evaluation: Evaluation) -> Scores | None:
-    "The scores of the first stage alone; None of a model that has no other."
-    found = evaluation.predictions.stacked()
-    if not (found.stage != '').any(): return None
-    return score(evaluation.annotations, found._replace(points=found.first), evaluation.scores.presence)
+def compare_stages(evaluation: Evaluation) -> tuple[list[tuple[str, Table]], list[str]]:
+    "What a report tells of both stages: a table with its title, and a sentence; nothing of a model that has no second."
+    found, after = evaluation.predictions.stacked(), evaluation.scores
+    if not (found.stage != '').any(): return [], []
+    before = score(evaluation.annotations, found._replace(points=found.first), after.presence)
+    errors = [scores.distances(after.unit) for scores in (before, after)]
+    return [('Both stages', stage_table(after, *errors, found.stage))], stage_note(after.unit, *errors, found.stage)
 
 
-def stage_tables(evaluation: Evaluation) -> list[tuple[str, Table]]:
-    "The table of both stages, with its title, for a report; none where there is only one."
-    before, after = first_scores(evaluation), evaluation.scores
-    if before is None: return []
-    unit, stage = after.unit, evaluation.predictions.stacked().stage
-    header = ['landmark', f'first stage: mean, {unit}', 'median', f'both: mean, {unit}', 'median', 'ratio of means',
-              'crops not taken']
+def stage_table(after: Scores, first: np.ndarray, both: np.ndarray, stage: np.ndarray) -> Table:
+    "Means and medians of the errors of the `first` stage and of `both`, (n, N), a row for all and one a landmark."
+    header = ['landmark', f'first stage: mean, {after.unit}', 'median', f'both: mean, {after.unit}', 'median',
+              'ratio of means', 'crops not taken']
     rows = []
     for name, columns in [('all', slice(None)), *((name, [k]) for k, name in enumerate(after.names))]:
-        one, two = (scores.distances(unit)[:, columns] for scores in (before, after))
+        one, two = first[:, columns], both[:, columns]
         of_both = np.isfinite(one) & np.isfinite(two)
         means = [values[of_both].mean() if of_both.any() else None for values in (one, two)]
         medians = [float(np.median(values[of_both])) if of_both.any() else None for values in (one, two)]
         ratio = means[1] / means[0] if of_both.any() and means[0] else None
         rows.append([name, fixed(means[0]), fixed(medians[0]), fixed(means[1]), fixed(medians[1]), fixed(ratio),
                      f'{(stage[:, columns] == FIRST).sum():,}'])
-    return [('Both stages', (header, rows))]
+    return header, rows
 
 
-def stage_notes(evaluation: Evaluation) -> list[str]:
-    "What the second stage brings, in a sentence."
-    before, after = first_scores(evaluation), evaluation.scores
-    if before is None: return []
-    unit = after.unit
-    one, two = (scores.distances(unit) for scores in (before, after))
-    if not np.isfinite(one).any(): return []
-    means = np.nanmean(one), np.nanmean(two)
-    found = evaluation.predictions.stacked().stage
+def stage_note(unit: str, first: np.ndarray, both: np.ndarray, stage: np.ndarray) -> list[str]:
+    "What the second stage brings, in a sentence; none where no error is known. Arguments as of `stage_table`."
+    if not np.isfinite(first).any(): return []
+    means = np.nanmean(first), np.nanmean(both)
     line = (f'The second stage takes the mean error from {means[0]:.2f} to {means[1]:.2f} {unit} on these images; '
-            f'{(found == FIRST).sum()} of {(found != "").sum()} crops were not taken')
+            f'{(stage == FIRST).sum()} of {(stage != "").sum()} crops were not taken')
     if means[1] < (1 - LITTLE) * means[0]: return [line]
     return [f'{line}. It brings nothing here: predict --no_refine is as good, and faster']

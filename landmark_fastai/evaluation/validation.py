@@ -17,7 +17,7 @@ from .compare import Evaluation, compare, predict_annotated
 from .error_table import aligned, errors_table, fold_table
 from .notes import result_notes, split_notes
 from .output import run_settings, write_evaluation, write_evaluation_report
-from .stages import stage_notes, stage_tables
+from .stages import compare_stages
 
 
 def evaluate_validation(config: TrainConfig, predictor: Predictor, dls: LandmarkDataLoaders) -> Evaluation:
@@ -26,12 +26,13 @@ def evaluate_validation(config: TrainConfig, predictor: Predictor, dls: Landmark
     out = config.folder / 'validation'
     evaluation = predict_annotated(predictor, annotations, as_predict(config, out), out)
     notes = split_notes(evaluation, dict.fromkeys(annotations.image_names, 'val'))
-    notes += result_notes(evaluation, annotations) + stage_notes(evaluation)
+    tables, of_stages = compare_stages(evaluation)
+    notes += result_notes(evaluation, annotations) + of_stages
     summary, figures = write_evaluation(out, evaluation, notes, settings={})
     figures += figures_in(config.folder / 'graph', CURVES)
     write_evaluation_report(config.folder / 'report.html', config.experiment_name, 'validation images of the training',
-                            summary, figures, run_settings(config, predictor.facts), notes, stage_tables(evaluation))
-    for note in stage_notes(evaluation): print(note)
+                            summary, figures, run_settings(config, predictor.facts), notes, tables)
+    for note in of_stages: print(note)
     print(f'report: {config.folder / "report.html"}')
     return evaluation
 

@@ -147,7 +147,7 @@ class Predictor:
         """A `LandmarkLearner` with a copy of these weights, to fine-tune on `dls`, of `landmark_dls`.
 
         When left out, `dls` is the run's own data, and the flags `config` those that it was trained with; `kwargs` of
-        `landmark_learner` win. Raises UsageError where the landmarks are not the network's, and for an ensemble.
+        `landmark_learner` win. Raises UsageError where landmarks or colour are not the network's, and for an ensemble.
         """
         from ..learner import config_learner  # what only predicts needs no Learner
         if len(self.models) > 1:

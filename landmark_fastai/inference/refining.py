@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from fastcore.basics import chunked
 
-from ..data.crops import corner_around, piece_of
+from ..data.crops import cut_around, piece_of
 from ..data.items import make_frame
 from ..formats.annotations import VISIBLE
 from ..formats.images import letterbox
-from ..geometry.frame import Frame, cut, to_network, to_original
+from ..geometry.frame import Frame, to_original
 from .predictor import DECIMALS, MOST, Prediction, Predictor
 
 MARGIN = 0.04  # of the side of a crop: a peak so near its border may be the flank of what lies beyond
@@ -40,10 +40,9 @@ def look_closer(second: Predictor, pixels: np.ndarray, first: Prediction, tta: b
     there = np.flatnonzero((first.state == VISIBLE) & np.isfinite(first.points).all(-1))
     seen = Seen(np.full((n, 2), np.nan), np.full(n, np.inf), np.zeros(n, bool))
     for some in chunked(there, MOST):  # small as they are, many fill a CPU better than one a thread
-        corners = [corner_around(to_network(first.points[k], frame), side) for k in some]
+        corners, frames = zip(*(cut_around(frame, first.points[k], side) for k in some), strict=True)
         squares = np.stack([np.atleast_3d(piece_of(film, corner, side)) for corner in corners])
-        frames = [cut(frame, np.array(corner, np.float32)).row() for corner in corners]
-        frames = torch.from_numpy(np.stack(frames))
+        frames = torch.from_numpy(np.stack([each.row() for each in frames]))
         found = second.decode_squares(torch.from_numpy(squares).permute(0, 3, 1, 2), frames, tta, some)
         points, scatter = found.points[:, 0], found.scatter[:, 0]
         seen.points[some] = to_original(points, Frame.of(frames)).numpy()

@@ -29,7 +29,7 @@ def fit_minutes(config: TrainConfig, learn: LandmarkLearner) -> TrainConfig:
 
     The erosion of `learn`, the first stage, is told of them; else it stays as it was, random numbers included.
     """
-    first, second = time_epochs(config, learn)
+    first, *second = time_epochs(config, learn)
     seconds = 60 * config.minutes * SPARE
     share = 1. if config.keeps_first_stage else SECOND if config.refine else 0.  # of the second stage
     told = []
@@ -39,23 +39,27 @@ def fit_minutes(config: TrainConfig, learn: LandmarkLearner) -> TrainConfig:
         learn.erosion_schedule.total_epochs = epochs
         told.append(f'{config.n_epochs} epochs of about {first:.1f} s')
     if share > 0:
-        config = replace(config, refine_epochs=max(int(seconds * share / second), 1))
-        told.append(f'{config.refine_epochs} of about {second:.1f} s in the second stage')
+        config = replace(config, refine_epochs=max(int(seconds * share / second[0]), 1))
+        told.append(f'{config.refine_epochs} of about {second[0]:.1f} s in the second stage')
     print(f'{config.minutes:g} minutes: {", ".join(told)}', flush=True)
     return config
 
 
 def time_epochs(config: TrainConfig, learn: LandmarkLearner) -> list[float]:
-    "Seconds of an epoch of the first stage, and of the second: those of the first process, where there are several."
+    """Seconds of an epoch of the first stage and, where there is to be one, of the second.
+
+    Those of the first process, where there are several.
+    """
     random, loaders = rng_state(), [innermost(dl) for dl in learn.dls.loaders]
     shuffles = [dl.rng.getstate() for dl in loaders]
     trial = deepcopy(learn.model), learn.loss_func
     batches = list(islice(chain.from_iterable(repeat(learn.dls.train)), WARM + TIMED))
-    crops = [small(batch, config.refine_resize) for batch in batches]
     n_train, n_valid, n = len(learn.dls.train_ds), len(learn.dls.valid_ds), len(learn.dls.names)
-    n_steps = math.ceil(n_train * min(n, PER_IMAGE) / (CROPS * config.batch_size))
-    seconds = [len(learn.dls.train) * time_step(*trial, batches) + n_valid * time_image(*trial, batches),
-               n_steps * time_step(*trial, crops) + n_valid * min(n, VALIDATED) * time_image(*trial, crops)]
+    seconds = [len(learn.dls.train) * time_step(*trial, batches) + n_valid * time_image(*trial, batches)]
+    if config.refine:
+        crops = [small(batch, config.refine_resize) for batch in batches]
+        n_steps = math.ceil(n_train * min(n, PER_IMAGE) / (CROPS * config.batch_size))
+        seconds.append(n_steps * time_step(*trial, crops) + n_valid * min(n, VALIDATED) * time_image(*trial, crops))
     set_rng_state(random)
     for dl, state in zip(loaders, shuffles, strict=True): dl.rng.setstate(state)
     return broadcast_object_list(seconds) if num_distrib() > 1 else seconds

@@ -60,7 +60,7 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
                        [of_second.folder / 'weight' / 'best.pth'])
     # by crops of the validation, since the first stage leaves them as it leaves those of new images
     facts = replace(facts, calibration=calibrate(observe(second, crops.valid_ds)))
-    write_facts(of_second.folder, facts)
+    if not rank_distrib(): write_facts(of_second.folder, facts)
     return second.with_facts(facts)
 
 
