@@ -45,14 +45,19 @@ def in_child(function):
 def log(folder): return (folder / 'train_results' / 'training_log.csv').read_text()
 
 
+REFINED = dict(refine=True, refine_resize=64, refine_epochs=4)
+
+
 @forked
-@pytest.mark.parametrize('n_kills', [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(flags, tmp_path, n_kills):
+@pytest.mark.parametrize('n_kills, stages', [
+    (3, {}), *(pytest.param(20, stages, marks=pytest.mark.slow) for stages in ({}, REFINED))])
+def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(flags, tmp_path, n_kills, stages):
+    flags |= stages
     start = time.time()
     whole = in_child(lambda: train(**flags, experiment_name='whole'))
     whole.join()
     seconds, chance, folder = time.time() - start, random.Random(n_kills), tmp_path / 'killed'
-    finished = 0  # epochs, of which none is lost again
+    finished = 0  # epochs of both stages, of which none is lost again
     for kill in range(n_kills):
         child = in_child(lambda: train(**flags | {'experiment_name': 'killed', 'resume': True}))
         child.join(chance.uniform(0, seconds / (2 if kill % 2 else 1.2)))
@@ -60,14 +65,15 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(flags, 
         os.kill(child.pid, random.Random(kill).choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
         child.join()
         check_whole(folder)
-        kept = folder / 'weight' / 'last.ckpt'
-        before, finished = finished, len(read_state_dict(kept)['history']) if kept.is_file() else 0
+        kept = [stage / 'weight' / 'last.ckpt' for stage in (folder, folder / 'refine')]
+        before, finished = finished, sum(len(read_state_dict(path)['history']) for path in kept if path.is_file())
         assert finished >= before
     if not (folder / 'report.html').is_file():
         last = in_child(lambda: train(**flags | {'experiment_name': 'killed', 'resume': True}))
         last.join()
         assert last.exitcode == 0
-    assert log(folder) == log(tmp_path / 'whole')
+    for stage in ('', 'refine') if stages else ('',):
+        assert log(folder / stage) == log(tmp_path / 'whole' / stage)
     names = [sorted(path.relative_to(run).as_posix() for path in run.rglob('*') if path.is_file())
              for run in (folder, tmp_path / 'whole')]
     assert names[0] == names[1]
@@ -76,7 +82,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(flags, 
 def check_whole(folder):
     "Every file of the run that has its name is whole, and there are weights where the log has a row."
     for path in folder.rglob('[!.]*.csv'): pd.read_csv(path)  # temporary files begin with a dot
-    for path in (folder / 'weight').glob('[!.]*.[pc]*'): read_state_dict(path)
+    for path in folder.rglob('weight/[!.]*.[pc]*'): read_state_dict(path)
     if (folder / 'weight' / 'best.pth').is_file(): assert load(folder).names == ['head', 'knee']
 
 
