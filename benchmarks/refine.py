@@ -1,4 +1,4 @@
-"""`python -m benchmarks.refine [DATA ...]`: one stage and two, in equal minutes, on held-out images.
+"""`python -m benchmarks.refine [DATA ...] [--minutes 5 10 20 40]`: one stage and two in equal minutes, on new images.
 
 Each training is saved before the next begins, and not repeated. `table` puts the results into docs/refining.md. Minutes
 are made equal by epochs, so that another program on the machine changes no result: see `VARIANTS`.
@@ -8,6 +8,7 @@ import argparse
 import sys
 import warnings
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 
@@ -31,6 +32,7 @@ SEEDS = 0, 1, 2
 TITLES = {FILMS: 'synthetic films of up to 2400 px, 13 landmarks, 48 to train on and 12 to validate',
           LEAVES: 'photographs of leaves, 1200 to 1552 px, 12 landmarks',
           CT: 'CT slices of the thorax, 20 landmarks', MOUSE: 'frames of a mouse, 12 landmarks'}
+MINUTES = 10  # of `VARIANTS`, about, for films and leaves on two cores with bf16
 # an epoch at 512 px takes 4 times as long as one at 256 px, and one of the second stage with its validation 1.4 times
 VARIANTS = {'one stage, 256 px': dict(image_resize=256, epochs=96),
             'one stage, 512 px': dict(image_resize=512, epochs=24),
@@ -72,20 +74,28 @@ def real(name):
     return Data(path, DATA / name / 'images', path, DATA / name / 'images', 'test')
 
 
-def run(name, variant, seed):
+def run(name, variant, seed, minutes=MINUTES):
     "Train, or go on with what was stopped, and measure; returns the result."
-    data, key = films() if name == FILMS else real(name), key_of(name, variant, seed)
+    data, key = films() if name == FILMS else real(name), key_of(name, variant, seed, minutes)
     if not (RUNS / key / 'report.html').is_file():
         train(train_image_dir=data.images, label_dir=data.csv_file.parent, train_csv_file=data.csv_file.name,
-              output_dir=RUNS, experiment_name=key, seed=seed, visualize_every=1000, resume=True, **VARIANTS[variant])
-    result = dict(key=key, data=name, variant=variant, seed=seed, facts=facts(), test=measure(data, key))
+              output_dir=RUNS, experiment_name=key, seed=seed, visualize_every=1000, resume=True,
+              **in_minutes(variant, minutes))
+    result = dict(key=key, data=name, variant=variant, seed=seed, minutes=minutes, facts=facts(),
+                  test=measure(data, key))
     if VARIANTS[variant].get('refine'): result['first'] = measure(data, key, no_refine=True)
     return result
 
 
-def key_of(name, variant, seed):
+def in_minutes(variant, minutes):
+    "The flags of a variant, with as many epochs as `minutes` have room for."
+    return {name: round(value * minutes / MINUTES) if name.endswith('epochs') else value
+            for name, value in VARIANTS[variant].items()}
+
+
+def key_of(name, variant, seed, minutes=MINUTES):
     "What the run is called."
-    return f'{name}_{variant.replace(",", "").replace(" ", "_")}_{seed}'
+    return f'{name}_{variant.replace(",", "").replace(" ", "_")}_{minutes}_minutes_{seed}'
 
 
 def measure(data, key, **flags):
@@ -124,10 +134,27 @@ def tables(found):
     return '\n\n'.join(texts)
 
 
+def minute_tables(found):
+    "A table for each data set: means and medians against the minutes of a training, over the seeds that there are."
+    texts = []
+    for name, title in TITLES.items():
+        minutes = sorted({row['minutes'] for row in found.values() if row['data'] == name})
+        rows = [[variant, *(mean_and_median(found, name, variant, each) for each in minutes)] for variant in VARIANTS]
+        if len(minutes) > 1: texts.append(grid((title, *(f'{each} min' for each in minutes)), rows))
+    return '\n\n'.join(texts)
+
+
+def mean_and_median(found, name, variant, minutes):
+    "Over the seeds, original px; nothing where none was trained."
+    there = [found[key]['test'] for seed in SEEDS if (key := key_of(name, variant, seed, minutes)) in found]
+    return ' / '.join(f'{fmean(each[which] for each in there):.2f}' for which in ('mean', 'median')) if there else ''
+
+
 def write_tables(root=ROOT, folder=RESULTS):
     "Rewrite the tables of docs/refining.md below `root`."
     page = root / 'docs' / 'refining.md'
-    write_text(page, insert(page.read_text(encoding='utf-8'), tables(results(folder)), NAME))
+    text = insert(page.read_text(encoding='utf-8'), tables(results(folder)), NAME)
+    write_text(page, insert(text, minute_tables(results(folder)), 'minutes'))
 
 
 def main(argv=None):
@@ -136,15 +163,16 @@ def main(argv=None):
     parser.add_argument('data', nargs='+', choices=[*TITLES, 'table'], metavar='DATA',
                         help=f'{", ".join(TITLES)}, or table: put the saved results into the docs')
     parser.add_argument('--seeds', type=int, nargs='+', default=SEEDS)
+    parser.add_argument('--minutes', type=int, nargs='+', default=[MINUTES])
     args = parser.parse_args(argv)
     warnings.simplefilter('ignore')  # of libraries about each other
     try:
         for name in (name for name in args.data if name != 'table'):
-            for seed in args.seeds:
-                for variant in VARIANTS:
-                    if key_of(name, variant, seed) in results(): continue
-                    say(f'--- {key_of(name, variant, seed)}')
-                    save(NAME, [*results().values(), run(name, variant, seed)])
+            for minutes, seed, variant in product(args.minutes, args.seeds, VARIANTS):
+                key = key_of(name, variant, seed, minutes)
+                if key in results(): continue
+                say(f'--- {key}')
+                save(NAME, [*results().values(), run(name, variant, seed, minutes)])
         if 'table' in args.data: write_tables()
     except UsageError as e:
         say(f'error: {e}')

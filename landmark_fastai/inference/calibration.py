@@ -45,6 +45,20 @@ def calibrate(observed: Observed) -> list[float]:
     return np.divide(errors, scatters, out=np.ones(len(errors)), where=(errors > 0) & (scatters > 0)).tolist()
 
 
+def variances(observed: Observed, reach: float) -> list[float]:
+    """The factor of each landmark (N,) from the scatter of its heatmap to the square of the expected error, network px.
+
+    It is the squared mean of the errors below `reach` over the median of their scatters. By such variances the points
+    of two stages are combined: errors differ less from image to image than scatters do, and where one part is taken for
+    another, neither stage tells whom to trust elsewhere. 1 where that cannot be told.
+    """
+    near = np.isfinite(observed.scatters) & (observed.errors < reach)
+    of_each = [(errors[there], scatters[there]) for errors, scatters, there
+               in zip(observed.errors.T, observed.scatters.T, near.T, strict=True)]
+    return [float(errors.mean() ** 2 / np.median(scatters)) if errors.any() and scatters.all() else 1.
+            for errors, scatters in of_each]
+
+
 def flat_landmarks(predictor: Predictor, observed: Observed) -> list[str]:
     "The landmarks that the network sees no place for: their median scatter is nearly that of noise."
     known = np.isfinite(observed.scatters).any(0)

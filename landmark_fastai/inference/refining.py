@@ -1,7 +1,7 @@
 """The second stage of a run on new images: crops around what the first one has found, and both points combined.
 
-Each stage tells the error to expect of its point (see `calibration`), and a point counts by the inverse of its square.
-So a crop sharpens what is sharp, and where it shows little the first stage stays.
+Each stage tells the error to expect of its point (see `calibration.variances`), and a point counts by the inverse of
+its square. So a crop sharpens what is sharp, and where it shows little the first stage stays.
 """
 
 from collections.abc import Sequence
@@ -44,9 +44,10 @@ def look_closer(second: Predictor, pixels: np.ndarray, first: Prediction, tta: b
         squares = np.stack([np.atleast_3d(piece_of(film, corner, side)) for corner in corners])
         frames = torch.from_numpy(np.stack([each.row() for each in frames]))
         found = second.decode_squares(torch.from_numpy(squares).permute(0, 3, 1, 2), frames, tta, some)
-        points, scatter = found.points[:, 0], found.scatter[:, 0]
+        points = found.points[:, 0]
         seen.points[some] = to_original(points, Frame.of(frames)).numpy()
-        seen.expected_error[some] = (scatter * second.calibration[some] / frame.scale).numpy()
+        variance = np.array(second.facts.crop.variance)[some] * found.scatter[:, 0].numpy()
+        seen.expected_error[some] = np.sqrt(variance) / frame.scale
         inside = (points > MARGIN * side) & (points < side - 1 - MARGIN * side)  # which NaN is not
         seen.counts[some] = inside.all(-1).numpy()
     return seen
@@ -76,10 +77,11 @@ class RefinedPredictor(Predictor):
         super().__init__(first.models, first.config, first.facts, first.device, first.precision,
                          first.weights + [path for second in seconds for path in second.weights])
         self.seconds = list(seconds)
-        known = np.mean([second.facts.crop.first_calibration for second in seconds], 0)
-        self.first_factor = known / self.calibration.numpy()
+        self.first_variance = np.mean([second.facts.crop.first_variance for second in seconds], 0)
 
     def finish(self, pixels, prediction, tta):
         seen = [look_closer(second, pixels, prediction, tta) for second in self.seconds]
-        combined = combine(prediction, seen, prediction.expected_error * self.first_factor)
+        scale = self.config.image_resize / prediction.size.max()
+        scatter = prediction.expected_error * scale / self.calibration.numpy()
+        combined = combine(prediction, seen, np.sqrt(self.first_variance * scatter) / scale)
         return combined._replace(confidence=self.confidence(combined))

@@ -26,7 +26,9 @@ class CropFacts:
     "What a second stage knows of its crops, whose side is its `image_resize`."
     film: int      # side of the square that images are resized to, film px
     jitter: float  # how far off its middle a landmark may be in x and in y, a share of the side
-    first_calibration: list[float]  # as `ModelFacts.calibration`, of the first stage on images it was not trained on
+    # factors from the scatter of a heatmap to the square of the expected error, (N,), of both stages
+    first_variance: list[float]
+    variance: list[float]
 
 
 @dataclass
@@ -94,7 +96,8 @@ def is_crop(value: Any, n_landmarks: int) -> bool:
     "Whether `value` can be made `CropFacts` of so many landmarks."
     return (isinstance(value, dict) and value.keys() == {each.name for each in fields(CropFacts)}
             and isinstance(value['film'], int) and value['film'] > 0 and is_list([value['jitter']], float)
-            and is_list(value['first_calibration'], float) and len(value['first_calibration']) == n_landmarks)
+            and all(is_list(value[name], float) and len(value[name]) == n_landmarks
+                    for name in ('first_variance', 'variance')))
 
 
 def is_list(value: Any, kind: type) -> bool:

@@ -13,7 +13,7 @@ from ..data.items import AnnotatedImage
 from ..data.loaders import LandmarkDataLoaders
 from ..errors import UsageError
 from ..formats.annotations import VISIBLE
-from ..inference.calibration import calibrate, observe
+from ..inference.calibration import observe, variances
 from ..inference.loading import SECOND
 from ..inference.predictor import Predictor
 from ..model.facts import CropFacts, write_facts
@@ -46,7 +46,10 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
     images = dls.valid_ds.items
     points = first.predict([image.path for image in images]).points
     field = choose_field(config, images, points)
-    crop = CropFacts(field.film, field.jitter, calibrate(observe(first, dls.valid_ds)))
+    reach = field.side / 2  # film px: what is further off the middle is on no crop
+    crop = CropFacts(field.film, field.jitter,
+                     first_variance=variances(observe(first, dls.valid_ds), reach * config.image_resize / field.film),
+                     variance=[1.] * len(dls.annotations.names))
     set_seed(config.seed, reproducible=True)
     crops = refine_dls(dls, points, field, of_second.batch_size, config.augment, config.elastic, config.pairs,
                        config.drop_last, config.num_workers)
@@ -59,7 +62,7 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
     second = Predictor([learn.model], of_second, facts, learn.dls.device, learn.precision,
                        [of_second.folder / 'weight' / 'best.pth'])
     # by crops of the validation, since the first stage leaves them as it leaves those of new images
-    facts = replace(facts, calibration=calibrate(observe(second, crops.valid_ds)))
+    facts = replace(facts, crop=replace(crop, variance=variances(observe(second, crops.valid_ds), reach)))
     if not rank_distrib(): write_facts(of_second.folder, facts)
     return second.with_facts(facts)
 

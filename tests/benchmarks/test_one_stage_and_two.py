@@ -1,13 +1,14 @@
 "The comparison of one stage and two: its splits, its measuring, its table."
 
 import json
+from itertools import product
 
 import pandas as pd
 import pytest
 from helpers import TINY, write_dots
 
 from benchmarks import refine
-from benchmarks.refine import FILMS, VARIANTS, Data, key_of, measure, real, tables
+from benchmarks.refine import FILMS, VARIANTS, Data, in_minutes, key_of, measure, minute_tables, real, tables
 from landmark_fastai import cli
 
 
@@ -26,8 +27,25 @@ def test_the_table_has_the_mean_over_the_seeds_and_each_of_them():
     assert tables({}) == ''
 
 
+def test_the_table_of_minutes_has_means_and_medians_over_the_seeds():
+    one, _, two = VARIANTS
+    rows = {5: {one: [4., 6.]}, 20: {one: [3.], two: [1.]}}
+    found = {key_of(FILMS, variant, seed, minutes): result(mean) | dict(data=FILMS, minutes=minutes)
+             for minutes, of in rows.items() for variant, means in of.items() for seed, mean in enumerate(means)}
+    table, = minute_tables(found).split('\n\n')
+    lines = [[cell.strip() for cell in line.split('|')[1:-1]] for line in table.splitlines()]
+    assert lines[0][1:] == ['5 min', '20 min']
+    assert [line[1:] for line in lines[2:]] == [['5.00 / 1.00', '3.00 / 1.00'], ['', ''], ['', '1.00 / 1.00']]
+    assert minute_tables({}) == ''
+
+
+def test_minutes_are_epochs_of_both_stages():
+    assert in_minutes('one stage, 256 px', 20) == dict(image_resize=256, epochs=192)
+    assert in_minutes('two stages, 256 px', 5) == dict(image_resize=256, epochs=20, refine=True, refine_epochs=20)
+
+
 def test_no_two_trainings_have_one_key():
-    keys = [key_of(name, variant, seed) for name in refine.TITLES for variant in VARIANTS for seed in refine.SEEDS]
+    keys = [key_of(*of) for of in product(refine.TITLES, VARIANTS, refine.SEEDS, (5, 10, 40))]
     assert len(set(keys)) == len(keys)
 
 

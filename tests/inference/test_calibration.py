@@ -8,7 +8,7 @@ import torch
 from helpers import DiscFinder, disc_finder, discs, write_dots
 
 from landmark_fastai import landmark_dls
-from landmark_fastai.inference.calibration import Observed, calibrate, flat_landmarks, observe
+from landmark_fastai.inference.calibration import Observed, calibrate, flat_landmarks, observe, variances
 
 
 @pytest.fixture
@@ -47,6 +47,12 @@ def test_the_factor_is_the_mean_error_over_the_mean_scatter_and_1_where_that_can
     errors = np.array([[1., 3., np.nan, 0.], [3., 5., 2., 0.]])
     scatters = np.array([[1., 4., 1., 1.], [1., np.nan, np.nan, 1.]])
     assert calibrate(Observed(errors, scatters)) == [2, 0.75, 1, 1]
+
+
+def test_a_variance_is_the_squared_mean_error_over_the_median_scatter_of_what_is_within_reach():
+    errors = np.array([[1., 3., np.nan, 0.], [3., 50., 2., 0.], [2., 5., 70., 0.]])
+    scatters = np.array([[1., 4., np.nan, 1.], [8., 9., np.nan, 1.], [2., 2., 1., 1.]])
+    assert variances(Observed(errors, scatters), reach=20) == [2, 4 ** 2 / 3, 1, 1]
 
 
 class Half(DiscFinder):

@@ -2,18 +2,22 @@
 
 import numpy as np
 import pytest
+import torch
 from helpers import disc_finder, discs, predicted
 
+from landmark_fastai.data.crops import cut_around, piece_of
+from landmark_fastai.data.items import make_frame
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
+from landmark_fastai.formats.images import letterbox
 from landmark_fastai.inference.refining import BOTH, FIRST, REFINED, RefinedPredictor, Seen, combine, look_closer
 from landmark_fastai.model.facts import CropFacts
 
 TRUE = np.array([[200.4, 150.7], [401.3, 260.2]])
 
 
-def second_stage(film=600, side=128, first_calibration=(1., 1.), **facts):
+def second_stage(film=600, side=128, first_variance=(1., 1.), variance=(1., 1.)):
     "A `Predictor` of crops that finds discs."
-    return disc_finder(side, crop=CropFacts(film, 0.2, list(first_calibration)), **facts)
+    return disc_finder(side, crop=CropFacts(film, 0.2, list(first_variance), list(variance)))
 
 
 def one(points, **changes):
@@ -33,10 +37,15 @@ def test_a_crop_finds_what_is_near_its_middle_in_original_px(film, atol):
     assert seen.counts.all() and np.isfinite(seen.expected_error).all()
 
 
-def test_an_expected_error_is_in_original_px():
-    image = discs(600, 400, TRUE)
-    plain, twice = (look_closer(second_stage(calibration=factors), image, one(TRUE)) for factors in (None, [1., 2.]))
-    np.testing.assert_allclose(twice.expected_error, plain.expected_error * (1, 2), rtol=1e-5)
+def test_an_expected_error_is_the_root_of_the_variance_in_original_px():
+    image, stage = discs(600, 400, TRUE), second_stage(film=300, variance=(1., 4.))
+    seen = look_closer(stage, image, one(TRUE))
+    film, frames = letterbox(image, 300), [cut_around(make_frame((600, 400), (np.nan, np.nan), 300), point, 128)
+                                           for point in TRUE]
+    squares = torch.stack([torch.from_numpy(piece_of(film, corner, 128))[None] for corner, _ in frames])
+    scatter = stage.decode_squares(squares, torch.from_numpy(np.stack([frame.row() for _, frame in frames]))).scatter
+    expected = 2 * np.sqrt(scatter.diagonal().numpy() * (1, 4))  # a px of the film is 2 px of the image
+    np.testing.assert_allclose(seen.expected_error, expected, rtol=1e-5)
 
 
 def test_crops_reach_over_the_border_and_over_a_film_that_is_smaller_than_they_are():
@@ -112,18 +121,19 @@ def test_two_stages_are_sharper_than_one_which_stays_what_it_was():
     images = [discs(600, 400, TRUE), discs(600, 400, TRUE[::-1] - 20)]
     first = disc_finder(64)
     before = first.predict(images)
-    both = RefinedPredictor(first, [second_stage(first_calibration=(5., 5.))]).predict(images)
+    both = RefinedPredictor(first, [second_stage(first_variance=(25., 25.))]).predict(images)
     np.testing.assert_array_equal(both.first, before.points)
     errors = [np.linalg.norm(found.points - [TRUE, TRUE[::-1] - 20], axis=-1).mean() for found in (before, both)]
     assert errors[1] < 0.5 * errors[0]
     assert (before.stage == '').all() and (both.stage != '').all()
 
 
-def test_the_factor_of_the_first_stage_is_that_of_images_it_does_not_know():
+def test_the_first_stage_counts_by_its_errors_on_images_that_it_does_not_know():
     image = discs(600, 400, TRUE)
-    first = disc_finder(64, calibration=[2., 2.])
-    trusted, doubted = (RefinedPredictor(first, [second_stage(first_calibration=factors)])
-                        for factors in ([0.01] * 2, [100.] * 2))
-    assert trusted.first_factor.tolist() == pytest.approx([0.005] * 2)
+    first = disc_finder(64, calibration=[2., 2.])  # on images that it knows
+    trusted, doubted = (RefinedPredictor(first, [second_stage(first_variance=factors)])
+                        for factors in ([1e-4] * 2, [1e4] * 2))
     before = first.predict(image).points[0]
+    again = RefinedPredictor(disc_finder(64), [second_stage(first_variance=[1e-4] * 2)])
+    np.testing.assert_allclose(trusted.predict(image).expected_error, again.predict(image).expected_error, rtol=1e-5)
     assert abs(trusted.predict(image).points[0] - before).max() < abs(doubted.predict(image).points[0] - before).max()
