@@ -64,6 +64,13 @@ def test_encoder_weights_of_none_are_none_as_in_smp():
     assert TrainConfig.of({'encoder_weights': None}).encoder_weights == 'none'
 
 
+@pytest.mark.parametrize('given, side', [
+    ({}, 512), ({'refine': True}, 256), ({'refine': True, 'recipe': 'original'}, 256),
+    ({'refine': True, 'image_resize': 512}, 512)])
+def test_the_first_of_two_stages_is_smaller_unless_its_side_is_given(given, side):
+    assert TrainConfig.of(given).image_resize == side
+
+
 def test_recipes_set_the_same_flags():
     assert RECIPES['default'].keys() == RECIPES['original'].keys()
     assert TrainConfig.of({'recipe': 'default'}) == TrainConfig()
