@@ -19,8 +19,8 @@ from .timing import alternate, faster, longer, row, say, timed
 QUICK = dict(repetitions=1, n_films=5, n_timed=2, n_predicted=(2, 4), image_size=700, image_resize=64,
              encoder_name='resnet18')
 LANDMARKS = 12
-UNTRAINED = ('JPEG films of several sizes; crops are as sharp as the median one. The networks have hardly been trained, '
-             'which costs the same time.')
+UNTRAINED = ('JPEG films of several sizes; crops are as sharp as the median one. The networks have hardly been '
+             'trained, which costs the same time.')
 
 
 def run(folder, repetitions=5, n_films=8, n_timed=16, n_predicted=(50, 300), image_size=2400, image_resize=256,
