@@ -3,6 +3,7 @@
 import json
 from itertools import product
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers import TINY, write_dots
@@ -13,13 +14,15 @@ from landmark_fastai import cli
 
 
 def result(mean, median=1., within=0.5):
-    return {'test': dict(mean=mean, median=median, within={str(limit): within for limit in refine.WITHIN})}
+    return {'test': dict(mean=mean, median=median, within={str(limit): within for limit in refine.WITHIN},
+                         landmarks={'head': [mean, mean + 1]})}
 
 
 def test_the_table_has_the_mean_over_the_seeds_and_each_of_them():
     one, _, two = VARIANTS
     found = {key_of(FILMS, one, 0): result(2.), key_of(FILMS, one, 1): result(4.), key_of(FILMS, two, 1): result(1.)}
-    table, = tables(found).split('\n\n')
+    table, words = tables(found).split('\n\n')
+    assert words == f'Against {one}: 1 of 1 landmarks better beyond chance, 0 worse (1 seed).'
     lines = [[cell.strip() for cell in line.split('|')[1:-1]] for line in table.splitlines()]
     assert lines[2][:5] == [one, '3.00 px', '2.00 · 4.00', '1.00 px', '50.0 %']
     assert lines[3][:3] == [two, '1.00 px', '1.00']
@@ -47,6 +50,14 @@ def test_minutes_are_epochs_of_both_stages():
 def test_no_two_trainings_have_one_key():
     keys = [key_of(*of) for of in product(refine.TITLES, VARIANTS, refine.SEEDS, (5, 10, 40))]
     assert len(set(keys)) == len(keys)
+
+
+def test_a_landmark_is_better_or_worse_beyond_chance():
+    random = np.random.default_rng(0)
+    def of(*means): return {'landmarks': {str(k): (mean + random.random(30)).tolist() for k, mean in enumerate(means)}}
+    assert refine.beyond_chance([of(1, 1, 5)] * 2, [of(3, 1.05, 2)] * 2) == (1, 1, 3)
+    blank = {'landmarks': {name: [None, *values] for name, values in of(1, 1, 5)['landmarks'].items()}}
+    assert refine.beyond_chance([blank], [blank]) == (0, 0, 3)
 
 
 def test_leaves_of_one_variety_are_on_one_side(tmp_path, monkeypatch):
