@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'landmark_fastai'
 BASE = {'config', 'errors', 'files', 'flags', 'inherit', 'processes', 'threads', '__init__'}
 MAY_USE = {  # beside itself and the base; `learner` and the two packages it stands between are one room of fastai's
-    'formats': set(), 'geometry': set(), 'viz': set(), 'quality': {'formats', 'viz'}, 'data': {'formats', 'geometry'},
+    'formats': set(), 'geometry': set(), 'viz': set(), 'quality': {'formats', 'viz'},
+    'annotate': {'formats', 'quality', 'viz', 'inference'}, 'data': {'formats', 'geometry'},
     'model': {'data', 'formats', 'geometry'}, 'callbacks': {'model', 'data', 'formats', 'geometry', 'viz'},
     'learner': {'callbacks', 'model', 'data', 'formats', 'geometry'},
     'inference': {'learner', 'model', 'data', 'formats', 'geometry', 'viz'},
@@ -43,8 +44,8 @@ def test_arrows_go_one_way_and_packages_lie_one_level_deep(path):
     assert not beyond, f'{room(path)} must not use {beyond}'
 
 
-@pytest.mark.parametrize('name', ['config', 'cli', 'model.facts', 'formats', 'quality', 'viz', 'geometry.frame',
-                                  'data.sample'])
+@pytest.mark.parametrize('name', ['config', 'cli', 'model.facts', 'formats', 'quality', 'viz', 'annotate',
+                                  'geometry.frame', 'data.sample'])
 def test_there_is_no_torch_where_none_is_needed(name):
     folder = PACKAGE / name
     modules = [f'{name}.{path.stem}' for path in folder.glob('[a-z]*.py')] if folder.is_dir() else [name]

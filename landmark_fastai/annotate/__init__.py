@@ -1,0 +1,1 @@
+"Clicking, correcting and reviewing landmarks in a browser."
