@@ -111,8 +111,7 @@ def measure(data, key, **flags):
     errors = errors[np.isfinite(errors)]
     return dict(n=len(errors), mean=float(errors.mean()), median=float(np.median(errors)),
                 within={str(limit): float((errors <= limit).mean()) for limit in WITHIN},
-                landmarks={name: [None if np.isnan(error) else round(error, 2) for error in values]
-                           for name, values in of_each.items()})
+                landmarks={name: ' '.join(f'{error:.2f}' for error in values) for name, values in of_each.items()})
 
 
 def results(folder=RESULTS):
@@ -160,7 +159,8 @@ def beyond_chance(before, after):
     names = before[0]['landmarks']
     better = worse = 0
     for name in names:
-        sides = [np.mean([np.array(each['landmarks'][name], float) for each in side], 0) for side in (before, after)]
+        sides = [np.mean([np.array(each['landmarks'][name].split(), float) for each in side], 0)
+                 for side in (before, after)]
         tested = ttest_rel(*sides, nan_policy='omit')
         certain = tested.pvalue < CHANCE / len(names)
         better, worse = better + int(certain and tested.statistic > 0), worse + int(certain and tested.statistic < 0)
@@ -173,7 +173,7 @@ def minute_tables(found):
     for name, title in TITLES.items():
         minutes = sorted({row['minutes'] for row in found.values() if row['data'] == name})
         rows = [[variant, *(mean_and_median(found, name, variant, each) for each in minutes)] for variant in VARIANTS]
-        if len(minutes) > 1: texts.append(grid((title, *(f'{each} min' for each in minutes)), rows))
+        if len(minutes) > 1: texts.append(grid((f'{title}: mean / median', *(f'{each} min' for each in minutes)), rows))
     return '\n\n'.join(texts)
 
 
@@ -183,11 +183,15 @@ def mean_and_median(found, name, variant, minutes):
     return ' / '.join(f'{fmean(each[which] for each in there):.2f}' for which in ('mean', 'median')) if there else ''
 
 
+def all_tables(found):
+    "What docs/refining.md shows of the results `found`."
+    return '\n\n'.join(filter(None, (tables(found), minute_tables(found))))
+
+
 def write_tables(root=ROOT, folder=RESULTS):
     "Rewrite the tables of docs/refining.md below `root`."
     page = root / 'docs' / 'refining.md'
-    text = insert(page.read_text(encoding='utf-8'), tables(results(folder)), NAME)
-    write_text(page, insert(text, minute_tables(results(folder)), 'minutes'))
+    write_text(page, insert(page.read_text(encoding='utf-8'), all_tables(results(folder)), NAME))
 
 
 def main(argv=None):

@@ -118,5 +118,5 @@ def test_tables_of_numbers_are_those_that_were_measured():
     assert insert(TEXTS['README.md'], accuracy.headline(found), 'accuracy') == TEXTS['README.md']
     assert insert(TEXTS['results.md'], accuracy.all_tables(found, RESULTS), 'accuracy') == TEXTS['results.md']
     assert insert(TEXTS['results.md'], accuracy.by_encoder(found), 'encoders') == TEXTS['results.md']
-    assert insert(TEXTS['refining.md'], refine.tables(refine.results()), 'refine') == TEXTS['refining.md']
+    assert insert(TEXTS['refining.md'], refine.all_tables(refine.results()), 'refine') == TEXTS['refining.md']
     assert insert(TEXTS['benchmarks.md'], benchmarks.table()) == TEXTS['benchmarks.md']

@@ -159,7 +159,7 @@ def innermost(dl: DataLoader) -> DataLoader:
 class SaveWeights(RunCallback):
     """Save into `folder` what loads with `weights_only=True`, whole or not at all.
 
-    `best.pth`, a plain state dict, whenever the mean error in original px is the smallest so far; `last.ckpt`, all that
+    `best.pth`, a plain state dict, whenever an epoch is the best so far, see `History.best`; `last.ckpt`, all that
     `Resume` needs, after each epoch, unless the weights are no numbers any more. Raises OSError.
     """
     order = History.order + 12  # the last of those that write: what it has saved is not done again

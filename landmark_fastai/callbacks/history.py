@@ -10,6 +10,7 @@ from fastcore.basics import first
 
 from ..files import write_text
 from ..model.metrics import DiceScore, LandmarkError
+from ..viz.curves import MEDIAN, error_column
 from .core import RunCallback
 
 
@@ -17,13 +18,14 @@ class History(RunCallback):
     """Keep and write the training log, `path`: a row an epoch, written whole after each.
 
     Columns: epoch (from 1), train_loss (plain mean over the epoch's images), val_loss, mean_dist, landmark{k}_dist
-    (network px), mean_dice, landmark{k}_dice, mean_error_px, <name>_px (original px), with a known pixel spacing
-    mean_error_mm, <name>_mm, with absent landmarks presence_accuracy, then radius (network px) and lr.
+    (network px), mean_dice, landmark{k}_dice, mean_error_px, <name>_px (original px), with `by_median`
+    median_error_px, with a known pixel spacing mean_error_mm, <name>_mm, with absent landmarks presence_accuracy, then
+    radius (network px) and lr.
     """
     order = 51  # after the Recorder, before everything that reads `rows`
 
-    def __init__(self, path: Path, names: Sequence[str]):
-        self.path, self.names = path, names
+    def __init__(self, path: Path, names: Sequence[str], by_median: bool = False):
+        self.path, self.names, self.by_median = path, names, by_median
         self.rows = []  # a dict an epoch, of all fits
 
     def before_train(self): self.loss_sum = self.n_images = 0
@@ -42,6 +44,7 @@ class History(RunCallback):
         row |= self._columns(self._metric(DiceScore), 'dice', 'mean_dice',
                              [f'landmark{k}_dice' for k in range(1, len(self.names) + 1)])
         row |= self._errors('px', 'mean_error_px', [f'{name}_px' for name in self.names])
+        if self.by_median: row[MEDIAN] = self._metric(LandmarkError).median('px')
         if 'mean_error_mm' in values: row |= self._errors('mm', 'mean_error_mm', [f'{name}_mm' for name in self.names])
         if 'presence_accuracy' in values: row['presence_accuracy'] = values['presence_accuracy']
         self.rows.append(row | {'radius': self.erosion_schedule.masks.radius, 'lr': self.opt.hypers[-1]['lr']})
@@ -61,14 +64,14 @@ class History(RunCallback):
 
     @property
     def best(self) -> dict | None:
-        "The row with the smallest mean error in original px; None where no epoch has one."
+        "The row of the best epoch; None where no epoch has an error."
         return best_row(self.rows)
 
 
 def best_row(rows: Sequence[dict]) -> dict | None:
-    "The row of the log with the smallest mean error in original px; None where no epoch has one."
-    scored = [row for row in rows if math.isfinite(row['mean_error_px'])]
-    return min(scored, key=lambda row: row['mean_error_px'], default=None)
+    "The row of the log with the smallest error, see `error_column`; None where no epoch has one."
+    scored = [row for row in rows if math.isfinite(row[error_column(row)])]
+    return min(scored, key=lambda row: row[error_column(row)], default=None)
 
 
 def describe_errors(row: dict) -> str:

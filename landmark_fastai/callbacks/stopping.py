@@ -31,7 +31,7 @@ class CheckLoss(RunCallback):
 
 
 class EarlyStop(RunCallback):
-    """Stop after `patience` epochs without a smaller mean error in original px; at once where a run resumes after that.
+    """Stop after `patience` epochs without a smaller error in original px; at once where a run resumes after that.
 
     The first `n_frozen` epochs, of a frozen encoder, do not count.
     """
@@ -50,11 +50,11 @@ class EarlyStop(RunCallback):
 
     def after_epoch(self):
         if not self.is_over: return
-        if not rank_distrib(): print(f'stopped early: no smaller mean error in {self.patience} epochs')
+        if not rank_distrib(): print(f'stopped early: no smaller error in {self.patience} epochs')
         raise CancelFitException
 
 
 def is_stale(rows: Sequence[dict], patience: int, n_frozen: int) -> bool:
-    "Whether the last `patience` of the epochs of a log, without its first `n_frozen`, had no smaller mean error."
+    "Whether the last `patience` of the epochs of a log, without its first `n_frozen`, had no smaller error."
     best = best_row(rows)
     return len(rows) - max(best['epoch'] if best else 0, n_frozen) >= patience

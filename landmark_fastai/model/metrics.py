@@ -27,6 +27,11 @@ class PerLandmark(Metric):
         "Mean of the values called `name` over every scored point, not over batches or images; NaN if there is none."
         return torch.cat(self.kept[name]).nanmean().item() if self.kept.get(name) else float('nan')
 
+    def median(self, name: str) -> float:
+        "As `mean`, their median."
+        values = torch.cat(self.kept[name]) if self.kept.get(name) else torch.tensor([])
+        return values.nanquantile(0.5).item() if values.numel() else float('nan')
+
 
 class LandmarkError(PerLandmark):
     "Mean radial error of the landmarks in original px; `mean('network')` and `mean('mm')` give network px and mm."

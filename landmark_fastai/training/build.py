@@ -12,6 +12,7 @@ from ..callbacks.history import History
 from ..callbacks.pictures import Pictures
 from ..callbacks.stopping import CheckLoss, EarlyStop
 from ..config import TrainConfig
+from ..data.crops import AnnotatedCrop
 from ..data.loaders import config_dls, usable_device
 from ..formats.annotations import ABSENT, Annotations
 from ..formats.cache import clear_cache
@@ -45,7 +46,9 @@ def smallest_batch(dl: DataLoader) -> int:
 def make_callbacks(config: TrainConfig, learn: LandmarkLearner, state: dict | None) -> list[Callback]:
     "The callbacks of a run in this process, its `History` first; `state` is the checkpoint to resume from, or None."
     names, folder = learn.dls.annotations.names, config.folder
-    history = History(folder / 'train_results' / 'training_log.csv', names)
+    # the crop of what the first stage has missed shows another part: such errors tell nothing, and rule a mean
+    of_crops = isinstance(learn.dls.train_ds.items[0], AnnotatedCrop)
+    history = History(folder / 'train_results' / 'training_log.csv', names, by_median=of_crops)
     cbs = [history, Pictures(folder, names, config.n_epochs, config.visualize_every, config.gif)]
     if config.ema: cbs.append(AverageWeights(config.ema))
     if config.early_stop: cbs.append(EarlyStop(config.early_stop, config.n_frozen))

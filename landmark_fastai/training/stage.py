@@ -15,6 +15,7 @@ from ..formats.annotations import VISIBLE
 from ..learner import LandmarkLearner
 from ..model.facts import ModelFacts
 from ..model.state import read_state_dict
+from ..viz.curves import MEDIAN
 from . import distributed
 from .build import make_callbacks
 from .run_folder import start_folder
@@ -72,7 +73,8 @@ def say_best(config: TrainConfig, history: History, validation: Sequence[Annotat
     "Say what came out, and why there are no best weights where there are none."
     best = history.best
     if best is not None:
-        print(f"best epoch {best['epoch']}: mean error {describe_errors(best)} in original pixels, "
+        median = f'median {best[MEDIAN]:.2f} px, ' if MEDIAN in best else ''
+        print(f"best epoch {best['epoch']}: {median}mean error {describe_errors(best)} in original pixels, "
               f"{best['mean_dist']:.2f} px of the network")
     else:
         seen = any((image.state == VISIBLE).any() for image in validation)

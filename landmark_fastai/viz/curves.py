@@ -1,5 +1,6 @@
 "Curves of a training run and of a learning-rate search, as PNG files."
 
+from collections.abc import Container
 from itertools import cycle
 from pathlib import Path
 
@@ -15,12 +16,20 @@ RADII = 10            # labels of the radius, at most
 LEGEND_ROWS = 24      # per column and panel
 
 
+MEDIAN = 'median_error_px'  # column of a training log
+
+
+def error_column(log: Container[str]) -> str:
+    "The column, in original px, that the best epoch of a log, or of a row of one, is the smallest of."
+    return MEDIAN if MEDIAN in log else 'mean_error_px'
+
+
 def plot_history(history: pd.DataFrame, names: list[str], folder: Path):
     """Write the curves of a run into `folder`: loss, mean and per-landmark error (linear and log) and dice.
 
     `history` is the DataFrame of training_log.csv, NaN anywhere, `names` the landmarks in the order of its columns.
-    Errors are in original px, with a second panel in mm where the log has them. Every figure shows the best epoch (the
-    smallest mean_error_px) and where the radius changes.
+    Errors are in original px, with a second panel in mm where the log has them. Every figure shows the best epoch, by
+    its `error_column`, and where the radius changes.
     """
     folder = Path(folder)
     history = history.replace([np.inf, -np.inf], np.nan)
@@ -110,12 +119,12 @@ def _scale(ax, values, log, top):
 
 
 def _mark_best(ax, history):
-    "Mark the epoch with the smallest mean error."
-    errors = history.mean_error_px.dropna()
+    "Mark the epoch with the smallest error."
+    errors = history[error_column(history)].dropna()
     if errors.empty: return
     best = errors.idxmin()
     epoch, error = history.epoch[best], errors[best]
-    label = f'best: epoch {epoch:g}, {error:.2f} px'
+    label = f'best: epoch {epoch:g}, {"median " * (errors.name == MEDIAN)}{error:.2f} px'
     ax.axvline(epoch, color='green', linewidth=1.2, linestyle=(0, (2, 2)), label=label)
 
 

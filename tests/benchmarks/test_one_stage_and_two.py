@@ -15,7 +15,7 @@ from landmark_fastai import cli
 
 def result(mean, median=1., within=0.5):
     return {'test': dict(mean=mean, median=median, within={str(limit): within for limit in refine.WITHIN},
-                         landmarks={'head': [mean, mean + 1]})}
+                         landmarks={'head': f'{mean} {mean + 1}'})}
 
 
 def test_the_table_has_the_mean_over_the_seeds_and_each_of_them():
@@ -54,9 +54,10 @@ def test_no_two_trainings_have_one_key():
 
 def test_a_landmark_is_better_or_worse_beyond_chance():
     random = np.random.default_rng(0)
-    def of(*means): return {'landmarks': {str(k): (mean + random.random(30)).tolist() for k, mean in enumerate(means)}}
+    def of(*means):
+        return {'landmarks': {str(k): ' '.join(map(str, mean + random.random(30))) for k, mean in enumerate(means)}}
     assert refine.beyond_chance([of(1, 1, 5)] * 2, [of(3, 1.05, 2)] * 2) == (1, 1, 3)
-    blank = {'landmarks': {name: [None, *values] for name, values in of(1, 1, 5)['landmarks'].items()}}
+    blank = {'landmarks': {name: f'nan {values}' for name, values in of(1, 1, 5)['landmarks'].items()}}
     assert refine.beyond_chance([blank], [blank]) == (0, 0, 3)
 
 

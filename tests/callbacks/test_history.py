@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from fastai.callback.core import Callback
 from helpers import After, run_callbacks, write_unlabelled_validation
 
 from landmark_fastai import landmark_dls
 from landmark_fastai.callbacks.console import Console
+from landmark_fastai.callbacks.history import History, best_row
 
 
 def test_log_has_the_promised_columns_and_true_numbers(make_learner, tmp_path):
@@ -29,6 +31,19 @@ def test_log_has_the_promised_columns_and_true_numbers(make_learner, tmp_path):
     assert log.val_loss[1] == pytest.approx(final[0], rel=1e-4)
     assert log.mean_error_px[1] == pytest.approx(final[1], rel=1e-4)
     assert log.mean_error_px[1] == pytest.approx((log.head_px[1] + log.knee_px[1]) / 2, rel=1e-4)
+
+
+def test_by_the_median_few_large_errors_do_not_choose_the_best_epoch(make_learner, tmp_path):
+    history = History(tmp_path / 'log.csv', ['head', 'knee'], by_median=True)
+    learn = make_learner()
+    learn.fit(1, 1e-3, cbs=history)
+    learn.validate()
+    errors = torch.cat(learn.metrics[0].kept['px']).ravel()
+    assert history.rows[0]['median_error_px'] == pytest.approx(np.median(errors))
+    rows = [{'epoch': k, 'mean_error_px': mean, 'median_error_px': median}
+            for k, (mean, median) in enumerate([(5., 3.), (9., 2.), (4., np.nan)], 1)]
+    assert best_row(rows)['epoch'] == 2
+    assert best_row([{name: row[name] for name in ('epoch', 'mean_error_px')} for row in rows])['epoch'] == 3
 
 
 def test_log_is_on_disk_after_each_epoch(make_learner, tmp_path):  # trap 13
