@@ -7,7 +7,7 @@ that it is saved, so it is cut off when the journal is opened, and kept beside i
 import json
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Journal:
         "Take those of `actions` that are new; when this returns they are on disk. Raises OSError, and then takes none."
         new = list({action.id: action for action in actions if action.id not in self.known}.values())
         if not new: return
-        time = datetime.now(UTC).isoformat(timespec='milliseconds')
+        time = datetime.now(timezone.utc).isoformat(timespec='milliseconds')
         self._write([{'n': self.work.n + k, 'time': time} | to_json(action) for k, action in enumerate(new, 1)])
         self._take(new)
 
@@ -118,10 +118,10 @@ def without(entry: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if name not in names}
 
 
-def landmarks_of(path: Path) -> list[str] | None:
-    "The landmarks of the journal at `path`; None where it does not say."
+def read_header(path: Path) -> dict | None:
+    "The first line of the journal at `path`; None where there is none."
     lines, _ = read_lines(path)
-    return json.loads(lines[0]).get('landmarks') if lines else None
+    return json.loads(lines[0]) if lines else None
 
 
 def sync_folder(folder: Path):

@@ -1,0 +1,140 @@
+"""The desk of a reader: a folder of images, the journal of what the reader does to them, and the CSV that follows.
+
+Files below the folder of labels: `readers/AB.jsonl`, the journal of the reader AB, and `readers/AB.csv`, which is derived
+from it, as the annotation CSV is where there is a single reader.
+"""
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ..errors import UsageError
+from ..formats.annotations import Annotations, read_annotations, write_annotations
+from ..formats.images import find_images, image_size
+from .actions import Action, Work
+from .journal import EXTENSION, FOLDER, Journal, read_header
+from .labels import annotations_of, imported
+
+LOCK = '.annotate.lock'
+
+
+class Desk:
+    """What a reader works on, until `close`; one desk at a time in a folder of labels.
+
+    `landmarks` are those of the reader's journal or of the CSV where they are left out. Points that the CSV of a single
+    reader has otherwise, clicked before there was a journal or changed by hand since, are actions, too. Raises
+    UsageError for whatever does not fit together, and changes nothing then.
+    """
+    def __init__(self, image_dir: str | Path, csv_file: str | Path, reader: str,
+                 landmarks: Sequence[str] | None = None):
+        self.image_dir, self.csv_file, self.reader = Path(image_dir), Path(csv_file), reader
+        check_reader(reader)
+        self.images = find_images(image_dir)
+        self.is_image = set(self.images).__contains__
+        self.folder = self.csv_file.parent / FOLDER
+        self.known = read_annotations(self.csv_file) if self.csv_file.is_file() else None
+        path = self.folder / (reader + EXTENSION)
+        self.landmarks = choose_landmarks(landmarks, path, self.known)
+        self.lock = take_lock(self.folder)
+        try:
+            is_newer = self.known and (not path.is_file() or modified(self.csv_file) > modified(path))
+            self.journal = Journal(path, reader, self.landmarks)
+            if is_newer and self.is_single: self.journal.append(imported(self.known, self.work))
+        except BaseException:
+            self.lock.release()
+            raise
+        self.written = -1  # actions that the CSV files hold
+        self.sizes = {}
+        self.write()
+
+    @property
+    def work(self) -> Work:
+        "All that the reader has done."
+        return self.journal.work
+
+    def take(self, actions: Sequence[Action]):
+        "Keep what the reader has done. Raises UsageError for an image that is not here, OSError; none is kept then."
+        for action in actions:
+            if not self.is_image(action.image): raise UsageError(f'{action.image!r} is no image here')
+        self.journal.append(actions)
+
+    def write(self):
+        "Derive the CSV files from the journal, unless they are up to date."
+        if self.written == self.work.n: return
+        done = self.work.n
+        found = annotations_of(self.work, self.landmarks, self._marked_sizes(), self.csv_file, self.known)
+        own = replace(found, path=self.folder / f'{self.reader}.csv')
+        if len(own): write_annotations(own.path, own)
+        if len(found) and self.is_single: write_annotations(self.csv_file, found)
+        self.written = done
+
+    @property
+    def is_single(self) -> bool:
+        "Whether there is no other reader, so that the annotation CSV is of this one."
+        return len(list(self.folder.glob('*' + EXTENSION))) == 1
+
+    def size(self, image: str) -> tuple[int, int]:
+        "Width and height of an image, original px. Raises UsageError where it cannot be read."
+        if image not in self.sizes: self.sizes[image] = image_size(self.image_dir / image).size
+        return self.sizes[image]
+
+    def close(self):
+        "Write what is not written yet, and let others sit down."
+        self.write()
+        self.journal.close()
+        self.lock.release()
+
+    def _marked_sizes(self):
+        "The sizes of marked images, in the order of all; of those that are gone, or broken since, there is no row."
+        sizes = {}
+        for image in self.images:
+            if image not in self.work.marks: continue
+            try: sizes[image] = self.size(image)
+            except UsageError as e: warnings.warn(f'left out of {self.csv_file.name}: {e}', stacklevel=3)
+        return sizes
+
+
+def choose_landmarks(given: Sequence[str] | None, journal: Path, known: Annotations | None) -> list[str]:
+    "Those that were given, of the journal of the reader, or `known` of the CSV. Raises UsageError where they differ."
+    of_journal = (read_header(journal) or {}).get('landmarks')
+    found = {'the journal': of_journal, known.path.name if known else '': known.names if known else None,
+             '--landmarks': list(given) if given else None}
+    found = {where: names for where, names in found.items() if names}
+    if not found:
+        raise UsageError('no landmarks are known: neither a CSV nor a journal is here; pass their names, as '
+                         '--landmarks hip,knee')
+    (first, names), *others = found.items()
+    for where, other in others:
+        if other == names: continue
+        raise UsageError(f'{where} has the landmarks {", ".join(other)}, and {first} has {", ".join(names)}: expected '
+                         'the same; pass another --label_dir, or leave --landmarks out')
+    return list(names)
+
+
+def check_reader(reader: str):
+    "Raise UsageError unless `reader` can be the name of a file anywhere."
+    if re.fullmatch(r'[\w-]{1,40}', reader): return
+    raise UsageError(f'reader is {reader!r}; expected initials or a short name of letters and digits')
+
+
+def modified(path: Path) -> int:
+    "When the file at `path` was last changed, ns."
+    return path.stat().st_mtime_ns
+
+
+def take_lock(folder: Path) -> FileLock:
+    "The lock of a folder of readers, taken. Raises UsageError where another process has it."
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise UsageError(f'{folder.parent}: another annotate is at work here, expected one at a time; go on in its '
+                         'page, or end it') from None
+    except OSError as e:
+        raise UsageError(f'{folder} is not writable ({e.strerror}); pass another --label_dir') from None
+    return lock

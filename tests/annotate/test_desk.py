@@ -1,0 +1,135 @@
+"The desk of a reader: what fits together, what is kept, and the CSV files that follow."
+
+import os
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from landmark_fastai import UsageError
+from landmark_fastai.annotate.actions import ABSENT, MARK, Action
+from landmark_fastai.annotate.desk import Desk
+from landmark_fastai.formats.annotations import read_annotations
+
+NAMES = ['hip', 'knee']
+HEADER = 'image_name,image_width,image_height,n_landmarks,hip_x,hip_y,knee_x,knee_y'
+
+
+@pytest.fixture
+def folders(tmp_path):
+    "A folder of three images, and one for labels that is not there yet."
+    for name in ('a.png', 'b/c.png', 'd.png'):
+        (tmp_path / 'films' / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / 'films' / name), np.zeros((80, 100), np.uint8))
+    return tmp_path / 'films', tmp_path / 'labels' / 'train.csv'
+
+
+@pytest.fixture
+def sit(folders):
+    "A function that opens a desk; all are closed in the end."
+    desks = []
+    def sit(reader='AB', landmarks=NAMES):
+        desks.append(Desk(*folders, reader, landmarks))
+        return desks[-1]
+    yield sit
+    for desk in desks: desk.lock.release()
+
+
+def mark(id, image, **marks): return Action(id, 'tab', MARK, image, 0, marks)
+
+
+def test_what_was_marked_is_in_the_journal_at_once_and_in_both_csv_files_when_written(sit, folders):
+    desk = sit()
+    desk.take([mark('1', 'b/c.png', hip=(3.5, 4.), knee=ABSENT)])
+    assert not folders[1].exists() and '"b/c.png"' in desk.journal.path.read_text()
+    desk.write()
+    found = read_annotations(folders[1])
+    assert found.image_names == ['b/c.png'] and found.sizes.tolist() == [[100, 80]]
+    assert folders[1].read_text() == (folders[1].parent / 'readers' / 'AB.csv').read_text()
+    before = folders[1].stat().st_mtime_ns
+    desk.write()
+    assert folders[1].stat().st_mtime_ns == before  # nothing new
+
+
+def test_whoever_comes_back_finds_all_and_a_csv_that_a_kill_left_behind_is_brought_up_to_date(sit, folders):
+    desk = sit()
+    desk.take([mark('1', 'a.png', hip=(1., 2.))])
+    desk.close()
+    desk = sit()
+    desk.take([mark('2', 'a.png', hip=(5., 6.)), mark('3', 'd.png', knee=(7., 8.))])
+    desk.lock.release()  # killed: the CSV is of before
+    again = sit(landmarks=None)
+    assert again.work.marks == {'a.png': {'hip': (5., 6.)}, 'd.png': {'knee': (7., 8.)}}
+    assert pd.read_csv(folders[1]).hip_x.tolist()[0] == 5
+
+
+def test_points_of_a_csv_are_the_first_actions_and_can_be_undone(sit, folders):
+    folders[1].parent.mkdir()
+    folders[1].write_text(f'{HEADER},split\nd.png,100,80,2,1,2,,,val\ngone.png,50,50,2,3,3,,,train\n')
+    desk = sit(landmarks=None)
+    assert desk.landmarks == NAMES and desk.work.marks['d.png'] == {'hip': (1., 2.)}
+    assert desk.work.origins['d.png'] == {'hip': 'import'} and len(desk.work.done) == 2
+    desk.close()
+    found = read_annotations(folders[1])
+    assert found.image_names == ['d.png', 'gone.png'] and found.split == ['val', 'train']
+    assert found.points[1, 0].tolist() == [3, 3]  # of an image that is not here
+
+
+def test_what_was_changed_by_hand_since_is_taken_over(sit, folders):
+    desk = sit()
+    desk.take([mark('1', 'a.png', hip=(1., 2.), knee=(3., 3.))])
+    desk.close()
+    folders[1].write_text(f'{HEADER}\na.png,100,80,2,9,9,,\n')
+    later = desk.journal.path.stat().st_mtime_ns + 10 ** 9
+    os.utime(folders[1], ns=(later, later))
+    assert sit().work.marks == {'a.png': {'hip': (9., 9.), 'knee': (3., 3.)}}
+
+
+def test_a_second_reader_sees_nothing_of_the_first_and_leaves_the_csv_alone(sit, folders):
+    desk = sit()
+    desk.take([mark('1', 'a.png', hip=(1., 2.))])
+    desk.close()
+    before = folders[1].read_bytes()
+    other = sit('CD', landmarks=None)
+    assert other.work.n == 0 and other.landmarks == NAMES
+    other.take([mark('1', 'a.png', hip=(7., 7.))])
+    other.close()
+    assert folders[1].read_bytes() == before
+    assert pd.read_csv(folders[1].parent / 'readers' / 'CD.csv').hip_x.tolist() == [7]
+
+
+def test_one_at_a_time(sit):
+    sit()
+    with pytest.raises(UsageError, match='another annotate is at work'): sit('CD')
+
+
+def test_an_image_that_is_not_here_is_refused_and_nothing_kept(sit):
+    desk = sit()
+    with pytest.raises(UsageError, match='other.png'):
+        desk.take([mark('1', 'a.png', hip=(1., 1.)), mark('2', 'other.png', hip=None)])
+    assert desk.work.n == 0
+
+
+@pytest.mark.parametrize('landmarks, csv, words', [
+    (None, None, 'no landmarks are known'), (NAMES, 'image_name\na.png\n', 'image_width'),
+    (['nose'], HEADER + '\na.png,100,80,2,1,1,,\n', '--landmarks has.*nose.*hip, knee')])
+def test_what_does_not_fit_together_is_refused_and_changes_nothing(sit, folders, landmarks, csv, words):
+    if csv:
+        folders[1].parent.mkdir()
+        folders[1].write_text(csv)
+    with pytest.raises(UsageError, match=words): sit(landmarks=landmarks)
+    assert not (folders[1].parent / 'readers').exists()
+
+
+@pytest.mark.parametrize('reader', ['', '../AB', 'a b', 'x' * 41, 'AB.jsonl'])
+def test_a_reader_has_a_short_name(sit, reader):
+    with pytest.raises(UsageError, match='reader is'): sit(reader)
+
+
+def test_an_image_that_breaks_meanwhile_has_no_row_and_is_named(sit, folders):
+    desk = sit()
+    desk.take([mark('1', 'a.png', hip=(1., 2.)), mark('2', 'd.png', hip=(1., 2.))])
+    (folders[0] / 'a.png').write_bytes(b'broken')
+    with pytest.warns(UserWarning, match='a.png'): desk.write()
+    assert read_annotations(folders[1]).image_names == ['d.png'] and desk.work.marks['a.png']
