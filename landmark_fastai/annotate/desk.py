@@ -1,7 +1,7 @@
 """The desk of a reader: a folder of images, the journal of what the reader does to them, and the CSV that follows.
 
-Files below the folder of labels: `readers/AB.jsonl`, the journal of the reader AB, and `readers/AB.csv`, which is derived
-from it, as the annotation CSV is where there is a single reader.
+Files below the folder of labels: `readers/AB.jsonl`, the journal of the reader AB, and `readers/AB.csv`, which is
+derived from it, as the annotation CSV is where there is a single reader.
 """
 
 import re
@@ -34,7 +34,7 @@ class Desk:
         self.image_dir, self.csv_file, self.reader = Path(image_dir), Path(csv_file), reader
         check_reader(reader)
         self.images = find_images(image_dir)
-        self.is_image = set(self.images).__contains__
+        self.numbers = {image: number for number, image in enumerate(self.images)}
         self.folder = self.csv_file.parent / FOLDER
         self.known = read_annotations(self.csv_file) if self.csv_file.is_file() else None
         path = self.folder / (reader + EXTENSION)
@@ -57,9 +57,15 @@ class Desk:
         return self.journal.work
 
     def take(self, actions: Sequence[Action]):
-        "Keep what the reader has done. Raises UsageError for an image that is not here, OSError; none is kept then."
+        """Keep what the reader has done.
+
+        Raises UsageError for an image that is not here or cannot be read, and for a point beside it, and OSError; then
+        none is kept.
+        """
         for action in actions:
-            if not self.is_image(action.image): raise UsageError(f'{action.image!r} is no image here')
+            if action.image not in self.numbers: raise UsageError(f'{action.image!r} is no image here')
+            points = {name: mark for name, mark in action.marks.items() if isinstance(mark, tuple)}
+            if points: check_inside(action.image, points, self.size(action.image))
         self.journal.append(actions)
 
     def write(self):
@@ -119,6 +125,14 @@ def check_reader(reader: str):
     "Raise UsageError unless `reader` can be the name of a file anywhere."
     if re.fullmatch(r'[\w-]{1,40}', reader): return
     raise UsageError(f'reader is {reader!r}; expected initials or a short name of letters and digits')
+
+
+def check_inside(image: str, points: dict[str, tuple[float, float]], size: tuple[int, int]):
+    "Raise UsageError where one of `points` is beside the image of `size`, px, whose pixels have whole numbers."
+    for name, point in points.items():
+        if all(0 <= value <= n - 1 for value, n in zip(point, size, strict=True)): continue
+        raise UsageError(f'{image}: {name} at {point[0]:g}, {point[1]:g}; expected it within 0 to {size[0] - 1}, 0 to '
+                         f'{size[1] - 1}')
 
 
 def modified(path: Path) -> int:

@@ -104,6 +104,17 @@ def test_one_at_a_time(sit):
     with pytest.raises(UsageError, match='another annotate is at work'): sit('CD')
 
 
+@pytest.mark.parametrize('point, is_inside', [
+    ((0., 0.), True), ((99., 79.), True), ((99.5, 5.), False), ((5., -0.5), False)])
+def test_a_point_lies_on_a_pixel_of_the_image(sit, point, is_inside):
+    desk = sit()
+    if is_inside: desk.take([mark('1', 'a.png', hip=point)])
+    else:
+        with pytest.raises(UsageError, match='a.png: hip at .* within 0 to 99, 0 to 79'):
+            desk.take([mark('1', 'a.png', hip=point)])
+    assert desk.work.n == is_inside
+
+
 def test_an_image_that_is_not_here_is_refused_and_nothing_kept(sit):
     desk = sit()
     with pytest.raises(UsageError, match='other.png'):
@@ -130,6 +141,7 @@ def test_a_reader_has_a_short_name(sit, reader):
 def test_an_image_that_breaks_meanwhile_has_no_row_and_is_named(sit, folders):
     desk = sit()
     desk.take([mark('1', 'a.png', hip=(1., 2.)), mark('2', 'd.png', hip=(1., 2.))])
+    desk.lock.release()  # killed before it wrote
     (folders[0] / 'a.png').write_bytes(b'broken')
-    with pytest.warns(UserWarning, match='a.png'): desk.write()
+    with pytest.warns(UserWarning, match='a.png'): desk = sit()
     assert read_annotations(folders[1]).image_names == ['d.png'] and desk.work.marks['a.png']

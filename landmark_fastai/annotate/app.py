@@ -1,0 +1,143 @@
+"""What the page of `annotate` asks for and sends, over HTTP on this machine.
+
+Whoever has not come by the address with the token, comes from another site or by another name of this machine gets
+nothing. Images are numbers in the list of the desk: no path comes from the page.
+"""
+
+import json
+import secrets
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ..errors import UsageError
+from .actions import Change, read_action
+from .desk import Desk
+
+LARGEST = 2 ** 20  # bytes of what a page sends
+HEADERS = {
+    'Content-Security-Policy': "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; form-action 'none'",
+    'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer', 'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Resource-Policy': 'same-origin', 'Cache-Control': 'no-store'}
+
+
+def make_app(desk: Desk, token: str, hosts: set[str]) -> Starlette:
+    "The server of a `desk`, for browsers that call it by one of `hosts` (name:port) and know the `token`."
+    def api(answer: Callable) -> Callable:
+        async def endpoint(request: Request) -> Response:
+            try: return JSONResponse(await answer(desk, request))
+            except UsageError as e: return JSONResponse({'error': str(e)}, 400)
+            except OSError as e: return JSONResponse({'error': e.strerror or str(e)}, 507)
+        return endpoint
+    routes = [Route('/', start), Route('/api/desk', api(get_desk)), Route('/api/images/{number:int}', api(get_image)),
+              Route('/api/actions', api(post_actions), methods=['POST'])]
+    return Starlette(routes=routes, middleware=[Middleware(Guard, token=token, hosts=hosts)])
+
+
+class Guard:
+    "Let through what comes from the page of this server alone; the first visit brings the token, others its cookie."
+    def __init__(self, app: ASGIApp, token: str, hosts: set[str]):
+        self.app, self.token, self.hosts = app, token, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send):
+        if scope['type'] != 'http': return await self.app(scope, receive, send)
+        request = Request(scope)
+        response = self.refusal(request) or self.welcome(request)
+        async def with_headers(message):
+            if message['type'] == 'http.response.start':
+                message['headers'] += [(name.lower().encode(), text.encode()) for name, text in HEADERS.items()]
+            await send(message)
+        await (response or self.app)(scope, receive, with_headers)
+
+    def refusal(self, request: Request) -> Response | None:
+        "What answers a request that is refused."
+        host = request.headers.get('host', '')
+        if host not in self.hosts: return PlainTextResponse('unknown host', 421)
+        given = request.query_params.get('token') or request.cookies.get(self.cookie(host), '')
+        if not secrets.compare_digest(given.encode(), self.token.encode()):
+            return PlainTextResponse('open the address that annotate has printed', 403)
+        if request.method in ('GET', 'HEAD'): return None
+        if urlsplit(request.headers.get('origin', '')).netloc != host: return PlainTextResponse('another origin', 403)
+        if request.headers.get('content-type') != 'application/json': return PlainTextResponse('no JSON', 415)
+        length = request.headers.get('content-length', '')
+        if not length.isdigit() or int(length) > LARGEST: return PlainTextResponse('too long', 413)
+        return None
+
+    def welcome(self, request: Request) -> Response | None:
+        "What answers the first visit: the token becomes a cookie, and goes from the address."
+        if 'token' not in request.query_params: return None
+        response = RedirectResponse(request.url.path, 303)
+        response.set_cookie(self.cookie(request.headers['host']), self.token, httponly=True, samesite='strict')
+        return response
+
+    @staticmethod
+    def cookie(host: str) -> str:
+        "The name of the cookie: browsers do not tell ports apart."
+        return f'annotate_{host.rpartition(":")[2]}'
+
+
+async def start(request: Request) -> Response:
+    return PlainTextResponse('annotate')
+
+
+# --- what the page asks for
+
+async def get_desk(desk: Desk, request: Request) -> dict:
+    "Landmarks, images and how far each is."
+    marks = desk.work.marks
+    answered = [sum(mark is not None for mark in marks.get(image, {}).values()) for image in desk.images]
+    return {'reader': desk.reader, 'landmarks': desk.landmarks, 'images': desk.images,
+            'answered': answered} | head(desk)
+
+
+async def get_image(desk: Desk, request: Request) -> dict:
+    "Size of an image, and what the reader has said of it. Raises UsageError where it cannot be read."
+    image = image_of(desk, request.path_params['number'])
+    width, height = await run_in_threadpool(desk.size, image)
+    return {'width': width, 'height': height} | state(desk, image)
+
+
+async def post_actions(desk: Desk, request: Request) -> dict:
+    "Keep what the page has sent, a list of actions; answers once that is on disk."
+    try: values = json.loads(await request.body())
+    except ValueError: raise UsageError('no JSON') from None
+    if not isinstance(values, list): raise UsageError('expected a list of actions')
+    actions = [read_action(with_name(desk, value), desk.landmarks) for value in values]
+    await run_in_threadpool(desk.take, actions)
+    images = {action.image for action in actions}
+    return {'images': {desk.numbers[image]: state(desk, image) for image in images}} | head(desk)
+
+
+def with_name(desk: Desk, value: dict) -> dict:
+    "An action that the page has sent, which knows images by numbers, with the name of its image."
+    if not isinstance(value, dict): raise UsageError(f'an action is {str(value)[:100]!r}; expected an object')
+    return value | {'image': image_of(desk, value.get('image'))}
+
+
+def image_of(desk: Desk, number: int) -> str:
+    "The image of that number. Raises UsageError where there is none."
+    if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(desk.images):
+        return desk.images[number]
+    raise UsageError(f'{str(number)[:100]!r} is no number of an image, of which there are {len(desk.images)}')
+
+
+def state(desk: Desk, image: str) -> dict:
+    "What the reader has said of an image."
+    work = desk.work
+    return {'marks': {name: mark for name, mark in work.of(image).items() if mark is not None},
+            'origins': work.origins.get(image, {}), 'conflicts': work.conflicts.get(image, {}),
+            'seconds': work.seconds.get(image, 0.)}
+
+
+def head(desk: Desk) -> dict:
+    "How many actions there are, and what can be undone and redone next."
+    def of(changes: list[Change]):  # of an image that is gone there is no number
+        return {'target': changes[-1].id, 'image': desk.numbers.get(changes[-1].image)} if changes else None
+    return {'n': desk.work.n, 'undo': of(desk.work.done), 'redo': of(desk.work.undone)}
