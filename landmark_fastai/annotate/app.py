@@ -28,8 +28,11 @@ HEADERS = {
     'Cross-Origin-Resource-Policy': 'same-origin', 'Cache-Control': 'no-store'}
 
 
-def make_app(desk: Desk, token: str, hosts: set[str]) -> Starlette:
-    "The server of a `desk`, for browsers that call it by one of `hosts` (name:port) and know the `token`."
+def make_app(desk: Desk, token: str, hosts: set[str], lifespan: Callable | None = None) -> Starlette:
+    """The server of a `desk`, for browsers that call it by one of `hosts` (name:port) and know the `token`.
+
+    `lifespan` is what happens while it runs, as starlette has it.
+    """
     def api(answer: Callable) -> Callable:
         async def endpoint(request: Request) -> Response:
             try: return JSONResponse(await answer(desk, request))
@@ -38,7 +41,7 @@ def make_app(desk: Desk, token: str, hosts: set[str]) -> Starlette:
         return endpoint
     routes = [Route('/', start), Route('/api/desk', api(get_desk)), Route('/api/images/{number:int}', api(get_image)),
               Route('/api/actions', api(post_actions), methods=['POST'])]
-    return Starlette(routes=routes, middleware=[Middleware(Guard, token=token, hosts=hosts)])
+    return Starlette(routes=routes, middleware=[Middleware(Guard, token=token, hosts=hosts)], lifespan=lifespan)
 
 
 class Guard:

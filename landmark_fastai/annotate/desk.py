@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 
 from filelock import FileLock, Timeout
 
@@ -49,6 +50,7 @@ class Desk:
             raise
         self.written = -1  # actions that the CSV files hold
         self.sizes = {}
+        self.mutex = Lock()  # a server takes and writes in several threads
         self.write()
 
     @property
@@ -66,13 +68,14 @@ class Desk:
             if action.image not in self.numbers: raise UsageError(f'{action.image!r} is no image here')
             points = {name: mark for name, mark in action.marks.items() if isinstance(mark, tuple)}
             if points: check_inside(action.image, points, self.size(action.image))
-        self.journal.append(actions)
+        with self.mutex: self.journal.append(actions)
 
     def write(self):
         "Derive the CSV files from the journal, unless they are up to date."
-        if self.written == self.work.n: return
-        done = self.work.n
-        found = annotations_of(self.work, self.landmarks, self._marked_sizes(), self.csv_file, self.known)
+        with self.mutex:
+            done = self.work.n
+            if self.written == done: return
+            found = annotations_of(self.work, self.landmarks, self._marked_sizes(), self.csv_file, self.known)
         own = replace(found, path=self.folder / f'{self.reader}.csv')
         if len(own): write_annotations(own.path, own)
         if len(found) and self.is_single: write_annotations(self.csv_file, found)
