@@ -12,10 +12,11 @@ import torch
 from fastcore.basics import chunked
 
 from ..data.crops import cut_around, piece_of
-from ..data.items import make_frame
+from ..data.items import AnnotatedImage, make_frame
 from ..formats.annotations import VISIBLE
 from ..formats.images import letterbox
 from ..geometry.frame import Frame, to_original
+from .calibration import LOOKED_AT, Observed
 from .predictor import DECIMALS, MOST, Prediction, Predictor
 
 MARGIN = 0.04  # of the side of a crop: a peak so near its border may be the flank of what lies beyond
@@ -51,6 +52,20 @@ def look_closer(second: Predictor, pixels: np.ndarray, first: Prediction, tta: b
         inside = (points > MARGIN * side) & (points < side - 1 - MARGIN * side)  # which NaN is not
         seen.counts[some] = inside.all(-1).numpy()
     return seen
+
+
+def observe_crops(second: Predictor, first: Predictor, images: Sequence[AnnotatedImage]) -> Observed:
+    """How far `second` is off on crops around what `first` finds on `images`, the first of them, and how it scatters.
+
+    Both in film px; the scatter is NaN where a crop does not count.
+    """
+    images, crop = images[:LOOKED_AT], second.facts.crop
+    errors, scatters = [], []
+    for image, (_, pixels, found) in zip(images, first.stream(image.path for image in images), strict=True):
+        seen, scale = look_closer(second, pixels, found), crop.film / max(pixels.shape[:2])
+        errors.append(np.linalg.norm(seen.points - image.points, axis=-1) * scale)
+        scatters.append(np.where(seen.counts, (seen.expected_error * scale) ** 2 / crop.variance, np.nan))
+    return Observed(np.stack(errors), np.stack(scatters))
 
 
 def combine(first: Prediction, seen: Sequence[Seen], first_error: np.ndarray) -> Prediction:

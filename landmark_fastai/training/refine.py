@@ -16,6 +16,7 @@ from ..formats.annotations import VISIBLE
 from ..inference.calibration import observe, variances
 from ..inference.loading import SECOND
 from ..inference.predictor import Predictor
+from ..inference.refining import observe_crops
 from ..model.facts import CropFacts, write_facts
 from . import distributed
 from .build import make_facts
@@ -61,8 +62,8 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
     train_stage(of_second, learn, facts, read_checkpoint(of_second.folder, needed=False), cbs)
     second = Predictor([learn.model], of_second, facts, learn.dls.device, learn.precision,
                        [of_second.folder / 'weight' / 'best.pth'])
-    # by crops of the validation, since the first stage leaves them as it leaves those of new images
-    facts = replace(facts, crop=replace(crop, variance=variances(observe(second, crops.valid_ds), reach)))
+    # on images of the validation, where the first stage leaves its points as it leaves those of new images
+    facts = replace(facts, crop=replace(crop, variance=variances(observe_crops(second, first, images), reach)))
     if not rank_distrib(): write_facts(of_second.folder, facts)
     return second.with_facts(facts)
 

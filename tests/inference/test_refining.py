@@ -1,15 +1,25 @@
 "Two stages on one image: what is seen in crops, and what becomes of both points."
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from helpers import disc_finder, discs, predicted
 
 from landmark_fastai.data.crops import cut_around, piece_of
-from landmark_fastai.data.items import make_frame
+from landmark_fastai.data.items import AnnotatedImage, make_frame
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
 from landmark_fastai.formats.images import letterbox
-from landmark_fastai.inference.refining import BOTH, FIRST, REFINED, RefinedPredictor, Seen, combine, look_closer
+from landmark_fastai.inference.refining import (
+    BOTH,
+    FIRST,
+    REFINED,
+    RefinedPredictor,
+    Seen,
+    combine,
+    look_closer,
+    observe_crops,
+)
 from landmark_fastai.model.facts import CropFacts
 
 TRUE = np.array([[200.4, 150.7], [401.3, 260.2]])
@@ -66,6 +76,19 @@ def test_a_peak_at_the_margin_of_its_crop_does_not_count():
     image = discs(600, 400, TRUE)
     seen = look_closer(second_stage(), image, one(TRUE - (88, 0)))  # of the disc 6 px are left
     assert not seen.counts.any()
+
+
+def test_crops_are_observed_as_they_are_when_predicting(tmp_path):
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), discs(600, 400, TRUE))
+    off = TRUE + [(3, 4), (0, 0)]  # 5 px beside
+    frame = make_frame((600, 400), (np.nan, np.nan), 300)
+    image = AnnotatedImage(path, 'a.png', off, np.array([VISIBLE] * 2), frame, 300)
+    stage, first = second_stage(film=300, variance=(1., 4.)), disc_finder(64)
+    seen = look_closer(stage, discs(600, 400, TRUE), one(first.predict(path).points[0]))
+    found = observe_crops(stage, first, [image])
+    np.testing.assert_allclose(found.errors, [[2.5, 0]], atol=0.4)  # film px
+    np.testing.assert_allclose(found.scatters, [seen.expected_error ** 2 / 4 / (1, 4)], rtol=1e-5)
 
 
 # --- both points
