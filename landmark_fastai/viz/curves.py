@@ -37,6 +37,7 @@ def plot_history(history: pd.DataFrame, names: list[str], folder: Path):
     units = {unit: f'error, {full}' for unit, full in UNITS.items() if f'mean_error_{unit}' in history}
     losses = {'loss': {'training': 'train_loss', 'validation': 'val_loss'}}
     mean = {axis: {'mean': f'mean_error_{unit}'} for unit, axis in units.items()}
+    if MEDIAN in history: mean[units['px']]['median'] = MEDIAN
     each = {axis: {label: f'{name}_{unit}' for label, name in zip(labels, names, strict=True)}
             for unit, axis in units.items()}
     dice = {'dice': {label: f'landmark{k}_dice' for k, label in enumerate(labels, 1)}}

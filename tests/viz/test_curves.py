@@ -102,6 +102,16 @@ def test_best_epoch_is_the_smallest_original_error(drawn):
     assert curves(drawn['loss_curve.png'].axes[0])['best: epoch 12, 0.50 px'].get_xdata()[0] == 12
 
 
+def test_where_the_median_chooses_it_is_drawn_and_marks_the_best_epoch(drawn):
+    history = log(['a']).assign(median_error_px=7.)
+    history.loc[11, 'mean_error_px'] = 0.5
+    history.loc[19, 'median_error_px'] = 3.25
+    plot_history(history, ['a'], '.')
+    found = curves(drawn['mean_landmark_error.png'].axes[0])
+    assert found['best: epoch 20, median 3.25 px'].get_xdata()[0] == 20 and {'mean', 'median'} < found.keys()
+    assert 'median' not in curves(drawn['loss_curve.png'].axes[0])
+
+
 @pytest.mark.parametrize('every', [1, 50])
 def test_radius_labels_are_few_and_true(drawn, every):
     history = log(['a'], 350)
