@@ -133,11 +133,11 @@ def tables(found):
                          ' · '.join(f'{each["mean"]:.2f}' for each in there),
                          f'{fmean(each["median"] for each in there):.2f} px', *shares])
         header = title, 'mean', 'each seed', 'median', *(f'within {limit} px' for limit in WITHIN)
-        if rows: texts.append('\n\n'.join([grid(header, rows), *sentences(found, name)]))
-    return '\n\n'.join(texts)
+        if rows: texts += [grid(header, rows), against_one_stage(found, name)]
+    return '\n\n'.join(filter(None, texts))
 
 
-def sentences(found, name):
+def against_one_stage(found, name):
     "Against each variant of one stage, for how many landmarks two stages are better or worse beyond chance."
     *ones, two = VARIANTS
     lines = []
@@ -148,7 +148,7 @@ def sentences(found, name):
                                            for each in (one, two)))
         lines.append(f'Against {one}: {better} of {n} landmarks better beyond chance, {worse} worse ({len(seeds)} '
                      f'seed{"s" * (len(seeds) > 1)}).')
-    return [' '.join(lines)] if lines else []
+    return ' '.join(lines)
 
 
 def beyond_chance(before, after):
