@@ -8,7 +8,7 @@ from ..quality.shapes import apply_similarity, fit_similarity, mean_shape
 
 
 def template(shapes: np.ndarray, placed: np.ndarray) -> np.ndarray:
-    """Where landmarks are that are not `placed` (N, 2) yet, original px: the mean of `shapes`, fitted to those that are.
+    """Where landmarks are that are not `placed` (N, 2) yet, original px: the mean of `shapes`, fitted to what is.
 
     `shapes` (n, N, 2) are of other images; those of fewer than four points say nothing. NaN for landmarks that are
     placed, for those that no other image has, and for all where fewer than two are placed.
@@ -19,7 +19,11 @@ def template(shapes: np.ndarray, placed: np.ndarray) -> np.ndarray:
 
 
 def slips(annotations: Annotations, image: str) -> list[Finding]:
-    "What looks like a slip on one of the images of `annotations`: swapped landmarks, and points that do not fit."
+    """What looks like a slip on one of the images of `annotations`: swapped landmarks, or points that do not fit.
+
+    Where two have changed places others seem not to fit, too, which is not said.
+    """
     if image not in annotations.image_names: return []
     i = annotations.image_names.index(image)
-    return [finding for finding in unusual_points(annotations) if finding.images == (i,)]
+    found = [finding for finding in unusual_points(annotations) if finding.images == (i,)]
+    return [finding for finding in found if len(finding.landmarks) == 2] or found
