@@ -1,0 +1,28 @@
+"In which order a reader comes to the images."
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from .actions import Work
+
+NAME, RANDOM, UNFINISHED, WORST = ORDERS = 'name', 'random', 'unfinished', 'worst'
+
+
+def order(images: Sequence[str], how: str, work: Work, landmarks: Sequence[str], scores: Mapping[str, float],
+          seed: int = 0) -> list[int]:
+    """The numbers of `images` in the order `how`, of `ORDERS`.
+
+    RANDOM depends on `seed` and the name of an image alone, so that one more image leaves the others in their order;
+    UNFINISHED has those first on which a landmark is without a mark; WORST has the largest of `scores` first, such as
+    expected errors, and images without a score last.
+    """
+    keys = {NAME: lambda image: 0,
+            RANDOM: lambda image: hashlib.sha256(f'{seed}/{image}'.encode()).digest(),
+            UNFINISHED: lambda image: is_finished(work, image, landmarks),
+            WORST: lambda image: -scores.get(image, float('-inf'))}
+    return sorted(range(len(images)), key=lambda number: keys[how](images[number]))
+
+
+def is_finished(work: Work, image: str, landmarks: Sequence[str]) -> bool:
+    "Whether every landmark of an image has a mark."
+    return all(work.of(image).get(name) is not None for name in landmarks)
