@@ -26,6 +26,7 @@ from .stage import train_stage
 REACH = 95         # percentile of the first stage's errors, along x and y
 SPARE = 1.5        # how many times these errors the jitter reaches
 JITTER = 0.1, 0.3  # shares of a crop's side, between which the jitter is
+SHARPER = 2        # times a film has to be as sharp as a square: on images that were 1.8 times so, crops brought little
 CROPS = 2          # times the batch size of the first stage, that a step of the second has
 
 
@@ -56,9 +57,7 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
                        config.drop_last, config.num_workers)
     learn = first.learner(crops, of_second, total_epochs=of_second.epochs, path=of_second.folder)
     facts = replace(make_facts(of_second, learn, first.facts.data), presence=[], crop=crop)
-    if not rank_distrib():
-        print(f'second stage: crops of {field.side} px of films of {field.film} px, a landmark up to '
-              f'{field.jitter * field.side:.0f} px off the middle', flush=True)
+    if not rank_distrib(): print(describe(field, config.image_resize), flush=True)
     train_stage(of_second, learn, facts, read_checkpoint(of_second.folder, needed=False), cbs)
     second = Predictor([learn.model], of_second, facts, learn.dls.device, learn.precision,
                        [of_second.folder / 'weight' / 'best.pth'])
@@ -66,6 +65,16 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
     facts = replace(facts, crop=replace(crop, variance=variances(observe_crops(second, first, images), reach)))
     if not rank_distrib(): write_facts(of_second.folder, facts)
     return second.with_facts(facts)
+
+
+def describe(field: CropField, image_resize: int) -> str:
+    "What crops show, in a sentence, and that little is to be expected where a first stage of that side sees as much."
+    text = (f'second stage: crops of {field.side} px of films of {field.film} px, a landmark up to '
+            f'{field.jitter * field.side:.0f} px off the middle')
+    sharper = field.film / image_resize
+    if sharper >= SHARPER: return text
+    return (f'{text}. That is {sharper:.1f} times as sharp as the first stage sees: expect little of it; a larger '
+            '--image_resize, without refine, may bring more')
 
 
 def second_config(config: TrainConfig) -> TrainConfig:

@@ -13,10 +13,11 @@ from helpers import write_dots, write_unlabelled_validation
 
 from landmark_fastai import UsageError, cli, evaluate, load, predict
 from landmark_fastai.config import TrainConfig, read_config
+from landmark_fastai.data.crops import CropField
 from landmark_fastai.data.items import AnnotatedImage, make_frame
 from landmark_fastai.inference.refining import RefinedPredictor
 from landmark_fastai.model.facts import read_facts
-from landmark_fastai.training.refine import choose_field
+from landmark_fastai.training.refine import choose_field, describe
 from landmark_fastai.training.train import train
 
 SMALL = dict(image_resize=64, batch_size=4, encoder_name='timm-mobilenetv3_small_minimal_100', encoder_weights='none',
@@ -226,6 +227,14 @@ def test_a_film_is_coarser_where_the_first_stage_is_far_off_but_never_than_it_sa
 def test_a_scale_that_is_given_counts():
     assert field(10, refine_scale=0.5) == (500, 128, 0.1)
     assert field(50, refine_scale=1.).film == 1000
+
+
+@pytest.mark.parametrize('film, words', [(1024, False), (512, False), (460, True), (256, True)])
+def test_crops_that_are_hardly_sharper_than_the_first_stage_are_told(film, words):
+    text = describe(CropField(film, 128, 0.25), 256)
+    assert f'films of {film} px' in text and '32 px off' in text
+    assert ('expect little' in text) == ('--image_resize' in text) == words
+    if words: assert f'{film / 256:.1f} times' in text
 
 
 def test_the_film_is_that_of_an_image_of_median_size():
