@@ -4,6 +4,7 @@ Files below the folder of labels: `readers/AB.jsonl`, the journal of the reader 
 derived from it, as the annotation CSV is where there is a single reader.
 """
 
+import hashlib
 import re
 import warnings
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ class Desk:
         self.images = find_images(image_dir)
         self.numbers = {image: number for number, image in enumerate(self.images)}
         self.folder = self.csv_file.parent / FOLDER
+        self.key = key_of(self.folder, reader, self.images)
         self.known = read_annotations(self.csv_file) if self.csv_file.is_file() else None
         path = self.folder / (reader + EXTENSION)
         self.landmarks = choose_landmarks(landmarks, path, self.known)
@@ -105,6 +107,12 @@ class Desk:
             try: sizes[image] = self.size(image)
             except UsageError as e: warnings.warn(f'left out of {self.csv_file.name}: {e}', stacklevel=3)
         return sizes
+
+
+def key_of(folder: Path, reader: str, images: Sequence[str]) -> str:
+    "What a page knows a desk by: numbers of images are those of another one's where it differs."
+    names = '\0'.join([str(folder.resolve()), reader, *images]).encode(errors='surrogateescape')
+    return hashlib.blake2b(names, digest_size=12).hexdigest()
 
 
 def choose_landmarks(given: Sequence[str] | None, journal: Path, known: Annotations | None) -> list[str]:
