@@ -41,7 +41,8 @@ def make_app(desk: Desk, token: str, hosts: set[str], lifespan: Callable | None 
     """
     def api(answer: Callable) -> Callable:
         async def endpoint(request: Request) -> Response:
-            if request.query_params.get('films', desk.key) != desk.key: return JSONResponse({'error': CHANGED}, 409)
+            if request.query_params.get('films', desk.films) != desk.films:
+                return JSONResponse({'error': CHANGED}, 409)
             try: found = await answer(desk, request)
             except UsageError as e: return JSONResponse({'error': str(e)}, 400)
             except OSError as e: return JSONResponse({'error': e.strerror or str(e)}, 507)
@@ -107,8 +108,8 @@ async def get_desk(desk: Desk, request: Request) -> dict:
     "Landmarks, images and how far each is."
     marks = desk.work.marks
     answered = [sum(mark is not None for mark in marks.get(image, {}).values()) for image in desk.images]
-    return {'key': desk.key, 'reader': desk.reader, 'landmarks': desk.landmarks, 'images': desk.images,
-            'answered': answered} | head(desk)
+    return {'key': desk.key, 'films': desk.films, 'reader': desk.reader, 'landmarks': desk.landmarks,
+            'images': desk.images, 'answered': answered} | head(desk)
 
 
 async def get_image(desk: Desk, request: Request) -> dict:
@@ -131,7 +132,7 @@ def pixels_of(path: Path) -> Response:
     "What `get_pixels` answers for the image at `path`."
     pixels, (black, white) = read_film(path)
     height, width = pixels.shape[:2]
-    headers = {'X-Width': str(width), 'X-Height': str(height), 'X-Black': str(float(black)), 'X-White': str(float(white))}
+    headers = {'X-Width': str(width), 'X-Height': str(height), 'X-Channels': '1' if pixels.ndim == 2 else '3', 'X-Black': str(float(black)), 'X-White': str(float(white))}
     if pixels.dtype == 'uint16':
         return Response(pixels.astype('<u2').tobytes(), 200, headers, 'application/octet-stream')
     stored = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)

@@ -38,7 +38,8 @@ class Desk:
         self.images = find_images(image_dir)
         self.numbers = {image: number for number, image in enumerate(self.images)}
         self.folder = self.csv_file.parent / FOLDER
-        self.key = key_of(self.folder, reader, self.images)
+        self.key = digest(str(self.folder.resolve()), reader)  # that a page knows it by
+        self.films = digest(self.key, *self.images)  # other numbers mean other films where it differs
         self.known = read_annotations(self.csv_file) if self.csv_file.is_file() else None
         path = self.folder / (reader + EXTENSION)
         self.landmarks = choose_landmarks(landmarks, path, self.known)
@@ -109,10 +110,9 @@ class Desk:
         return sizes
 
 
-def key_of(folder: Path, reader: str, images: Sequence[str]) -> str:
-    "What a page knows a desk by: numbers of images are those of another one's where it differs."
-    names = '\0'.join([str(folder.resolve()), reader, *images]).encode(errors='surrogateescape')
-    return hashlib.blake2b(names, digest_size=12).hexdigest()
+def digest(*texts: str) -> str:
+    "What stands for `texts`, and tells nothing of them."
+    return hashlib.blake2b('\0'.join(texts).encode(errors='surrogateescape'), digest_size=12).hexdigest()
 
 
 def choose_landmarks(given: Sequence[str] | None, journal: Path, known: Annotations | None) -> list[str]:

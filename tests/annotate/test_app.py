@@ -93,7 +93,8 @@ def test_every_answer_has_the_headers_that_keep_others_out(page, stranger):
 
 def test_the_desk_and_an_image(page, desk):
     assert page.get('/api/desk').json() == {
-        'key': desk.key, 'reader': 'AB', 'landmarks': ['hip', 'knee'], 'images': ['a.png', 'b.png', 'broken.png'], 'answered': [0, 0, 0],
+        'key': desk.key, 'films': desk.films, 'reader': 'AB', 'landmarks': ['hip', 'knee'],
+        'images': ['a.png', 'b.png', 'broken.png'], 'answered': [0, 0, 0],
         'n': 0, 'undo': None, 'redo': None}
     assert page.get('/api/images/1').json() == {'width': 100, 'height': 80, 'marks': {}, 'origins': {}, 'conflicts': {},
                                                 'seconds': 0}
@@ -152,7 +153,7 @@ def test_a_broken_image_and_one_that_is_not_there_are_told(page):
 @pytest.mark.parametrize('path', ['/api/images/0', '/api/images/0/pixels'])
 def test_a_page_of_other_films_is_told_to_load_again(page, desk, path):
     "Their numbers would be those of other films."
-    assert page.get(path, params={'films': desk.key}).status_code == 200
+    assert page.get(path, params={'films': desk.films}).status_code == 200
     assert page.get(path, params={'films': 'of yesterday'}).status_code == 409
     answer = page.post('/api/actions', params={'films': 'of yesterday'}, json=[action()], headers=ORIGIN)
     assert answer.status_code == 409 and desk.work.n == 0
