@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import UsageError
 from ..formats.annotations import Annotations, read_annotations, write_annotations
+from ..formats.columns import REQUIRED, read_names
 from ..formats.images import find_images, image_size
 from .actions import Action, Work
 from .journal import EXTENSION, FOLDER, Journal, read_header
@@ -124,12 +125,20 @@ def choose_landmarks(given: Sequence[str] | None, journal: Path, known: Annotati
     if not found:
         raise UsageError('no landmarks are known: neither a CSV nor a journal is here; pass their names, as '
                          '--landmarks hip,knee')
+    if given: check_names(given)
     (first, names), *others = found.items()
     for where, other in others:
         if other == names: continue
         raise UsageError(f'{where} has the landmarks {", ".join(other)}, and {first} has {", ".join(names)}: expected '
                          'the same; pass another --label_dir, or leave --landmarks out')
     return list(names)
+
+
+def check_names(names: Sequence[str]):
+    "Raise UsageError for names that are no landmarks' in a CSV."
+    header = [*REQUIRED, *(f'{name}_{end}' for name in names for end in 'xy')]
+    if read_names(Path('--landmarks'), header) == list(names): return
+    raise UsageError(f'--landmarks has {", ".join(names)}: expected no names of other columns of a CSV')
 
 
 def check_reader(reader: str):

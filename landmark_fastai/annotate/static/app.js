@@ -15,7 +15,7 @@ export class App {
   current = 0;       // index of the landmark whose turn it is
   drafts = {};       // marks that are being moved, by landmark
   cross = null;      // where Enter, or the lifted finger, places
-  place_ = null;     // of the pointer on the stage
+  hovered = null;    // place on the stage that the pointer is over
   on = { names: true, keep: false, hidden: false, loupe: false };
 
   /** `page` shows what is here: its methods are redraw, relist, say, reopen, help and leaveStage. */
@@ -130,12 +130,10 @@ export class App {
   answer(mark) {
     if (!this.film) return;
     this.commit();
-    const name = this.name;
+    const index = this.current, name = this.name;
     this.cross = null;
-    this.current = this.next(this.current) ?? this.current;
-    if (this.name === name && this.isAnswered(this.current)) this.current = this.desk.landmarks.indexOf(name);
     this.desk.mark(this.number, { [name]: mark });
-    this.current = this.next(this.desk.landmarks.indexOf(name)) ?? this.desk.landmarks.indexOf(name);
+    this.current = this.next(index) ?? index;
     this.page.say(`${name}: ${inWords(mark)}; ${this.isAnswered(this.current) ? 'all set, n opens the next film'
       : `place ${this.name}`}`);
     this.page.relist();
@@ -161,11 +159,10 @@ export class App {
   async go(kind) {
     this.commit();
     if (!this.isSaved) this.page.say(`${kind} waits until all before it is saved`);
-    const before = new Map([...this.desk.states].map(([number, { marks }]) => [number, marks]));
-    const number = await this.desk.go(kind, this.number);
+    const { number, before } = await this.desk.go(kind, this.number);
     if (number === null) return this.page.say(`There is nothing to ${kind}`);
-    const marks = this.desk.marksOf(number), old = before.get(number) ?? {};
-    const changed = this.desk.landmarks.findIndex((name) => String(marks[name]) !== String(old[name]));
+    const marks = this.desk.marksOf(number);
+    const changed = this.desk.landmarks.findIndex((name) => String(marks[name]) !== String(before[name]));
     if (number !== this.number) await this.open(number, Math.max(changed, 0));
     else if (changed >= 0) this.current = changed;
     const name = this.desk.landmarks[Math.max(changed, 0)];
@@ -239,7 +236,7 @@ export class App {
   // --- what is seen
 
   hover(place) {
-    this.place_ = place;
+    this.hovered = place;
     if (this.on.loupe) this.page.redraw();
   }
 
@@ -271,7 +268,7 @@ export class App {
   /** Where the loupe is: at the pointer, else at the cross or the point. */
   loupePoint() {
     const point = this.cross ?? this.marks()[this.name];
-    return this.place_ ? this.view.toImage(this.place_) : Array.isArray(point) ? point : this.middle();
+    return this.hovered ? this.view.toImage(this.hovered) : Array.isArray(point) ? point : this.middle();
   }
 
   setWindow(which) {

@@ -17,14 +17,13 @@ export class Desk {
   turn = Promise.resolve(); // what is undone and redone comes one after another
   onMarks = () => {};       // the marks of some films have changed
 
-  /** Ask for the desk, and send what an earlier page has left. */
+  /** Ask for the desk, and look for what an earlier page has left. */
   async open() {
     Object.assign(this, await askJson('/api/desk')); // key, films, reader, landmarks, images, answered, n, undo, redo
     this.numbers = new Map(this.images.map((name, number) => [name, number]));
     this.outbox = new Outbox(`annotate ${this.key}`, (actions) => this.post(actions));
     this.outbox.onAnswer = (answer) => this.take(answer);
     await this.outbox.open((name) => this.numbers.has(name));
-    await this.outbox.send();
   }
 
   /** Ask for what was said of a film. */
@@ -68,18 +67,19 @@ export class Desk {
 
   /**
    * Undo or redo what is next, by 'undo' or 'redo', once all before it is saved; it may be on another film than the one
-   * of the number. Resolves to the number of the film that it was on, and null where there is nothing.
+   * of the number. Resolves to the number of the film that it was on, null where there is nothing, and its marks before.
    */
   go(kind, number) {
     this.turn = this.turn.then(async () => {
       await this.outbox.settled();
       const next = this[kind];
-      if (!next) return null;
+      if (!next) return { number: null };
       const film = next.image ?? number; // null for a film that is gone
-      await this.load(film).catch(() => {}); // to tell what changes
+      await this.load(film).catch(() => {}); // of a broken film there is nothing to tell
+      const before = this.marksOf(film);
       this.add(kind, this.images[film], { target: next.target });
       await this.outbox.settled();
-      return film;
+      return { number: film, before };
     });
     return this.turn;
   }

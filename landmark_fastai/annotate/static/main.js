@@ -111,9 +111,12 @@ function wire(app) {
 function watch(desk, page) {
   const { outbox } = desk;
   desk.onMarks = () => { page.relist(); page.redraw(); };
+  let isAway = false;
   outbox.onChange = (problem) => {
     page.saved();
     if (problem) page.say(`The server does not answer (${problem}); what you do is kept here until it does`, true);
+    else if (isAway && !outbox.waiting.length) page.say('The server is back, and all is saved');
+    isAway = problem ? true : isAway && outbox.waiting.length > 0;
   };
   outbox.onRefusal = (action, message) => page.say(`Not kept, on ${action.image}: ${message}`, true);
   outbox.onUnsafe = (error) => page.say(`This browser keeps nothing until it is saved: ${error.message}`, true);
@@ -145,6 +148,7 @@ async function start() {
   }).observe(stage);
   page.films.fill(0);
   stage.focus();
+  await desk.outbox.send(); // before anything that is done now
   const first = desk.images.findIndex((_, number) => !desk.isFinished(number));
   await app.open(Math.max(first, 0));
 }

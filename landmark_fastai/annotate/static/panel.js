@@ -62,7 +62,9 @@ export class FilmList {
     Object.assign(this, { element: films, search, unfinished, desk });
     search.addEventListener('input', () => this.fill());
     unfinished.addEventListener('change', () => this.fill());
-    const chosen = () => { if (films.value !== '') open(Number(films.value)); };
+    const chosen = () => { // a click on the scroll bar chooses nothing
+      if (films.value !== '' && Number(films.value) !== this.current) open(Number(films.value));
+    };
     films.addEventListener('click', chosen);
     films.addEventListener('keydown', (event) => { if (event.key === 'Enter') chosen(); });
   }

@@ -1,0 +1,21 @@
+"The `annotate` command."
+
+from ..config import AnnotateConfig
+from ..errors import UsageError
+from ..flags import takes
+from .desk import Desk
+from .serve import serve
+
+
+@takes(AnnotateConfig)
+def annotate(config: AnnotateConfig):
+    """Serve a page for clicking landmarks on the images below `image_dir`, until Ctrl-C; prints its address.
+
+    What is clicked is on disk at once, and the annotation CSV follows. The arguments are the flags of `landmark-fastai
+    annotate`. Raises UsageError before anything is changed.
+    """
+    desk = Desk(config.image_dir, config.csv_file, config.reader, config.names)
+    try: serve(desk, config.port, not config.no_browser)
+    except UsageError:  # the port: else the server closes the desk in its end
+        desk.close()
+        raise
