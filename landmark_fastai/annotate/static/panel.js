@@ -33,6 +33,7 @@ export class LandmarkList {
   update(marks, conflicts, current) {
     this.rows.forEach(({ name, row, button, mark }, index) => {
       mark.textContent = inWords(marks[name]);
+      mark.classList.toggle('none', marks[name] == null);
       button.setAttribute('aria-current', index === current);
       row.querySelector('.conflict')?.remove();
       if (conflicts[name]?.length) row.append(this.conflict(name, marks[name] ?? null, conflicts[name]));
