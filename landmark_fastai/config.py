@@ -297,8 +297,8 @@ class AnnotateConfig(ImagesConfig):
     "Flags of `annotate`."
     label_dir: str = flag(DataConfig.label_dir, 'Folder of the annotation CSV, and of the journals of readers.')
     train_csv_file: str = flag(DataConfig.train_csv_file, 'File name of the annotation CSV.')
-    landmarks: str | None = flag(None, 'Names of the landmarks, as hip,knee,ankle; left out where a CSV or a journal is '
-        'there.')
+    landmarks: str | None = flag(None, 'Names of the landmarks, as hip,knee,ankle; left out where a CSV or a journal '
+        'is there.')
     reader: str = flag('reader', 'Initials or short name of who clicks.')
     port: int = flag(8017, 'Port of this machine for the page; 0 takes a free one.', least=0, most=65535)
     no_browser: bool = flag(False, 'Print the address, and open no browser.')

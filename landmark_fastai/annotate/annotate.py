@@ -1,7 +1,6 @@
 "The `annotate` command."
 
 from ..config import AnnotateConfig
-from ..errors import UsageError
 from ..flags import takes
 from .desk import Desk
 from .serve import serve
@@ -16,6 +15,6 @@ def annotate(config: AnnotateConfig):
     """
     desk = Desk(config.image_dir, config.csv_file, config.reader, config.names)
     try: serve(desk, config.port, not config.no_browser)
-    except UsageError:  # the port: else the server closes the desk in its end
-        desk.close()
-        raise
+    except KeyboardInterrupt: pass  # that is how it ends
+    finally: desk.close()
+    print(f'{config.csv_file}: {sum(any(marks.values()) for marks in desk.work.marks.values())} images')

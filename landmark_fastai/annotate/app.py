@@ -132,7 +132,9 @@ def pixels_of(path: Path) -> Response:
     "What `get_pixels` answers for the image at `path`."
     pixels, (black, white) = read_film(path)
     height, width = pixels.shape[:2]
-    headers = {'X-Width': str(width), 'X-Height': str(height), 'X-Channels': '1' if pixels.ndim == 2 else '3', 'X-Black': str(float(black)), 'X-White': str(float(white))}
+    told = {'Width': width, 'Height': height, 'Channels': 1 if pixels.ndim == 2 else 3, 'Black': float(black),
+            'White': float(white)}
+    headers = {f'X-{name}': str(number) for name, number in told.items()}
     if pixels.dtype == 'uint16':
         return Response(pixels.astype('<u2').tobytes(), 200, headers, 'application/octet-stream')
     stored = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)

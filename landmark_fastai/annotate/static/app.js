@@ -4,6 +4,7 @@ import { Looks } from './looks.js';
 import { inWords } from './panel.js';
 import { View } from './view.js';
 
+const FEW = 6;    // landmarks whose names hide little of a film
 const CLEAR = 60; // CSS px between a point that is moved by keys and the edge of the stage
 
 export class App {
@@ -16,10 +17,13 @@ export class App {
   drafts = {};       // marks that are being moved, by landmark
   cross = null;      // where Enter, or the lifted finger, places
   hovered = null;    // place on the stage that the pointer is over
-  on = { names: true, keep: false, hidden: false, loupe: false };
+  on = { names: true, keep: false, hidden: false, loupe: false }; // what keys and buttons turn on
 
-  /** `page` shows what is here: its methods are redraw, relist, say, reopen, help and leaveStage. */
-  constructor(desk, films, page) { Object.assign(this, { desk, films, page }); }
+  /** Its `page`, which is set once both are there, shows it. */
+  constructor(desk, films) {
+    Object.assign(this, { desk, films });
+    this.on.names = desk.landmarks.length <= FEW;
+  }
 
   get name() { return this.desk.landmarks[this.current]; }
 

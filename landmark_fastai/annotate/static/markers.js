@@ -4,6 +4,7 @@ import { colourOf } from './colours.js';
 import { ring, svg } from './svg.js';
 
 const RADIUS = 9, CURRENT = 13; // CSS px
+const LETTER = 8;               // CSS px that a letter takes, at most
 
 export class Markers {
   constructor(element) { this.element = element; }
@@ -17,16 +18,23 @@ export class Markers {
     const box = [...corner, view.stage.width * size, view.stage.height * size];
     this.element.setAttribute('viewBox', box.join(' '));
     const at = ([x, y], ...children) => svg('g', { transform: `translate(${x} ${y}) scale(${size})` }, ...children);
-    const drawn = landmarks.map((landmark) => at(landmark.point, ...marker(landmark, hasNames)));
+    const drawn = landmarks.map((landmark) => {
+      const room = view.stage.width - view.toStage(landmark.point)[0];
+      return at(landmark.point, ...marker(landmark, hasNames, room));
+    });
     if (cross) drawn.push(at(cross, ...crossHair()));
     this.element.replaceChildren(...drawn);
   }
 }
 
-function marker({ index, name, isCurrent }, hasNames) {
+/** A ring with its text, which is on the other side where there is no room, in CSS px, to the right. */
+function marker({ index, name, isCurrent }, hasNames, room) {
   const colour = colourOf(index), radius = isCurrent ? CURRENT : RADIUS;
-  const text = svg('text', { x: radius + 3, y: -radius + 3, fill: colour });
-  text.textContent = hasNames ? `${index + 1} ${name}` : index + 1;
+  const words = hasNames ? `${index + 1} ${name}` : String(index + 1);
+  const isLeft = room < radius + 3 + LETTER * words.length;
+  const text = svg('text', {
+    x: (isLeft ? -1 : 1) * (radius + 3), y: 3 - radius, fill: colour, 'text-anchor': isLeft ? 'end' : 'start' });
+  text.textContent = words;
   return [ring(radius, colour), text];
 }
 

@@ -11,6 +11,9 @@ export function inWords(mark) {
   return Array.isArray(mark) ? mark.map((value) => value.toFixed(1)).join(', ') : WORDS[mark];
 }
 
+/** A mark in a list of marks. */
+function inShort(mark) { return Array.isArray(mark) ? '✓' : inWords(mark); }
+
 /** The list of landmarks: `choose` gets the index of one, `settle` a name and the mark that is right. */
 export class LandmarkList {
   constructor(element, landmarks, { choose, settle }) {
@@ -20,7 +23,6 @@ export class LandmarkList {
       const glyph = svg('svg', { viewBox: '-13 -12 26 24', 'aria-hidden': 'true' }, ring(9, colourOf(index)));
       const label = span('name', `${index + 1} ${name}`), mark = span('mark', '');
       button.className = 'landmark';
-      button.title = name;
       button.append(glyph, label, mark);
       button.addEventListener('click', () => choose(index));
       row.append(button);
@@ -32,8 +34,8 @@ export class LandmarkList {
   /** Show marks and conflicts by landmark, and which landmark's turn it is. */
   update(marks, conflicts, current) {
     this.rows.forEach(({ name, row, button, mark }, index) => {
-      mark.textContent = inWords(marks[name]);
-      mark.classList.toggle('none', marks[name] == null);
+      mark.textContent = inShort(marks[name]);
+      button.title = Array.isArray(marks[name]) ? `${name}: ${inWords(marks[name])}` : name;
       button.setAttribute('aria-current', index === current);
       row.querySelector('.conflict')?.remove();
       if (conflicts[name]?.length) row.append(this.conflict(name, marks[name] ?? null, conflicts[name]));
