@@ -20,10 +20,10 @@ export class LandmarkList {
     this.settle = settle;
     this.rows = landmarks.map((name, index) => {
       const row = document.createElement('li'), button = document.createElement('button');
-      const glyph = svg('svg', { viewBox: '-13 -12 26 24', 'aria-hidden': 'true' }, ring(9, colourOf(index)));
-      const label = span('name', `${index + 1} ${name}`), mark = span('mark', '');
+      const label = span('name', ...name.split(/(?<=_)/).flatMap((part) => [part, document.createElement('wbr')]));
+      const mark = span('mark');
       button.className = 'landmark';
-      button.append(glyph, label, mark);
+      button.append(glyph(index), label, mark);
       button.addEventListener('click', () => choose(index));
       row.append(button);
       return { name, row, button, mark };
@@ -105,9 +105,16 @@ export class FilmList {
   }
 }
 
-function span(className, text) {
+/** The ring of a landmark, with its number in it. */
+function glyph(index) {
+  const number = svg('text', { y: 4, 'text-anchor': 'middle' });
+  number.textContent = index + 1;
+  return svg('svg', { viewBox: '-14 -14 28 28' }, ring(12, colourOf(index)), number);
+}
+
+function span(className, ...children) {
   const element = document.createElement('span');
   element.className = className;
-  element.textContent = text;
+  element.append(...children);
   return element;
 }
