@@ -471,17 +471,17 @@ def test_help_shows_every_key_and_every_control_has_a_name(serve, open_page):
     assert not re.findall(controls + r'(?: \[.*\])?:?$', snapshot, re.M), snapshot
 
 
-@pytest.mark.parametrize('width', [1280, 800])
-def test_the_page_fits_its_window_and_nothing_overlaps(serve, open_page, width):
+def test_the_page_fits_its_window_and_nothing_overlaps(serve, open_page):
     film = open_page(serve())
-    film.page.set_viewport_size({'width': width, 'height': 800})
-    film.box()
-    assert film.page.evaluate('document.documentElement.scrollWidth') <= width
-    boxes = [film.page.locator(each).bounding_box() for each in ('#bar', '#stage', '#side', '#line')]
-    bar, stage, side, line = boxes
-    assert bar['y'] + bar['height'] <= stage['y'] and stage['x'] + stage['width'] <= side['x'] + 0.5
-    assert stage['y'] + stage['height'] <= line['y'] + 0.5 and side['x'] + side['width'] <= width
-    assert stage['width'] * stage['height'] > 0.55 * width * 800
+    for width in (1280, 800):
+        film.page.set_viewport_size({'width': width, 'height': 800})
+        film.box()
+        assert film.page.evaluate('document.documentElement.scrollWidth') <= width
+        boxes = [film.page.locator(each).bounding_box() for each in ('#bar', '#stage', '#side', '#line')]
+        bar, stage, side, line = boxes
+        assert bar['y'] + bar['height'] <= stage['y'] and stage['x'] + stage['width'] <= side['x'] + 0.5
+        assert stage['y'] + stage['height'] <= line['y'] + 0.5 and side['x'] + side['width'] <= width
+        assert stage['width'] * stage['height'] > 0.55 * width * 800
 
 
 def test_unfinished_films_alone_and_parts_of_names(serve, open_page):
@@ -490,10 +490,16 @@ def test_unfinished_films_alone_and_parts_of_names(serve, open_page):
     film.wait_saved()
     film.go('n')
     film.page.check('#unfinished')
-    assert len(film.page.locator('#films option').all()) == 4
+    assert len(film.page.locator('#films [role=option]').all()) == 4
     film.page.fill('#search', 'DEEP')
-    assert len(film.page.locator('#films option').all()) == 2  # and the one that is open
+    assert len(film.page.locator('#films [role=option]').all()) == 2  # and the one that is open
     assert '1 of 5 finished' in film.page.inner_text('#finished')
+    film.page.focus('#films')
+    film.press('End', 'Enter')
+    film.wait('#film-name', 'd deep.png')
+    film.page.fill('#search', '')
+    film.page.click('#films [role=option] >> nth=0')  # the finished one is not among them
+    film.wait('#film-name', 'b landscape.png')
 
 
 # --- fingers

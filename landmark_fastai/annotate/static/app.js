@@ -1,7 +1,7 @@
 /** What the reader does to the film that is open; keys, pointers and buttons all come here. */
 
 import { Looks } from './looks.js';
-import { inWords } from './panel.js';
+import { inWords } from './landmarks.js';
 import { View } from './view.js';
 
 const FEW = 6;    // landmarks whose names hide little of a film

@@ -55,7 +55,7 @@ export function listen(table, stage) {
   };
   addEventListener('keydown', (event) => {
     const row = rows.get(nameOf(event));
-    if (!row || event.target.closest('input, select, dialog')) return;
+    if (!row || event.target.closest('input, dialog')) return;
     const isOnStage = event.target === stage || event.target === document.body;
     if (row.onStage && !isOnStage) return;
     event.preventDefault();

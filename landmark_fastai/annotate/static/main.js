@@ -2,11 +2,12 @@
 
 import { App } from './app.js';
 import { Desk } from './desk.js';
+import { FilmList } from './list.js';
 import { describe, listen, tableOf } from './keys.js';
+import { LandmarkList } from './landmarks.js';
 import { Loupe } from './loupe.js';
 import { Markers } from './markers.js';
 import { Painter } from './paint.js';
-import { FilmList, LandmarkList } from './panel.js';
 import { Films } from './pixels.js';
 import { Pointer } from './pointer.js';
 
@@ -25,7 +26,10 @@ class Page {
     this.landmarks = new LandmarkList(element('landmarks'), desk.landmarks, {
       choose: (index) => { app.choose(index); stage.focus(); }, settle: (name, mark) => app.settle(name, mark) });
     this.films = new FilmList({ films: element('films'), search: element('search'), unfinished: element('unfinished') },
-                              desk, (number) => { app.open(number); stage.focus(); });
+                              desk, (number) => {
+                                if (number !== app.number) app.open(number);
+                                stage.focus();
+                              });
   }
 
   numbers() { return this.films.numbers; }
@@ -56,7 +60,7 @@ class Page {
   relist() {
     const { app, desk } = this, { landmarks } = desk, { number } = app, marks = app.marks();
     this.landmarks.update(marks, desk.conflictsOf(number), app.current);
-    this.films.update(number);
+    this.films.draw();
     element('progress').textContent = `${desk.answeredOf(number)} of ${landmarks.length} set`;
     const n = desk.images.filter((_, each) => desk.isFinished(each)).length;
     element('finished').textContent = `${n} of ${desk.images.length} finished`;
@@ -146,7 +150,6 @@ async function start() {
     app.view.resize({ stage: { width: stage.clientWidth, height: stage.clientHeight } });
     page.redraw();
   }).observe(stage);
-  page.films.fill(0);
   stage.focus();
   await desk.outbox.send(); // before anything that is done now
   const first = desk.images.findIndex((_, number) => !desk.isFinished(number));

@@ -1,4 +1,4 @@
-/** The lists beside the film: landmarks and what is said of each, and films and how far each is. */
+/** The list of landmarks beside the film, and what is said of each. */
 
 import { colourOf } from './colours.js';
 import { ring, svg } from './svg.js';
@@ -56,52 +56,6 @@ export class LandmarkList {
       box.append(button);
     }
     return box;
-  }
-}
-
-/** The list of the films of a desk; `open` gets the number of one. */
-export class FilmList {
-  constructor({ films, search, unfinished }, desk, open) {
-    Object.assign(this, { element: films, search, unfinished, desk });
-    search.addEventListener('input', () => this.fill());
-    unfinished.addEventListener('change', () => this.fill());
-    const chosen = () => { // a click on the scroll bar chooses nothing
-      if (films.value !== '' && Number(films.value) !== this.current) open(Number(films.value));
-    };
-    films.addEventListener('click', chosen);
-    films.addEventListener('keydown', (event) => { if (event.key === 'Enter') chosen(); });
-  }
-
-  /** The numbers of the films that the list shows: of all, those that are searched for, and the one that is open. */
-  get numbers() { return [...this.element.options].map((option) => Number(option.value)); }
-
-  /** Fill the list anew. */
-  fill(current = this.current) {
-    this.current = current;
-    const { desk } = this, part = this.search.value.toLowerCase();
-    const numbers = [...desk.images.keys()].filter((number) => number === current || (
-      desk.images[number].toLowerCase().includes(part) && !(this.unfinished.checked && desk.isFinished(number))));
-    this.options = new Map(numbers.map((number) => [number, new Option(this.textOf(number), number)]));
-    this.element.replaceChildren(...this.options.values());
-    this.element.value = current;
-  }
-
-  /** Mark the film that is open. */
-  show(current) {
-    if (this.unfinished.checked || !this.options?.has(current)) this.fill(current);
-    this.current = current;
-    this.element.value = current;
-  }
-
-  /** Say anew how far a film is. */
-  update(number) {
-    const option = this.options?.get(number);
-    if (option) option.textContent = this.textOf(number);
-  }
-
-  textOf(number) {
-    const { desk } = this;
-    return `${desk.isFinished(number) ? '✓' : `${desk.answeredOf(number)}/${desk.landmarks.length}`}  ${desk.images[number]}`;
   }
 }
 
