@@ -54,7 +54,7 @@ def films(tmp_path):
     folder.mkdir()
     portrait, landscape = dotted(180, 240), dotted(260, 190)
     save_picture(folder / 'a portrait.png', (255 * portrait).astype(np.uint8))
-    save_picture(folder / 'b landscape.png', np.repeat((255 * landscape).astype(np.uint8)[..., None], 3, 2))
+    save_picture(folder / 'b landscape.png', (255 * landscape[..., None] * (1, 0.9, 0.6)).astype(np.uint8))
     lying = np.rot90((255 * portrait).astype(np.uint8))  # orientation 6 turns it upright again
     save_picture(folder / 'c rotated.jpg', lying, quality=95, exif=exif_of(6))
     save_picture(folder / 'd deep.png', (3000 + 20000 * landscape).astype(np.uint16))
@@ -321,6 +321,10 @@ def test_buttons_lists_and_empty_places_never_place_a_point(serve, open_page):
     film.page.mouse.down()
     film.page.mouse.move(640, 430)  # pans
     film.page.mouse.up()
+    film.page.mouse.down()
+    film.press('n')  # what was pressed on one film is no click on another
+    film.wait('#film-name', 'b landscape.png')
+    film.page.mouse.up()
     assert film.marks() == ['–'] * 3 and not [each for each in server.journal if each['kind'] == 'mark']
 
 
@@ -345,6 +349,27 @@ def test_clicks_while_the_server_is_dead_are_not_saved_yet_and_then_saved(serve,
     film.wait_saved()
     assert len([each for each in server.journal if each['kind'] == 'mark']) == 3
     assert np.abs(server.points()['a portrait.png'] - meant).max() <= 0.00501
+
+
+def test_undo_and_redo_while_the_server_is_dead_are_of_what_was_done_before_them(serve, open_page):
+    server = serve(port=free_port())
+    film = open_page(server)
+    film.click(DOTS[0])
+    film.wait_saved()
+    server.kill()
+    film.click(DOTS[1])
+    film.press('u')
+    film.wait('#line', 'Undone: knee')
+    assert film.marks() == ['✓', '–', '–']
+    film.press('Control+y')
+    film.wait('#line', 'Redone: knee')
+    film.press('u', 'u', 'u')  # of the first one the server has to tell, and then of none
+    meant = film.click(DOTS[1])  # after them
+    server.start()
+    film.wait_saved()
+    film.wait('#progress', '1 of 3')
+    assert np.allclose(server.points()['a portrait.png'], [[np.nan] * 2, meant, [np.nan] * 2], atol=0.00501,
+                       equal_nan=True)
 
 
 def test_a_page_that_is_closed_unsaved_sends_it_when_it_is_opened_again(serve, open_page):

@@ -162,7 +162,6 @@ export class App {
   /** Undo or redo, and go to where that was. */
   async go(kind) {
     this.commit();
-    if (!this.isSaved) this.page.say(`${kind} waits until all before it is saved`);
     const { number, before } = await this.desk.go(kind, this.number);
     if (number === null) return this.page.say(`There is nothing to ${kind}`);
     const marks = this.desk.marksOf(number);
@@ -302,7 +301,11 @@ export class App {
 
   help() { this.page.help(); }
 
-  leaveStage() { this.page.leaveStage(); }
+  /** Drop the cross, or go to the buttons. */
+  leaveStage() {
+    if (this.cross) this.setCross(null);
+    else this.page.leaveStage();
+  }
 
   quit() {
     this.commit();

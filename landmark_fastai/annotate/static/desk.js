@@ -14,6 +14,7 @@ const NOTHING = { marks: {}, conflicts: {} };
 export class Desk {
   states = new Map(); // by number of the film
   clock = new Clock();
+  made = 0;                 // marks, by this page
   turn = Promise.resolve(); // what is undone and redone comes one after another
   onMarks = () => {};       // the marks of some films have changed
 
@@ -37,9 +38,14 @@ export class Desk {
 
   /** The marks of a film, by landmark: those that the server knows, and on top what it does not know yet. */
   marksOf(number) {
-    const marks = { ...(this.states.get(number) ?? NOTHING).marks };
-    for (const { action } of this.outbox.waiting) {
-      if (action.image === this.images[number] && action.kind === 'mark') Object.assign(marks, action.marks);
+    const marks = { ...(this.states.get(number) ?? NOTHING).marks }, undone = new Set();
+    const actions = this.outbox.waiting.map(({ action }) => action);
+    for (const { kind, target } of actions) {
+      if (kind === 'undo') undone.add(target);
+      if (kind === 'redo') undone.delete(target);
+    }
+    for (const { id, kind, image, marks: given } of actions) {
+      if (kind === 'mark' && image === this.images[number] && !undone.has(id)) Object.assign(marks, given);
     }
     return marks;
   }
@@ -57,7 +63,10 @@ export class Desk {
   isFinished(number) { return this.answeredOf(number) === this.landmarks.length; }
 
   /** Give landmarks of a film new marks. */
-  mark(number, marks) { this.add('mark', this.images[number], { marks }); }
+  mark(number, marks) {
+    this.made += 1;
+    this.add('mark', this.images[number], { marks });
+  }
 
   /** Tell how long the reader has worked on a film that is left. */
   leave(number) {
@@ -65,20 +74,36 @@ export class Desk {
     if (seconds >= 1) this.add('work', this.images[number], { seconds });
   }
 
+  /** What is undone or redone next, {target, image}; null for nothing, undefined where the server has to tell. */
+  next(kind) {
+    const known = { undo: [this.undo], redo: [this.redo] };
+    for (const { action } of this.outbox.waiting) {
+      if (action.kind === 'mark') {
+        known.undo.push({ target: action.id, image: this.numbers.get(action.image) });
+        known.redo = [null];
+      } else if (action.kind !== 'work') {
+        known[action.kind === 'undo' ? 'redo' : 'undo'].push(known[action.kind].pop());
+      }
+    }
+    return known[kind].at(-1);
+  }
+
   /**
-   * Undo or redo what is next, by 'undo' or 'redo', once all before it is saved; it may be on another film than the one
-   * of the number. Resolves to the number of the film that it was on, null where there is nothing, and its marks before.
+   * Undo or redo, by 'undo' or 'redo', what is next now; it may be on another film than the one of the number. Resolves
+   * to the number of the film that it was on and its marks before, and null for the number where nothing is done.
    */
   go(kind, number) {
+    const { made } = this;
     this.turn = this.turn.then(async () => {
-      await this.outbox.settled();
-      const next = this[kind];
-      if (!next) return { number: null };
+      if (this.next(kind) === undefined) await this.outbox.settled();
+      const next = this.next(kind);
+      if (!next || made !== this.made) return { number: null }; // what was marked meanwhile was not meant
       const film = next.image ?? number; // null for a film that is gone
       await this.load(film).catch(() => {}); // of a broken film there is nothing to tell
-      const before = this.marksOf(film);
+      if (film !== number) this.leave(number);
+      const before = this.marksOf(film), isHere = this.outbox.waiting.some(({ action }) => action.id === next.target);
       this.add(kind, this.images[film], { target: next.target });
-      await this.outbox.settled();
+      if (!isHere) await this.outbox.settled(); // the server knows what was before
       return { number: film, before };
     });
     return this.turn;

@@ -40,7 +40,8 @@ export class LandmarkList {
       row.querySelector('.conflict')?.remove();
       if (conflicts[name]?.length) row.append(this.conflict(name, marks[name] ?? null, conflicts[name]));
     });
-    this.rows[current]?.button.scrollIntoView({ block: 'nearest' });
+    if (this.current !== current) this.rows[current]?.button.scrollIntoView({ block: 'nearest' });
+    this.current = current;
   }
 
   /** What two tabs have said of a landmark, and a button for each. */

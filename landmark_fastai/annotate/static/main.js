@@ -58,6 +58,7 @@ class Page {
 
   /** Write the lists and what depends on them anew. */
   relist() {
+    if (this.app.number === null) return;
     const { app, desk } = this, { landmarks } = desk, { number } = app, marks = app.marks();
     this.landmarks.update(marks, desk.conflictsOf(number), app.current);
     this.films.draw();
@@ -92,8 +93,7 @@ class Page {
     saved.classList.toggle('waiting', !this.app.isSaved);
     if (!this.app.isSaved) saved.textContent = `not saved yet (${Math.max(waiting.length, 1)})`;
     else saved.textContent = savedAt ? `saved ${savedAt.toLocaleTimeString('en-GB')}` : 'all saved';
-    element('undo').disabled = !this.desk.undo && this.app.isSaved;
-    element('redo').disabled = !this.desk.redo;
+    for (const kind of ['undo', 'redo']) element(kind).disabled = this.desk.next(kind) === null;
   }
 
   help() { element('keys').showModal(); }
@@ -108,7 +108,12 @@ function wire(app) {
     smaller: () => app.zoom(0.8), fit: () => app.fit(), larger: () => app.zoom(1.25), keep: () => app.toggle('keep'),
     window: () => app.setWindow('own'), range: () => app.setWindow('range'), invert: () => app.toggle('invert'),
     names: () => app.toggle('names'), help: () => app.help() };
-  for (const [id, run] of Object.entries(actions)) element(id).addEventListener('click', run);
+  for (const [id, run] of Object.entries(actions)) {
+    element(id).addEventListener('click', (event) => {
+      run();
+      if (event.detail && id !== 'help') stage.focus(); // a mouse: the keys are for the film again
+    });
+  }
 }
 
 /** What the outbox tells. */

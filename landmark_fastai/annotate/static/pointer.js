@@ -13,7 +13,7 @@ const ABOVE = 70;                           // CSS px from the finger to the cro
 
 export class Pointer {
   places = new Map(); // of what touches the stage, by pointer
-  gesture = null;     // {kind, start, last, name, grip}
+  gesture = null;     // {kind, start, last, name, grip, film, timer}
 
   constructor(stage, app) {
     Object.assign(this, { stage, app });
@@ -40,7 +40,7 @@ export class Pointer {
     if (this.places.size > 1) return this.pinch();
     const isTouch = event.pointerType === 'touch';
     const name = this.app.markerAt(place, REACH[event.pointerType] ?? REACH.mouse);
-    this.gesture = { kind: this.kindOf(event), start: place, last: place, name };
+    this.gesture = { kind: this.kindOf(event), start: place, last: place, name, film: this.app.number };
     if (name) this.gesture.grip = minus(this.app.view.toStage(this.app.marks()[name]), place);
     if (isTouch && !name) this.gesture.timer = setTimeout(() => this.aim(), REST);
   }
@@ -56,6 +56,7 @@ export class Pointer {
     if (gesture?.kind === 'pinch') return this.pinched(event.pointerId, place);
     this.places.set(event.pointerId, place);
     if (!gesture) return undefined;
+    if (gesture.film !== app.number) return this.end(); // another one was opened by a key
     if (gesture.kind === 'press' && Math.hypot(...minus(place, gesture.start)) > STILL) {
       clearTimeout(gesture.timer);
       gesture.kind = gesture.name ? 'drag' : 'pan';
@@ -73,11 +74,12 @@ export class Pointer {
   up(event) {
     const { gesture, app } = this;
     this.places.delete(event.pointerId);
-    if (!gesture || this.places.size) return;
+    if (!gesture || this.places.size) return undefined;
+    if (gesture.film !== app.number) return this.end();
     if (gesture.kind === 'press') app.click(gesture.start, gesture.name);
     if (gesture.kind === 'drag') app.commit();
     if (gesture.kind === 'aim') app.place(app.view.toImage(above(gesture.last)));
-    this.end();
+    return this.end();
   }
 
   cancel(event) {
@@ -97,7 +99,7 @@ export class Pointer {
     this.end();
     this.app.dropDraft();
     this.app.setCross(null);
-    this.gesture = { kind: 'pinch' };
+    this.gesture = { kind: 'pinch', film: this.app.number };
   }
 
   pinched(id, place) {
