@@ -3,7 +3,7 @@
 from ..config import AnnotateConfig
 from ..flags import takes
 from .desk import Desk
-from .serve import serve
+from .serve import listen, serve
 
 
 @takes(AnnotateConfig)
@@ -13,8 +13,9 @@ def annotate(config: AnnotateConfig):
     What is clicked is on disk at once, and the annotation CSV follows. The arguments are the flags of `landmark-fastai
     annotate`. Raises UsageError before anything is changed.
     """
-    desk = Desk(config.image_dir, config.csv_file, config.reader, config.names)
-    try: serve(desk, config.port, not config.no_browser)
-    except KeyboardInterrupt: pass  # that is how it ends
-    finally: desk.close()
+    with listen(config.port) as listening:  # first: a port that is in use leaves no trace
+        desk = Desk(config.image_dir, config.csv_file, config.reader, config.names)
+        try: serve(desk, listening, not config.no_browser)
+        except KeyboardInterrupt: pass  # that is how it ends
+        finally: desk.close()
     print(f'{config.csv_file}: {sum(any(marks.values()) for marks in desk.work.marks.values())} images')

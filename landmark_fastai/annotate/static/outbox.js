@@ -7,7 +7,7 @@
 import { Refused } from './server.js';
 
 const AT_ONCE = 200;                  // actions of a request
-const SOON = 300, LATE = 3000;        // ms between attempts
+const SOON = 300, LATE = 1500;        // ms between attempts
 const STALE = 409;                    // the server has other films than this page
 
 export class Outbox {
