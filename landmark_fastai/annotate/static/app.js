@@ -1,26 +1,23 @@
 /** What the reader does to the film that is open; keys, pointers and buttons all come here. */
 
-import { Looks } from './looks.js';
 import { inWords } from './landmarks.js';
-import { View } from './view.js';
+import { Refused } from './server.js';
+import { Sight } from './sight.js';
 
-const FEW = 6;    // landmarks whose names hide little of a film
-const CLEAR = 60; // CSS px between a point that is moved by keys and the edge of the stage
+const FEW = 6;      // landmarks whose names hide little of a film
+const CLEAR = 60;   // CSS px between a point that is moved by keys and the edge of the stage
+const AGAIN = 1000; // ms until a server that does not answer is asked again
+const STALE = 409;  // the server has other films than this page
 
-export class App {
-  view = new View();
-  looks = new Looks();
-  number = null;     // of the film that is open
-  film = null;       // null while it loads, and where it cannot be read
-  problem = '';      // why it cannot
-  current = 0;       // index of the landmark whose turn it is
-  drafts = {};       // marks that are being moved, by landmark
-  cross = null;      // where Enter, or the lifted finger, places
-  hovered = null;    // place on the stage that the pointer is over
-  on = { names: true, keep: false, hidden: false, loupe: false }; // what keys and buttons turn on
+export class App extends Sight {
+  number = null; // of the film that is open
+  problem = '';  // why it cannot be read
+  current = 0;   // index of the landmark whose turn it is
+  drafts = {};   // marks that are being moved, by landmark
 
   /** Its `page`, which is set once both are there, shows it. */
   constructor(desk, films) {
+    super();
     Object.assign(this, { desk, films });
     this.on.names = desk.landmarks.length <= FEW;
   }
@@ -42,24 +39,31 @@ export class App {
     if (this.number !== null && number !== this.number) this.desk.leave(this.number);
     Object.assign(this, { number, film: null, problem: '', cross: null, current: landmark ?? 0 });
     this.page.reopen();
-    let film = null, problem = '';
-    try { [film] = await Promise.all([this.films.get(number), this.desk.load(number)]); }
-    catch (error) { problem = error.message; }
-    if (this.number !== number) return; // another one was opened meanwhile
-    Object.assign(this, { film, problem });
-    if (film) this.begin(film, landmark);
-    else this.page.say(`Cannot be read: ${problem}`, true);
+    try {
+      const [film] = await Promise.all([this.films.get(number), this.desk.load(number)]);
+      if (this.number !== number) return; // another one was opened meanwhile
+      this.begin(film, landmark);
+    } catch (error) {
+      if (this.number === number) this.fail(error, landmark);
+    }
     this.page.relist();
     this.page.redraw();
-    if (number + 1 < this.desk.images.length) this.films.get(number + 1).catch(() => {}); // it tells when it is opened
+    const numbers = this.page.numbers(), next = numbers[numbers.indexOf(number) + 1];
+    if (next !== undefined) this.films.get(next).catch(() => {}); // it tells when it is opened
+  }
+
+  /** A film could not be opened: it is broken, or the server is away, or has other films. */
+  fail(error, landmark) {
+    const { number } = this, isBroken = error instanceof Refused;
+    if (error.status === STALE) return this.desk.outbox.onStale();
+    this.problem = isBroken ? error.message : 'The server does not answer; the film opens when it does.';
+    this.page.say(isBroken ? `Cannot be read: ${error.message}` : this.problem, true);
+    if (!isBroken) setTimeout(() => { if (this.number === number && !this.film) this.open(number, landmark); }, AGAIN);
+    return undefined;
   }
 
   begin(film, landmark) {
-    const { width, height } = film, { view } = this;
-    const isAlike = width === view.film.width && height === view.film.height;
-    view.resize({ film: { width, height } });
-    if (!(this.on.keep && isAlike)) view.fit();
-    this.looks.begin(film);
+    this.see(film);
     this.current = landmark ?? this.next(-1) ?? 0;
     const marks = this.marks(), n = this.desk.landmarks.filter((name) => marks[name] != null).length;
     this.page.say(`${this.desk.images[this.number]}: ${n} of ${this.desk.landmarks.length} set`
@@ -176,16 +180,9 @@ export class App {
 
   // --- points that move
 
-  /** The nearest landmark within some CSS px of a place of the stage; null where none is. */
-  markerAt([x, y], reach) {
-    const far = ([, mark]) => Math.hypot(...this.view.toStage(mark).map((value, k) => value - [x, y][k]));
-    const points = Object.entries(this.marks()).filter(([, mark]) => Array.isArray(mark));
-    const [nearest] = points.sort((a, b) => far(a) - far(b));
-    return this.film && !this.on.hidden && nearest && far(nearest) <= reach ? nearest[0] : null;
-  }
-
   /** Move a point, for now. */
   draft(name, point) {
+    if (!this.film) return;
     this.drafts = { [name]: this.onFilm(point) };
     this.current = this.desk.landmarks.indexOf(name);
     this.page.relist();
@@ -224,80 +221,7 @@ export class App {
     if (!this.view.shows(to, CLEAR)) this.view.centre(to);
   }
 
-  /** The pixel in the middle of the stage. */
-  middle() {
-    const { width, height } = this.view.stage;
-    return this.onFilm(this.view.toImage([width / 2, height / 2])).map(Math.round);
-  }
-
-  /** A point as it is stored: to 0.01 px, between the centres of the outermost pixels. */
-  onFilm(point) {
-    const { width, height } = this.film;
-    return point.map((value, k) => Math.min(Math.max(Math.round(value * 100) / 100, 0), [width, height][k] - 1));
-  }
-
-  // --- what is seen
-
-  hover(place) {
-    this.hovered = place;
-    if (this.on.loupe) this.page.redraw();
-  }
-
-  pan(x, y) {
-    this.view.pan(x, y);
-    this.page.redraw();
-  }
-
-  /** Zoom to a place of the stage; by keys to the cross, the point, or the middle. */
-  zoom(factor, place) {
-    const point = this.cross ?? this.marks()[this.name], { stage } = this.view;
-    const middle = Array.isArray(point) && this.view.shows(point) ? this.view.toStage(point)
-      : [stage.width / 2, stage.height / 2];
-    this.view.zoom(factor, place ?? middle);
-    this.page.redraw();
-  }
-
-  fit() {
-    this.view.fit();
-    this.page.redraw();
-  }
-
-  centre() {
-    const point = this.marks()[this.name];
-    if (Array.isArray(point)) this.view.centre(point);
-    this.page.redraw();
-  }
-
-  /** Where the loupe is: at the pointer, else at the cross or the point. */
-  loupePoint() {
-    const point = this.cross ?? this.marks()[this.name];
-    return this.hovered ? this.view.toImage(this.hovered) : Array.isArray(point) ? point : this.middle();
-  }
-
-  setWindow(which) {
-    if (!this.film) return;
-    this.looks.set(which, this.film);
-    this.page.say(this.looks.inWords());
-    this.page.redraw();
-  }
-
-  dragWindow(x, y) {
-    if (!this.film) return;
-    this.looks.drag(x, y);
-    this.page.say(this.looks.inWords());
-    this.page.redraw();
-  }
-
-  toggle(what) {
-    if (what === 'invert') this.looks.isInverted = !this.looks.isInverted;
-    else this.on[what] = !this.on[what];
-    this.page.redraw();
-  }
-
-  hold(what, is) {
-    this.on[what] = is;
-    this.page.redraw();
-  }
+  // --- the page
 
   help() { this.page.help(); }
 

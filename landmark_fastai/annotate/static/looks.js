@@ -7,8 +7,6 @@ export class Looks {
   white = 255;
   isInverted = false;
 
-  begin(film) { this.set('own', film); }
-
   /** The window of the film's 'own', or over its 'range'. */
   set(which, film) {
     [this.black, this.white] = which === 'own' ? [film.black, film.white] : film.range();

@@ -66,7 +66,7 @@ class Page {
     const n = desk.images.filter((_, each) => desk.isFinished(each)).length;
     element('finished').textContent = `${n} of ${desk.images.length} finished`;
     element('problem').hidden = !app.problem;
-    element('problem').textContent = app.problem && `${app.problem}\n\nThe other films go on: n opens the next.`;
+    element('problem').textContent = app.problem && `${app.problem} The other films can be opened: n goes to the next.`;
     this.saved();
   }
 
@@ -89,10 +89,11 @@ class Page {
 
   /** Say whether everything is saved. */
   saved() {
-    const { waiting, savedAt } = this.desk.outbox, saved = element('saved');
-    saved.classList.toggle('waiting', !this.app.isSaved);
-    if (!this.app.isSaved) saved.textContent = `not saved yet (${Math.max(waiting.length, 1)})`;
-    else saved.textContent = savedAt ? `saved ${savedAt.toLocaleTimeString('en-GB')}` : 'all saved';
+    const { waiting, savedAt, problem } = this.desk.outbox, saved = element('saved'), { isSaved } = this.app;
+    saved.classList.toggle('waiting', !isSaved);
+    if (isSaved) saved.textContent = savedAt ? `saved ${savedAt.toLocaleTimeString('en-GB')}` : 'all saved';
+    else saved.textContent = `not saved yet (${Math.max(waiting.length, 1)})${problem && `: ${problem}`}`;
+    saved.title = saved.textContent;
     for (const kind of ['undo', 'redo']) element(kind).disabled = this.desk.next(kind) === null;
   }
 
@@ -120,12 +121,12 @@ function wire(app) {
 function watch(desk, page) {
   const { outbox } = desk;
   desk.onMarks = () => { page.relist(); page.redraw(); };
-  let isAway = false;
-  outbox.onChange = (problem) => {
+  let problem = '';
+  outbox.onChange = () => {
     page.saved();
-    if (problem) page.say(`The server does not answer (${problem}); what you do is kept here until it does`, true);
-    else if (isAway && !outbox.waiting.length) page.say('The server is back, and all is saved');
-    isAway = problem ? true : isAway && outbox.waiting.length > 0;
+    if (outbox.problem && !problem) page.say('What you do is kept in this browser, and saved as soon as it can be', true);
+    if (problem && !outbox.problem) page.say('Saving goes on');
+    problem = outbox.problem;
   };
   outbox.onRefusal = (action, message) => page.say(`Not kept, on ${action.image}: ${message}`, true);
   outbox.onUnsafe = (error) => page.say(`This browser keeps nothing until it is saved: ${error.message}`, true);

@@ -13,6 +13,7 @@ const STALE = 409;                    // the server has other films than this pa
 export class Outbox {
   waiting = [];            // entries {action, key}, the oldest first
   savedAt = null;          // Date of the last acknowledgement
+  problem = '';            // why nothing was acknowledged at the last attempt
   onChange = () => {};
   onAnswer = () => {};     // gets what the server answers
   onRefusal = () => {};    // gets an action that the server will never take, and its words
@@ -65,6 +66,7 @@ export class Outbox {
       try {
         this.onAnswer(await this.post(batch.map((entry) => entry.action)));
         this.savedAt = new Date();
+        this.problem = '';
         await this.forget(batch);
         pause = SOON;
       } catch (error) {
@@ -76,7 +78,8 @@ export class Outbox {
             this.onRefusal(batch[0].action, error.message);
           }
         } else {
-          this.onChange(error.message);
+          this.problem = error instanceof Refused ? error.message : 'no server';
+          this.onChange();
           await new Promise((resolve) => { setTimeout(resolve, pause); });
           pause = Math.min(pause * 2, LATE);
         }
