@@ -1,10 +1,13 @@
 "The page of annotate when the server, the browser or another tab come between: nothing is lost."
 
+import random
 import shutil
 import time
 
 import numpy as np
-from browser import DOTS, free_port
+import psutil
+import pytest
+from browser import CHROMIUM, DOTS, Film, free_port
 
 
 def test_clicks_while_the_server_is_dead_are_not_saved_yet_and_then_saved(serve, open_page):
@@ -113,3 +116,34 @@ def test_a_film_that_is_opened_while_the_server_is_away_opens_when_it_is_back(se
     server.start()
     film.wait('#line', 'd deep.png: 0 of 3')
     assert film.marks() == ['–'] * 3 and not film.page.is_visible('#problem')
+
+
+@pytest.mark.parametrize('n_kills', [1, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_browser_that_is_killed_has_kept_what_the_server_has_not(browser, serve, tmp_path, n_kills):
+    server, chance = serve(port=free_port()), random.Random(n_kills)
+    for _ in range(n_kills):
+        context = browser.browser_type.launch_persistent_context(
+            tmp_path / 'profile', executable_path=CHROMIUM, args=['--no-sandbox'])
+        film = Film(context, server)
+        film.press('Backspace', '2', 'Backspace', '3', 'Backspace', '1')
+        film.wait('#progress', '0 of 3')
+        server.kill()
+        dots = DOTS + chance.uniform(-20, 20)
+        meant = [film.click(dot) for dot in dots]
+        film.wait('#saved', r'not saved yet \(3\)')
+        time.sleep(chance.uniform(0.15, 0.4))  # for the disk
+        kill_browser(tmp_path / 'profile')
+        server.start()
+        context = browser.browser_type.launch_persistent_context(
+            tmp_path / 'profile', executable_path=CHROMIUM, args=['--no-sandbox'])
+        Film(context, server).wait('#saved', '^saved')
+        context.close()
+        clicked = [mark for entry in server.journal for mark in entry.get('marks', {}).values() if mark]
+        assert np.abs(np.array(clicked[-3:]) - meant).max() <= 0.00501
+    assert len(clicked) == 3 * n_kills
+
+
+def kill_browser(profile):
+    "Kill the browser of a profile, and nothing else."
+    for process in psutil.process_iter(['cmdline']):
+        if f'--user-data-dir={profile}' in (process.info['cmdline'] or []): process.kill()
