@@ -72,7 +72,7 @@ class Film:
 
     def ready(self):
         "Wait until a film is shown."
-        self.wait('#line', r' of \d+ set|Cannot be read')
+        self.wait('#line', r' of \d+ set|cannot be read')
         self.expect('#markers').to_have_attribute('viewBox', re.compile('.'))
 
     def expect(self, selector):

@@ -86,6 +86,8 @@ def test_two_tabs_that_mark_the_same_landmark_see_both_and_choose(serve, open_pa
     second.page.wait_for_selector('.conflict')
     second.wait_saved()
     assert second.page.locator('.conflict button').count() == 2
+    second.box()
+    assert second.page.locator('#markers text').all_text_contents() == ['1 hip', '1 hip ?']
     second.page.click('.conflict button >> nth=1')
     second.page.wait_for_selector('.conflict', state='detached')
     second.wait_saved()

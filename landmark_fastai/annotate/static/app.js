@@ -56,8 +56,8 @@ export class App extends Sight {
   fail(error, landmark) {
     const { number } = this, isBroken = error instanceof Refused;
     if (error.status === STALE) return this.desk.outbox.onStale();
-    this.problem = isBroken ? error.message : 'The server does not answer; the film opens when it does.';
-    this.page.say(isBroken ? `Cannot be read: ${error.message}` : this.problem, true);
+    this.problem = isBroken ? error.message : 'The server does not answer; the film opens when it does';
+    this.page.say(`${this.desk.images[number]} cannot be ${isBroken ? 'read' : 'opened yet'}`, true);
     if (!isBroken) setTimeout(() => { if (this.number === number && !this.film) this.open(number, landmark); }, AGAIN);
     return undefined;
   }

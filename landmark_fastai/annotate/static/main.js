@@ -47,13 +47,22 @@ class Page {
   draw() {
     const { app } = this, { film, view, on, looks } = app, marks = app.marks();
     this.painter.draw(film, view, looks);
-    const points = film && !on.hidden ? this.desk.landmarks.flatMap((name, index) => (Array.isArray(marks[name])
-      ? [{ index, name, point: marks[name], isCurrent: index === app.current }] : [])) : [];
-    this.markers.draw(view, points, app.cross, on.names);
+    this.markers.draw(view, film && !on.hidden ? this.points(marks) : [], app.cross);
     if (on.loupe && film) this.loupe.show(film, view, looks, app.loupePoint());
     else this.loupe.hide();
     for (const name of ['names', 'keep']) element(name).setAttribute('aria-pressed', on[name]);
     element('invert').setAttribute('aria-pressed', looks.isInverted);
+  }
+
+  /** The points to be marked on the film; those of another page, that wait for a choice, with a question mark. */
+  points(marks) {
+    const { app, desk } = this, conflicts = desk.conflictsOf(app.number);
+    return desk.landmarks.flatMap((name, index) => {
+      const text = app.on.names ? `${index + 1} ${name}` : String(index + 1);
+      const own = { index, text, point: marks[name], isCurrent: index === app.current };
+      const others = (conflicts[name] ?? []).map((point) => ({ index, text: `${text} ?`, point, isCurrent: false }));
+      return [own, ...others].filter(({ point }) => Array.isArray(point));
+    });
   }
 
   /** Write the lists and what depends on them anew. */
@@ -66,7 +75,7 @@ class Page {
     const n = desk.images.filter((_, each) => desk.isFinished(each)).length;
     element('finished').textContent = `${n} of ${desk.images.length} finished`;
     element('problem').hidden = !app.problem;
-    element('problem').textContent = app.problem && `${app.problem} The other films can be opened: n goes to the next.`;
+    element('problem').textContent = app.problem && `${app.problem}. The other films can be opened: n goes to the next.`;
     this.saved();
   }
 

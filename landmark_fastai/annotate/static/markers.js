@@ -10,32 +10,28 @@ export class Markers {
   constructor(element) { this.element = element; }
 
   /**
-   * Draw landmarks, a list of {index, name, point, isCurrent}, and the cross of the keyboard or of a finger, a point or
-   * null. User units are px of the film, with pixel centres at whole numbers.
+   * Draw points, a list of {index, text, point, isCurrent} where index is that of the landmark, and the cross of the
+   * keyboard or of a finger, a point or null. User units are px of the film, with pixel centres at whole numbers.
    */
-  draw(view, landmarks, cross, hasNames) {
+  draw(view, points, cross) {
     const size = 1 / view.scale, corner = view.toImage([0, 0]);
     const box = [...corner, view.stage.width * size, view.stage.height * size];
     this.element.setAttribute('viewBox', box.join(' '));
     const at = ([x, y], ...children) => svg('g', { transform: `translate(${x} ${y}) scale(${size})` }, ...children);
-    const drawn = landmarks.map((landmark) => {
-      const room = view.stage.width - view.toStage(landmark.point)[0];
-      return at(landmark.point, ...marker(landmark, hasNames, room));
-    });
+    const drawn = points.map((each) => at(each.point, ...marker(each, view.stage.width - view.toStage(each.point)[0])));
     if (cross) drawn.push(at(cross, ...crossHair()));
     this.element.replaceChildren(...drawn);
   }
 }
 
 /** A ring with its text, which is on the other side where there is no room, in CSS px, to the right. */
-function marker({ index, name, isCurrent }, hasNames, room) {
+function marker({ index, text, isCurrent }, room) {
   const colour = colourOf(index), radius = isCurrent ? CURRENT : RADIUS;
-  const words = hasNames ? `${index + 1} ${name}` : String(index + 1);
-  const isLeft = room < radius + 3 + LETTER * words.length;
-  const text = svg('text', {
+  const isLeft = room < radius + 3 + LETTER * text.length;
+  const words = svg('text', {
     x: (isLeft ? -1 : 1) * (radius + 3), y: 3 - radius, fill: colour, 'text-anchor': isLeft ? 'end' : 'start' });
-  text.textContent = words;
-  return [ring(radius, colour), text];
+  words.textContent = text;
+  return [ring(radius, colour), words];
 }
 
 /** Four arms that leave the middle open. */
