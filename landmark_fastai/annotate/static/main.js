@@ -2,9 +2,9 @@
 
 import { App } from './app.js';
 import { Desk } from './desk.js';
-import { FilmList } from './list.js';
 import { describe, listen, tableOf } from './keys.js';
 import { LandmarkList } from './landmarks.js';
+import { FilmList } from './list.js';
 import { Loupe } from './loupe.js';
 import { Markers } from './markers.js';
 import { Painter } from './paint.js';
@@ -133,12 +133,17 @@ function watch(desk, page) {
   let problem = '';
   outbox.onChange = () => {
     page.saved();
-    if (outbox.problem && !problem) page.say('What you do is kept in this browser, and saved as soon as it can be', true);
+    if (outbox.problem && !problem) {
+      page.say(outbox.unsafe ? `Leave this page open: the browser keeps nothing (${outbox.unsafe})`
+        : 'What you do is kept in this browser, and saved as soon as it can be', true);
+    }
     if (problem && !outbox.problem) page.say('Saving goes on');
     problem = outbox.problem;
   };
-  outbox.onRefusal = (action, message) => page.say(`Not kept, on ${action.image}: ${message}`, true);
-  outbox.onUnsafe = (error) => page.say(`This browser keeps nothing until it is saved: ${error.message}`, true);
+  outbox.onRefusal = (action, message) => {
+    desk.onMarks();
+    page.say(`Not kept, on ${action.image}: ${message}`, true);
+  };
   outbox.onStale = () => {
     removeEventListener('beforeunload', warn); // what is not saved is on disk
     location.reload();

@@ -11,14 +11,14 @@ const SOON = 300, LATE = 1500;        // ms between attempts
 const STALE = 409;                    // the server has other films than this page
 
 export class Outbox {
-  waiting = [];            // entries {action, key}, the oldest first
+  waiting = [];            // entries {action, key, written}, the oldest first
   savedAt = null;          // Date of the last acknowledgement
   problem = '';            // why nothing was acknowledged at the last attempt
+  unsafe = '';             // why this browser keeps nothing, if it does not
   onChange = () => {};
   onAnswer = () => {};     // gets what the server answers
   onRefusal = () => {};    // gets an action that the server will never take, and its words
   onStale = () => {};
-  onUnsafe = () => {};     // the browser keeps nothing
   writing = Promise.resolve();
   isSending = false;
   settlers = [];
@@ -37,14 +37,14 @@ export class Outbox {
       const [keys, actions] = await Promise.all([result(store.getAllKeys()), result(store.getAll())]);
       this.waiting = actions.map((action, k) => ({ action, key: keys[k] }))
         .filter(({ action }) => isHere(action.image));
-    } catch (error) { this.onUnsafe(error); }
+    } catch (error) { this.unsafe = error.message; }
   }
 
   /** Keep an action, and send it. */
   add(action) {
     const entry = { action };
     this.waiting.push(entry);
-    this.writing = this.writing.then(() => this.write(entry));
+    entry.written = this.writing = this.writing.then(() => this.write(entry));
     this.onChange();
     this.send();
   }
@@ -61,8 +61,8 @@ export class Outbox {
     this.isSending = true;
     let pause = SOON, atOnce = AT_ONCE;
     while (this.waiting.length) {
-      await this.writing;
       const batch = this.waiting.slice(0, atOnce);
+      await Promise.all(batch.map((entry) => entry.written));
       try {
         this.onAnswer(await this.post(batch.map((entry) => entry.action)));
         this.savedAt = new Date();
@@ -92,14 +92,14 @@ export class Outbox {
   async write(entry) {
     if (!this.database) return;
     try { entry.key = await this.store((store) => store.add(entry.action)); }
-    catch (error) { this.onUnsafe(error); }
+    catch (error) { this.unsafe = error.message; }
   }
 
   async forget(batch) {
     const keys = batch.map((entry) => entry.key).filter((key) => key !== undefined);
     this.waiting.splice(0, batch.length);
     this.onChange();
-    if (keys.length) await this.store((store) => keys.forEach((key) => store.delete(key))).catch(this.onUnsafe);
+    if (keys.length) await this.store((store) => keys.forEach((key) => store.delete(key))).catch(() => {}); // sent again, they are known
   }
 
   /** Do something with the store; resolves, with what a request has found, once that is on disk. */
