@@ -26,6 +26,8 @@ def test_points_clicked_by_mouse_at_two_zooms_are_in_the_csv(serve, open_page, d
     film.ready()
     found = server.points()
     assert found.keys() == meant.keys()
+    seconds = sum(entry.get('seconds', 0) for entry in server.journal)
+    assert 1 < seconds < 60  # at work
     for name, points in found.items():
         assert np.abs(points - meant[name]).max() <= 0.00501, name
         assert np.abs(points - DOTS).max() < 0.3

@@ -75,7 +75,7 @@ class Page {
     const n = desk.images.filter((_, each) => desk.isFinished(each)).length;
     element('finished').textContent = `${n} of ${desk.images.length} finished`;
     element('problem').hidden = !app.problem;
-    element('problem').textContent = app.problem && `${app.problem}. The other films can be opened: n goes to the next.`;
+    element('problem').textContent = `${app.problem}. The other films can be opened: n goes to the next.`;
     this.saved();
   }
 

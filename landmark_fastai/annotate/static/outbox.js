@@ -99,7 +99,9 @@ export class Outbox {
     const keys = batch.map((entry) => entry.key).filter((key) => key !== undefined);
     this.waiting.splice(0, batch.length);
     this.onChange();
-    if (keys.length) await this.store((store) => keys.forEach((key) => store.delete(key))).catch(() => {}); // sent again, they are known
+    if (!keys.length) return;
+    const remove = (store) => keys.forEach((key) => store.delete(key));
+    await this.store(remove).catch(() => {}); // what is sent again the server knows
   }
 
   /** Do something with the store; resolves, with what a request has found, once that is on disk. */
