@@ -7,7 +7,6 @@ import { Sight } from './sight.js';
 const FEW = 6;      // landmarks whose names hide little of a film
 const CLEAR = 60;   // CSS px between a point that is moved by keys and the edge of the stage
 const AGAIN = 1000; // ms until a server that does not answer is asked again
-const STALE = 409;  // the server has other films than this page
 
 export class App extends Sight {
   number = null; // of the film that is open
@@ -55,7 +54,7 @@ export class App extends Sight {
   /** A film could not be opened: it is broken, or the server is away, or has other films. */
   fail(error, landmark) {
     const { number } = this, isBroken = error instanceof Refused;
-    if (error.status === STALE) return this.desk.outbox.onStale();
+    if (error.isStale) return this.desk.outbox.onStale();
     this.problem = isBroken ? error.message : 'The server does not answer; the film opens when it does';
     this.page.say(`${this.desk.images[number]} cannot be ${isBroken ? 'read' : 'opened yet'}`, true);
     if (!isBroken) setTimeout(() => { if (this.number === number && !this.film) this.open(number, landmark); }, AGAIN);
@@ -222,8 +221,6 @@ export class App extends Sight {
   }
 
   // --- the page
-
-  help() { this.page.help(); }
 
   /** Drop the cross, or go to the buttons. */
   leaveStage() {

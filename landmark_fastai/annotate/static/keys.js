@@ -40,7 +40,7 @@ export function tableOf(app) {
     { keys: ['l'], shown: 'l held', does: 'loupe', run: () => app.hold('loupe', true),
       release: () => app.hold('loupe', false) },
     { keys: ['Escape'], does: 'leave the film, to its buttons', run: () => app.leaveStage(), onStage: true },
-    { keys: ['?'], does: 'this help', run: () => app.help() },
+    { keys: ['?'], does: 'this help', run: () => app.page.help() },
     { keys: ['q'], does: 'tell whether all is saved, so that the page can be closed', run: () => app.quit() },
   ];
 }

@@ -8,7 +8,6 @@ import { Refused } from './server.js';
 
 const AT_ONCE = 200;                  // actions of a request
 const SOON = 300, LATE = 1500;        // ms between attempts
-const STALE = 409;                    // the server has other films than this page
 
 export class Outbox {
   waiting = [];            // entries {action, key, written}, the oldest first
@@ -70,8 +69,8 @@ export class Outbox {
         await this.forget(batch);
         pause = SOON;
       } catch (error) {
-        if (error instanceof Refused && error.status === STALE) return this.onStale();
-        if (error instanceof Refused && error.status === 400) {
+        if (error.isStale) return this.onStale();
+        if (error.isWrong) {
           if (batch.length > 1) atOnce = 1; // find out which one it is
           else {
             await this.forget(batch);

@@ -9,7 +9,7 @@ export class Painter {
 
   constructor(canvas) {
     this.canvas = canvas;
-    this.context = canvas.getContext('2d', { alpha: false });
+    this.context = canvas.getContext('2d');
   }
 
   /** Draw a film as a view shows it, by its look: black, white and isInverted. */
@@ -18,8 +18,7 @@ export class Painter {
     const width = Math.round(view.stage.width * ratio), height = Math.round(view.stage.height * ratio);
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     context.setTransform(1, 0, 0, 1, 0, 0);
-    context.fillStyle = '#101112';
-    context.fillRect(0, 0, width, height);
+    context.clearRect(0, 0, width, height);
     if (!film) return;
     const level = Math.max(0, Math.floor(-Math.log2(view.scale * ratio)));
     const image = film.level(level), step = view.scale * 2 ** level;

@@ -6,6 +6,12 @@ export class Refused extends Error {
     super(message);
     this.status = status;
   }
+
+  /** Whether what was asked for is wrong, and stays so. */
+  get isWrong() { return this.status === 400; }
+
+  /** Whether the server has other films than this page. */
+  get isStale() { return this.status === 409; }
 }
 
 /** The response to a request. Rejects with `Refused`, and with a TypeError where no server answers. */
