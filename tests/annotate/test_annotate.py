@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from helpers import picture, save_picture
 
@@ -50,7 +51,10 @@ def test_a_port_in_use_and_a_second_server_are_one_line(films, capsys):
         assert cli.main([*argv, '--port', port]) == 2 and port in capsys.readouterr().err and not labels.exists()
     with subprocess.Popen([sys.executable, 'cli.py', *argv, '--port', '0'], cwd=ROOT, stdout=subprocess.PIPE,
                           text=True) as first:
-        assert first.stdout.readline().startswith('http://127.0.0.1:')
+        address = first.stdout.readline().strip()
+        assert httpx.get(address).status_code == 303  # it is up
         assert cli.main([*argv, '--port', '0']) == 2 and 'one at a time' in capsys.readouterr().err
         first.send_signal(signal.SIGINT)
-        assert first.stdout.read() == f'{labels / "train_annotation.csv"}: 0 images\n' and first.wait() == 0
+        try: said, _ = first.communicate(timeout=20)
+        finally: first.kill()
+        assert said == f'{labels / "train_annotation.csv"}: 0 images\n' and first.returncode == 0
