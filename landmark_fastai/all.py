@@ -1,5 +1,6 @@
 "Everything for a notebook: `from landmark_fastai.all import *`, beside fastai's own `fastai.vision.all`."
 
+from .annotate.annotate import annotate
 from .callbacks.erosion import ErosionSchedule
 from .data.crops import CropField, refine_dls
 from .data.loaders import LandmarkBlock, landmark_dls
@@ -25,7 +26,7 @@ __all__ = [
     'TensorRadiograph', 'LandmarkBlock', 'SquareReader', 'landmark_dls', 'CropField',
     'refine_dls', 'UsageError', 'LandmarkLearner',
     'landmark_learner', 'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics',
-    'Diverged', 'Incomplete', 'check', 'sample',
+    'Diverged', 'Incomplete', 'annotate', 'check', 'sample',
     'Prediction', 'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'predict',
     'train',
     'write_sample',

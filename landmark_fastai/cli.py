@@ -18,7 +18,7 @@ import fire
 from fire.decorators import SetParseFns
 
 from . import __version__
-from .config import CheckConfig, DemoConfig, EvaluateConfig, PredictConfig, SampleConfig, TrainConfig
+from .config import AnnotateConfig, CheckConfig, DemoConfig, EvaluateConfig, PredictConfig, SampleConfig, TrainConfig
 from .errors import Diverged, UsageError
 from .flags import Flags, help_text, kinds, nearest
 from .processes import is_follower
@@ -40,6 +40,8 @@ COMMANDS = {
                        'predictions.csv, in original pixels, and overlays.'),
     'evaluate': Command(EvaluateConfig, 'evaluation.evaluate', 'Compare a model with an annotation CSV; writes what '
                         'predict writes, distances, summary, figures and report.html.'),
+    'annotate': Command(AnnotateConfig, 'annotate.annotate', 'Click and correct landmarks in the browser; writes the '
+                        'annotation CSV.'),
     'check': Command(CheckConfig, 'quality.check', 'Look for mistakes in images and annotations before a training: '
                      'wrong clicks, swaps, duplicates and more.'),
     'sample': Command(SampleConfig, 'data.sample', 'Write synthetic hip radiographs and their landmarks, where train '

@@ -293,6 +293,34 @@ def check_not_of_train(cls: type[Flags], path: str | Path):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnnotateConfig(ImagesConfig):
+    "Flags of `annotate`."
+    label_dir: str = flag(DataConfig.label_dir, 'Folder of the annotation CSV, and of the journals of readers.')
+    train_csv_file: str = flag(DataConfig.train_csv_file, 'File name of the annotation CSV.')
+    landmarks: str | None = flag(None, 'Names of the landmarks, as hip,knee,ankle; left out where a CSV or a journal '
+        'is there.')
+    reader: str = flag('reader', 'Initials or short name of who clicks.')
+    port: int = flag(8017, 'Port of this machine for the page; 0 takes a free one.', least=0, most=65535)
+    no_browser: bool = flag(False, 'Print the address, and open no browser.')
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
+
+    def check(self):
+        names = self.names or []
+        if all(names) and len(set(names)) == len(names): return
+        raise UsageError(f'landmarks is {self.landmarks!r}; expected names that differ, as hip,knee,ankle')
+
+    @property
+    def names(self) -> list[str] | None:
+        "The landmarks that are given."
+        return None if self.landmarks is None else [name.strip() for name in self.landmarks.split(',')]
+
+    @property
+    def csv_file(self) -> Path:
+        "The annotation CSV."
+        return Path(self.label_dir, self.train_csv_file)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SampleConfig(Flags):
     "Flags of `sample`."
     output_dir: str = flag('data', 'Folder that gets train_images and labels; existing files are refused.')

@@ -7,21 +7,27 @@ nothing. Images are numbers in the list of the desk: no path comes from the page
 import json
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import cv2
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import UsageError
+from ..formats.images import read_film
 from .actions import Change, read_action
 from .desk import Desk
 
 LARGEST = 2 ** 20  # bytes of what a page sends
+STATIC = Path(__file__).parent / 'static'
+CHANGED = 'the films or the reader are others than when the page was loaded; load it again'
 HEADERS = {
     'Content-Security-Policy': "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; form-action 'none'",
     'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer', 'Cross-Origin-Opener-Policy': 'same-origin',
@@ -35,11 +41,16 @@ def make_app(desk: Desk, token: str, hosts: set[str], lifespan: Callable | None 
     """
     def api(answer: Callable) -> Callable:
         async def endpoint(request: Request) -> Response:
-            try: return JSONResponse(await answer(desk, request))
+            if request.query_params.get('films', desk.films) != desk.films:
+                return JSONResponse({'error': CHANGED}, 409)
+            try: found = await answer(desk, request)
             except UsageError as e: return JSONResponse({'error': str(e)}, 400)
             except OSError as e: return JSONResponse({'error': e.strerror or str(e)}, 507)
+            return found if isinstance(found, Response) else JSONResponse(found)
         return endpoint
-    routes = [Route('/', start), Route('/api/desk', api(get_desk)), Route('/api/images/{number:int}', api(get_image)),
+    routes = [Route('/', start), Mount('/static', StaticFiles(directory=STATIC)), Route('/api/desk', api(get_desk)),
+              Route('/api/images/{number:int}', api(get_image)),
+              Route('/api/images/{number:int}/pixels', api(get_pixels)),
               Route('/api/actions', api(post_actions), methods=['POST'])]
     return Starlette(routes=routes, middleware=[Middleware(Guard, token=token, hosts=hosts)], lifespan=lifespan)
 
@@ -87,7 +98,8 @@ class Guard:
 
 
 async def start(request: Request) -> Response:
-    return PlainTextResponse('annotate')
+    "The page."
+    return FileResponse(STATIC / 'index.html')
 
 
 # --- what the page asks for
@@ -96,8 +108,8 @@ async def get_desk(desk: Desk, request: Request) -> dict:
     "Landmarks, images and how far each is."
     marks = desk.work.marks
     answered = [sum(mark is not None for mark in marks.get(image, {}).values()) for image in desk.images]
-    return {'reader': desk.reader, 'landmarks': desk.landmarks, 'images': desk.images,
-            'answered': answered} | head(desk)
+    return {'key': desk.key, 'films': desk.films, 'reader': desk.reader, 'landmarks': desk.landmarks,
+            'images': desk.images, 'answered': answered} | head(desk)
 
 
 async def get_image(desk: Desk, request: Request) -> dict:
@@ -105,6 +117,29 @@ async def get_image(desk: Desk, request: Request) -> dict:
     image = image_of(desk, request.path_params['number'])
     width, height = await run_in_threadpool(desk.size, image)
     return {'width': width, 'height': height} | state(desk, image)
+
+
+async def get_pixels(desk: Desk, request: Request) -> Response:
+    """The pixels of an image as the package reads it, with their window in headers; never the file itself.
+
+    PNG where 8 bits are all there is, else rows of little-endian uint16. Raises UsageError where it cannot be read.
+    """
+    path = desk.image_dir / image_of(desk, request.path_params['number'])
+    return await run_in_threadpool(pixels_of, path)
+
+
+def pixels_of(path: Path) -> Response:
+    "What `get_pixels` answers for the image at `path`."
+    pixels, (black, white) = read_film(path)
+    height, width = pixels.shape[:2]
+    told = {'Width': width, 'Height': height, 'Channels': 1 if pixels.ndim == 2 else 3, 'Black': float(black),
+            'White': float(white)}
+    headers = {f'X-{name}': str(number) for name, number in told.items()}
+    if pixels.dtype == 'uint16':
+        return Response(pixels.astype('<u2').tobytes(), 200, headers, 'application/octet-stream')
+    stored = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    png = cv2.imencode('.png', stored, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]  # it only goes to this machine
+    return Response(png.tobytes(), 200, headers, 'image/png')
 
 
 async def post_actions(desk: Desk, request: Request) -> dict:

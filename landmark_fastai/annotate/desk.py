@@ -4,6 +4,7 @@ Files below the folder of labels: `readers/AB.jsonl`, the journal of the reader 
 derived from it, as the annotation CSV is where there is a single reader.
 """
 
+import hashlib
 import re
 import warnings
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import UsageError
 from ..formats.annotations import Annotations, read_annotations, write_annotations
+from ..formats.columns import REQUIRED, read_names
 from ..formats.images import find_images, image_size
 from .actions import Action, Work
 from .journal import EXTENSION, FOLDER, Journal, read_header
@@ -37,6 +39,8 @@ class Desk:
         self.images = find_images(image_dir)
         self.numbers = {image: number for number, image in enumerate(self.images)}
         self.folder = self.csv_file.parent / FOLDER
+        self.key = digest(str(self.folder.resolve()), reader)  # that a page knows it by
+        self.films = digest(self.key, *self.images)  # other numbers mean other films where it differs
         self.known = read_annotations(self.csv_file) if self.csv_file.is_file() else None
         path = self.folder / (reader + EXTENSION)
         self.landmarks = choose_landmarks(landmarks, path, self.known)
@@ -107,6 +111,11 @@ class Desk:
         return sizes
 
 
+def digest(*texts: str) -> str:
+    "What stands for `texts`, and tells nothing of them."
+    return hashlib.blake2b('\0'.join(texts).encode(errors='surrogateescape'), digest_size=12).hexdigest()
+
+
 def choose_landmarks(given: Sequence[str] | None, journal: Path, known: Annotations | None) -> list[str]:
     "Those that were given, of the journal of the reader, or `known` of the CSV. Raises UsageError where they differ."
     of_journal = (read_header(journal) or {}).get('landmarks')
@@ -116,12 +125,20 @@ def choose_landmarks(given: Sequence[str] | None, journal: Path, known: Annotati
     if not found:
         raise UsageError('no landmarks are known: neither a CSV nor a journal is here; pass their names, as '
                          '--landmarks hip,knee')
+    if given: check_names(given)
     (first, names), *others = found.items()
     for where, other in others:
         if other == names: continue
         raise UsageError(f'{where} has the landmarks {", ".join(other)}, and {first} has {", ".join(names)}: expected '
                          'the same; pass another --label_dir, or leave --landmarks out')
     return list(names)
+
+
+def check_names(names: Sequence[str]):
+    "Raise UsageError for names that are no landmarks' in a CSV."
+    header = [*REQUIRED, *(f'{name}_{end}' for name in names for end in 'xy')]
+    if read_names(Path('--landmarks'), header) == list(names): return
+    raise UsageError(f'--landmarks has {", ".join(names)}: expected no names of other columns of a CSV')
 
 
 def check_reader(reader: str):

@@ -22,12 +22,11 @@ TOKEN = '.annotate.token'  # file in the folder of readers
 PAUSE = 1.  # seconds between looks at what the CSV files lack: the journal has it already
 
 
-def serve(desk: Desk, port: int = 0, open_browser: bool = True):
-    """Serve the page of a `desk` at a `port` of this machine, 0 for a free one, until Ctrl-C; prints the address.
+def serve(desk: Desk, listening: socket.socket, open_browser: bool = True):
+    """Serve the page of a `desk` at a socket that `listen` has made, until Ctrl-C; prints the address.
 
-    The CSV files follow the journal within moments. Raises UsageError for a port that is in use.
+    The CSV files follow the journal within moments.
     """
-    listening = listen(port)
     name = f'{HERE}:{listening.getsockname()[1]}'
     token = token_in(desk.folder)
     app = make_app(desk, token, {name}, lifespan=lambda app: following(desk))
@@ -48,7 +47,7 @@ def token_in(folder: Path) -> str:
 
 
 def listen(port: int) -> socket.socket:
-    "A socket at `port` of this machine. Raises UsageError where that is in use, or may not be used."
+    "A socket at `port` of this machine, 0 for a free one. Raises UsageError where that is in use, or may not be used."
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try: listening.bind((HERE, port))

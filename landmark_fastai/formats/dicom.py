@@ -67,8 +67,23 @@ def read_dicom(path: str | Path) -> np.ndarray:
     and 8 bits suffice; else it is float32 (H, W) without a window, NaN where it is padding.
     Raises `UsageError` if the file is missing, broken or cut off, or holds no image or more than one.
     """
+    return _read(path, _appearance)
+
+
+@_quiet.during
+def read_full_depth(path: str | Path) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """The DICOM image at `path` before its window, and the values that the window makes black and white.
+
+    Grey with a window is float32 (H, W), NaN where it is padding; a VOI LUT or a curve is applied, since it is no
+    window. All else is as `read_dicom` has it, without a window (None). Raises `UsageError` as that does.
+    """
+    return _read(path, _full_depth)
+
+
+def _read(path, look):
+    "What `look` makes of the stored pixels and the elements of the file."
     ds = _elements(path)
-    try: return _appearance(_pixels(ds), ds)
+    try: return look(_pixels(ds), ds)
     except Exception:  # pydicom raises about every kind there is, and quotes the file in it: never let the text out
         name = uid.UID_dictionary.get(str(ds.file_meta.get('TransferSyntaxUID')), ('an unknown syntax',))[0]
         raise _refused(path, f'pixels cut off, damaged or of an unsupported kind, stored as {name}',
@@ -186,6 +201,20 @@ def _grey(pixels, ds, is_inverted):
     return np.where(padding, 0, white - shown if is_inverted else shown).astype(np.uint8)
 
 
+def _full_depth(pixels, ds):
+    "The values before the window, and black and white of it; see `read_full_depth`."
+    window, ends = find_window(ds), find_window_ends(ds)
+    if ds.PhotometricInterpretation not in ('MONOCHROME1', 'MONOCHROME2') or not window:
+        return _appearance(pixels, ds), None
+    rescaling = find_rescaling(ds)
+    values = rescaling(pixels) if rescaling else pixels
+    if not ends:
+        values = window(values)
+        ends = 0., 255.
+    values = np.where(_padding(pixels, ds), np.float32(np.nan), values.astype(np.float32))
+    return (values, ends) if ds.PhotometricInterpretation == 'MONOCHROME2' else (-values, (-ends[1], -ends[0]))
+
+
 def _padding(pixels, ds):
     "Where the stored `pixels` are padding, (H, W) bool."
     value, limit = (_numbers(ds, f'PixelPadding{part}')[:1] for part in ('Value', 'RangeLimit'))
@@ -215,6 +244,18 @@ def find_window(ds: Dataset) -> Callable[[np.ndarray], np.ndarray] | None:
     function = ds.get('VOILUTFunction') or 'LINEAR'
     if function == 'LINEAR' and width >= 1 or function in ('LINEAR_EXACT', 'SIGMOID') and width > 0:
         return lambda values: apply_window(values, center, width, function)
+
+
+def find_window_ends(ds: Dataset) -> tuple[float, float] | None:
+    "The values that the window of `ds` makes black and white; None without one, and where it is a table or a curve."
+    window = _numbers(ds, 'WindowCenter')[:1] + _numbers(ds, 'WindowWidth')[:1]
+    is_curved = ds.get('VOILUTSequence') or ds.get('VOILUTFunction') == 'SIGMOID'
+    if not find_window(ds) or is_curved or len(window) != 2: return None
+    center, width = window
+    if ds.get('VOILUTFunction') != 'LINEAR_EXACT':
+        center = center - 0.5
+        width = width - 1
+    return center - width / 2, center + width / 2
 
 
 def apply_lut(values: np.ndarray, table: Dataset) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UsageError
-from .dicom import IMAGE_SUFFIXES, dicom_header, is_dicom, read_dicom
+from .dicom import IMAGE_SUFFIXES, dicom_header, is_dicom, read_dicom, read_full_depth
 from .headers import KINDS, Header, broken, check_pixels, open_image, read_header
 from .quiet import Quiet
 
@@ -29,6 +29,12 @@ class Appearance(NamedTuple):
     pixels: str        # their hash
 
 
+class Film(NamedTuple):
+    "An image at its own depth, to be looked at through a window."
+    pixels: np.ndarray           # uint8 (H, W) grey or (H, W, 3) RGB, or uint16 (H, W) where it is deeper
+    window: tuple[float, float]  # the values that are black and white at first
+
+
 def read_image(path: str | Path, color: bool = False) -> np.ndarray:
     """Read the image at `path` as uint8, (H, W) grey or (H, W, 3) RGB with `color`; EXIF rotation is applied.
 
@@ -40,6 +46,20 @@ def read_image(path: str | Path, color: bool = False) -> np.ndarray:
     if image.dtype != np.uint8: image = image.astype(np.float32)  # int16 and int32 cannot become grey in OpenCV
     image = _rgb(image) if color else _grey(image, path)
     return image if image.dtype == np.uint8 else percentile_window(image)
+
+
+def read_film(path: str | Path) -> Film:
+    """Read the image at `path` at its own depth, EXIF rotation applied; its window is that of `read_image`.
+
+    Values that are no uint16 are shifted to be some, or scaled where they do not fit; what is padding or no number is
+    0, as black as can be. Raises `UsageError` as `read_image` does.
+    """
+    image, window = _decode_dicom(path, read_full_depth) if is_dicom(path) else (_decode(path), None)
+    if image.dtype == np.uint8: return Film(_rgb(image) if _is_coloured(image) else _grey(image, path), (0., 255.))
+    if image.dtype != np.uint16 or image.ndim == 3: image = _grey(image.astype(np.float32), path)
+    window = window or find_percentiles(image)
+    if image.dtype == np.uint16: return Film(image, window)
+    return _as_uint16(image, window)
 
 
 def image_size(path: str | Path) -> Header:
@@ -106,7 +126,7 @@ def letterbox(image: np.ndarray, image_resize: int) -> np.ndarray:
 
 def _stored_image(path):
     "The pixels of the file upright, BGR or grey, at their own depth; those of a DICOM file as it says they look."
-    return _decode_dicom(path) if is_dicom(path) else _decode(path)
+    return _decode_dicom(path, lambda path: (read_dicom(path), None))[0] if is_dicom(path) else _decode(path)
 
 
 def _decode(path):
@@ -133,11 +153,11 @@ def _check_complete(file, path):
     except Exception: raise broken(path) from None  # damaged tags lead Pillow to errors of any kind
 
 
-def _decode_dicom(path):
-    "The pixels of the DICOM file, uint8 BGR or grey, or float32 grey."
+def _decode_dicom(path, read):
+    "What `read` finds in the DICOM file: pixels, uint8 BGR or grey, or float32 grey, and a window."
     check_pixels(dicom_header(path)[0], path)
-    image = read_dicom(path)
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    image, window = read(path)
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR), window
 
 
 # colour and depth
@@ -168,10 +188,27 @@ def _say_colour(path):
 
 def percentile_window(image: np.ndarray) -> np.ndarray:
     "The 0.5 to 99.5 percentile of the finite pixels of `image` as 0 to 255; zeros for a constant image."
-    finite = image[np.isfinite(image)]
-    if not finite.size: return np.zeros(image.shape, np.uint8)
-    low, high = np.percentile(finite, (0.5, 99.5))
-    if low == high: low, high = finite.min(), finite.max()  # less than 1 % of the pixels differ: they are the picture
+    low, high = find_percentiles(image)
     if low == high: return np.zeros(image.shape, np.uint8)
     scaled = (np.clip(image, low, high) - low) / (high - low) * 255
     return np.rint(np.nan_to_num(scaled)).astype(np.uint8)
+
+
+def find_percentiles(image: np.ndarray) -> tuple[float, float]:
+    "The 0.5 and 99.5 percentile of the finite pixels of `image`, or all of their range; equal for a constant image."
+    finite = image[np.isfinite(image)]
+    if not finite.size: return 0., 0.
+    low, high = np.percentile(finite, (0.5, 99.5))
+    if low == high: low, high = finite.min(), finite.max()  # less than 1 % of the pixels differ: they are the picture
+    return low, high
+
+
+def _as_uint16(image, window):
+    "The film of a float `image` and its `window`: values from 1 on, 0 is for what is none."
+    is_number = np.isfinite(image)
+    values = image[is_number]
+    low, high = (values.min(), values.max()) if values.size else (0., 0.)
+    fits = high - low < 2**16 - 1 and np.array_equal(values, np.rint(values))
+    scale = 1. if fits or low == high else (2**16 - 2) / (high - low)
+    pixels = np.where(is_number, np.rint((np.where(is_number, image, low) - low) * scale) + 1, 0).astype(np.uint16)
+    return Film(pixels, tuple((end - low) * scale + 1 for end in window))

@@ -48,10 +48,12 @@ def test_the_token_becomes_a_cookie_and_goes_from_the_address(stranger):
     assert answer.status_code == 303 and answer.headers['location'] == '/'
     cookie = answer.headers['set-cookie'].lower()
     assert 'httponly' in cookie and 'samesite=strict' in cookie and cookie.startswith('annotate_8000=')
-    assert stranger.get('/').status_code == 200 and stranger.get('/api/desk').status_code == 200
+    assert stranger.get('/api/desk').status_code == 200
+    assert 'main.js' in stranger.get('/').text and 'import' in stranger.get('/static/main.js').text
 
 
-@pytest.mark.parametrize('path', ['/', '/api/desk', '/api/images/0'])
+@pytest.mark.parametrize('path', ['/', '/api/desk', '/api/images/0', '/api/images/0/pixels',
+                                  '/static/main.js'])
 @pytest.mark.parametrize('token', [None, '', 'guessed', 'ä'])
 def test_without_the_token_there_is_nothing(stranger, path, token):
     answer = stranger.get(path, params={'token': token} if token is not None else {})
@@ -89,9 +91,10 @@ def test_every_answer_has_the_headers_that_keep_others_out(page, stranger):
 
 # --- what is kept
 
-def test_the_desk_and_an_image(page):
+def test_the_desk_and_an_image(page, desk):
     assert page.get('/api/desk').json() == {
-        'reader': 'AB', 'landmarks': ['hip', 'knee'], 'images': ['a.png', 'b.png', 'broken.png'], 'answered': [0, 0, 0],
+        'key': desk.key, 'films': desk.films, 'reader': 'AB', 'landmarks': ['hip', 'knee'],
+        'images': ['a.png', 'b.png', 'broken.png'], 'answered': [0, 0, 0],
         'n': 0, 'undo': None, 'redo': None}
     assert page.get('/api/images/1').json() == {'width': 100, 'height': 80, 'marks': {}, 'origins': {}, 'conflicts': {},
                                                 'seconds': 0}
@@ -145,3 +148,40 @@ def test_a_broken_image_and_one_that_is_not_there_are_told(page):
     answer = page.get('/api/images/2')
     assert answer.status_code == 400 and 'broken.png' in answer.json()['error']
     assert page.get('/api/images/9').status_code == 400 and page.get('/api/images/..%2Fa').status_code == 404
+
+
+@pytest.mark.parametrize('path', ['/api/images/0', '/api/images/0/pixels'])
+def test_a_page_of_other_films_is_told_to_load_again(page, desk, path):
+    "Their numbers would be those of other films."
+    assert page.get(path, params={'films': desk.films}).status_code == 200
+    assert page.get(path, params={'films': 'of yesterday'}).status_code == 409
+    answer = page.post('/api/actions', params={'films': 'of yesterday'}, json=[action()], headers=ORIGIN)
+    assert answer.status_code == 409 and desk.work.n == 0
+
+
+# --- pixels
+
+def pixels_at(page, number):
+    "The pixels of an answer, and its window."
+    answer = page.get(f'/api/images/{number}/pixels')
+    assert answer.status_code == 200
+    size = int(answer.headers['x-height']), int(answer.headers['x-width'])
+    window = float(answer.headers['x-black']), float(answer.headers['x-white'])
+    if answer.headers['content-type'] == 'image/png':
+        return cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED), window
+    return np.frombuffer(answer.content, '<u2').reshape(size), window
+
+
+def test_pixels_are_those_that_were_written(page, desk):
+    folder, grey = desk.image_dir, np.arange(8000, dtype=np.uint16).reshape(80, 100)
+    cv2.imwrite(str(folder / 'a.png'), (grey // 32).astype(np.uint8))
+    cv2.imwrite(str(folder / 'b.png'), grey * 8)
+    pixels, window = pixels_at(page, 0)
+    assert (pixels == grey // 32).all() and pixels.dtype == np.uint8 and window == (0, 255)
+    pixels, window = pixels_at(page, 1)
+    assert (pixels == grey * 8).all() and window == pytest.approx((320, 63672), abs=1)
+
+
+def test_pixels_of_a_broken_image_name_it(page):
+    answer = page.get('/api/images/2/pixels')
+    assert answer.status_code == 400 and 'broken.png' in answer.json()['error']

@@ -41,7 +41,7 @@ def start(folders, port):
     "A process, forked from this one, that serves a desk in silence."
     def run():
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        serve(Desk(*folders, 'AB', NAMES), port, open_browser=False)
+        serve(Desk(*folders, 'AB', NAMES), listen(port), open_browser=False)
     child = multiprocessing.get_context('fork').Process(target=run)
     child.start()
     return child

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from helpers import picture, save_picture, write_dicom
+from helpers import exif_of, picture, save_picture, write_dicom
 from PIL import Image
 
 from landmark_fastai.errors import UsageError
@@ -13,6 +13,7 @@ from landmark_fastai.formats.images import (
     image_size,
     image_spacing,
     letterbox,
+    read_film,
     read_image,
     square_padding,
 )
@@ -194,3 +195,49 @@ def test_a_dot_is_followed_into_the_square(width, height, x, y, size):
     offset = (side - width) // 2, (side - height) // 2
     expected = [(p + 0.5 + o) * size / side - 0.5 for p, o in zip((x, y), offset, strict=True)]
     np.testing.assert_allclose(centroid, expected, atol=0.1)
+
+
+# films at their own depth
+
+def looked_at(film):
+    "A film through its window, as the page of annotate shows it."
+    black, white = film.window
+    if black == white: return 255. * (film.pixels > black)
+    return 255 * np.clip((film.pixels.astype(float) - black) / (white - black), 0, 1)
+
+
+DEEP = np.linspace(100, 60000, 2400).reshape(40, 60)
+
+
+@pytest.mark.parametrize('write', [
+    lambda folder: save_picture(folder / 'a.png', picture()),
+    lambda folder: save_picture(folder / 'a.jpg', picture(), exif=exif_of(6)),
+    lambda folder: save_picture(folder / 'a.png', DEEP.astype(np.uint16)),
+    lambda folder: save_picture(folder / 'a.tif', DEEP.astype(np.int32) - 30000),
+    lambda folder: save_picture(folder / 'a.tif', DEEP.astype(np.float32) / 7e4),
+    lambda folder: save_picture(folder / 'a.png', np.full((4, 4), 700, np.uint16)),
+    lambda folder: write_dicom(folder / 'a.dcm', picture()),
+    lambda folder: write_dicom(folder / 'a.dcm', DEEP.astype(np.uint16)),
+    lambda folder: write_dicom(folder / 'a.dcm', DEEP.astype(np.uint16), WindowCenter=20000, WindowWidth=9000),
+    lambda folder: write_dicom(folder / 'a.dcm', DEEP.astype(np.uint16), WindowCenter=-2000, WindowWidth=9001,
+                               VOILUTFunction='LINEAR_EXACT', RescaleSlope=0.3, RescaleIntercept=-5000),
+    lambda folder: write_dicom(folder / 'a.dcm', DEEP.astype(np.uint16), WindowCenter=20000, WindowWidth=9000,
+                               PhotometricInterpretation='MONOCHROME1', PixelPaddingValue=100),
+    lambda folder: write_dicom(folder / 'a.dcm', DEEP.astype(np.uint16), WindowCenter=20000, WindowWidth=9000,
+                               VOILUTFunction='SIGMOID'),
+    lambda folder: write_dicom(folder / 'a.dcm', DEEP.astype(np.uint16), WindowCenter=20000, WindowWidth=1),
+])
+def test_a_film_through_its_window_is_the_image(tmp_path, write):
+    path = write(tmp_path) or next(tmp_path.iterdir())
+    film = read_film(path)
+    assert film.pixels.dtype in (np.uint8, np.uint16) and film.pixels.ndim == 2
+    assert abs(looked_at(film) - read_image(path)).max() <= 0.51
+
+
+def test_a_film_keeps_its_depth_and_its_colour(tmp_path):
+    deep, colour = np.arange(2400, dtype=np.uint16).reshape(40, 60), np.full((8, 8, 3), (250, 120, 10), np.uint8)
+    assert (read_film(save_picture(tmp_path / 'a.png', deep)).pixels == deep).all()
+    write_dicom(tmp_path / 'a.dcm', deep, WindowCenter=50, WindowWidth=11)
+    film = read_film(tmp_path / 'a.dcm')
+    assert (film.pixels == deep + 1).all() and film.window == (45.5, 55.5)  # 44.5 to 54.5, and 0 is for padding
+    assert (read_film(save_picture(tmp_path / 'b.png', colour)).pixels == colour).all()

@@ -1,0 +1,134 @@
+/**
+ * What the server knows and what the outbox still holds, as one.
+ *
+ * A mark is [x, y] in px of the film, 'absent', 'unclear', or null where nothing is said.
+ */
+
+import { Clock } from './clock.js';
+import { Outbox } from './outbox.js';
+import { askJson } from './server.js';
+
+const CLIENT = crypto.randomUUID(); // this tab, since it was loaded
+const NOTHING = { marks: {}, conflicts: {} };
+
+export class Desk {
+  states = new Map(); // by number of the film
+  clock = new Clock();
+  made = 0;                 // marks, by this page
+  turn = Promise.resolve(); // what is undone and redone comes one after another
+  onMarks = () => {};       // the marks of some films have changed
+
+  /** Ask for the desk, and look for what an earlier page has left. */
+  async open() {
+    Object.assign(this, await askJson('/api/desk')); // key, films, reader, landmarks, images, answered, n, undo, redo
+    this.numbers = new Map(this.images.map((name, number) => [name, number]));
+    this.outbox = new Outbox(`annotate ${this.key}`, (actions) => this.post(actions));
+    this.outbox.onAnswer = (answer) => this.take(answer);
+    await this.outbox.open((name) => this.numbers.has(name));
+  }
+
+  /** Ask for what was said of a film. */
+  async load(number) {
+    if (!this.states.has(number)) {
+      const state = await askJson(`/api/images/${number}?films=${this.films}`);
+      if (!this.states.has(number)) this.states.set(number, state); // an answer to an action is newer
+    }
+    return this.states.get(number);
+  }
+
+  /** The marks of a film, by landmark: those that the server knows, and on top what it does not know yet. */
+  marksOf(number) {
+    const marks = { ...(this.states.get(number) ?? NOTHING).marks }, undone = new Set();
+    const actions = this.outbox.waiting.map(({ action }) => action);
+    for (const { kind, target } of actions) {
+      if (kind === 'undo') undone.add(target);
+      if (kind === 'redo') undone.delete(target);
+    }
+    for (const { id, kind, image, marks: given } of actions) {
+      if (kind === 'mark' && image === this.images[number] && !undone.has(id)) Object.assign(marks, given);
+    }
+    return marks;
+  }
+
+  /** The marks that another tab has made at the same time, by landmark. */
+  conflictsOf(number) { return (this.states.get(number) ?? NOTHING).conflicts; }
+
+  /** How many landmarks of a film have a mark. */
+  answeredOf(number) {
+    if (!this.states.has(number)) return this.answered[number];
+    const marks = this.marksOf(number);
+    return this.landmarks.filter((name) => marks[name] != null).length;
+  }
+
+  isFinished(number) { return this.answeredOf(number) === this.landmarks.length; }
+
+  /** Give landmarks of a film new marks. */
+  mark(number, marks) {
+    this.made += 1;
+    this.add('mark', this.images[number], { marks });
+  }
+
+  /** Tell how long the reader has worked on a film that is left. */
+  leave(number) {
+    const seconds = this.clock.take();
+    if (seconds >= 1) this.add('work', this.images[number], { seconds });
+  }
+
+  /** What is undone or redone next, {target, image}; null for nothing, undefined where the server has to tell. */
+  next(kind) {
+    const known = { undo: [this.undo], redo: [this.redo] };
+    for (const { action } of this.outbox.waiting) {
+      if (action.kind === 'mark') {
+        known.undo.push({ target: action.id, image: this.numbers.get(action.image) });
+        known.redo = [null];
+      } else if (action.kind !== 'work') {
+        known[action.kind === 'undo' ? 'redo' : 'undo'].push(known[action.kind].pop());
+      }
+    }
+    return known[kind].at(-1);
+  }
+
+  /**
+   * Undo or redo, by 'undo' or 'redo', what is next now; it may be on another film than the one of the number. Resolves
+   * to the number of the film that it was on and its marks before, and null for the number where nothing is done.
+   */
+  go(kind, number) {
+    const { made } = this;
+    this.turn = this.turn.then(async () => {
+      if (this.next(kind) === undefined) await this.outbox.settled();
+      const next = this.next(kind);
+      if (!next || made !== this.made) return { number: null }; // what was marked meanwhile was not meant
+      const film = next.image ?? number; // null for a film that is gone
+      await this.load(film).catch(() => {}); // of a broken film there is nothing to tell
+      if (film !== number) this.leave(number);
+      const before = this.marksOf(film), isHere = this.outbox.waiting.some(({ action }) => action.id === next.target);
+      this.add(kind, this.images[film], { target: next.target });
+      if (!isHere) await this.outbox.settled(); // the server knows what was before
+      return { number: film, before };
+    });
+    return this.turn;
+  }
+
+  add(kind, image, values) {
+    const seconds = this.clock.take();
+    this.outbox.add({ id: crypto.randomUUID(), client: CLIENT, kind, image, base: this.n, seconds, ...values });
+    this.onMarks([this.numbers.get(image)]);
+  }
+
+  /** Send actions, which know films by name, with the numbers of this server. */
+  post(actions) {
+    const body = actions.map((action) => ({ ...action, image: this.numbers.get(action.image) }));
+    return askJson(`/api/actions?films=${this.films}`, {
+      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  }
+
+  take({ images, ...head }) {
+    Object.assign(this, head); // n, undo, redo
+    const numbers = Object.keys(images).map(Number);
+    for (const number of numbers) {
+      this.states.set(number, images[number]);
+      this.answered[number] = Object.keys(images[number].marks).length;
+    }
+    this.onMarks(numbers);
+  }
+}

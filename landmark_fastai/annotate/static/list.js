@@ -1,0 +1,78 @@
+/** The list of the films of a desk, and how far each is; of thousands only those that are in sight are drawn. */
+
+const ROW = 26; // CSS px, as in the style sheet
+
+export class FilmList {
+  numbers = []; // of the films that the list shows
+  active = 0;   // index in it, of the row that the keyboard is on
+
+  /** A list in an element of the role listbox; `open` gets the number of a film. */
+  constructor({ films, search, unfinished }, desk, open) {
+    Object.assign(this, { element: films, search, unfinished, desk, open });
+    this.rows = films.appendChild(document.createElement('div'));
+    search.addEventListener('input', () => this.fill());
+    unfinished.addEventListener('change', () => this.fill());
+    films.addEventListener('keydown', (event) => this.key(event));
+    films.addEventListener('scroll', () => this.draw());
+    new ResizeObserver(() => this.draw()).observe(films);
+  }
+
+  /** Choose the films anew: those that are searched for, and the one that is open. */
+  fill() {
+    const { desk, current } = this, part = this.search.value.toLowerCase();
+    this.numbers = [...desk.images.keys()].filter((number) => number === current || (
+      desk.images[number].toLowerCase().includes(part) && !(this.unfinished.checked && desk.isFinished(number))));
+    this.rows.style.height = `${this.numbers.length * ROW}px`;
+    this.activate(this.numbers.indexOf(current));
+  }
+
+  /** Mark the film that is open, and bring it into sight. */
+  show(current) {
+    this.current = current;
+    if (this.unfinished.checked || !this.numbers.includes(current)) this.fill();
+    else this.activate(this.numbers.indexOf(current));
+  }
+
+  activate(index) {
+    this.active = Math.min(Math.max(index, 0), this.numbers.length - 1);
+    const { element } = this, top = this.active * ROW, room = element.clientHeight;
+    if (top < element.scrollTop) element.scrollTop = top;
+    else if (top + ROW > element.scrollTop + room) element.scrollTop = top + ROW - room;
+    this.draw();
+  }
+
+  /** Draw the rows in sight. */
+  draw() {
+    const { element } = this, first = Math.max(Math.floor(element.scrollTop / ROW), 0);
+    const last = Math.min(first + Math.ceil(element.clientHeight / ROW) + 1, this.numbers.length);
+    const seen = Array.from({ length: Math.max(last - first, 0) }, (_, k) => first + k);
+    this.rows.replaceChildren(...seen.map((index) => this.row(index)));
+    element.setAttribute('aria-activedescendant', `film-${this.numbers[this.active]}`);
+  }
+
+  row(index) {
+    const { desk } = this, number = this.numbers[index], row = document.createElement('div');
+    const state = desk.isFinished(number) ? '✓' : `${desk.answeredOf(number)}/${desk.landmarks.length}`;
+    row.textContent = `${state}  ${desk.images[number]}`;
+    row.title = desk.images[number];
+    row.id = `film-${number}`;
+    row.className = index === this.active ? 'active' : '';
+    row.style.top = `${index * ROW}px`;
+    const said = { role: 'option', 'aria-selected': number === this.current, 'aria-posinset': index + 1,
+                   'aria-setsize': this.numbers.length };
+    for (const [name, value] of Object.entries(said)) row.setAttribute(name, value);
+    row.addEventListener('click', () => this.open(number));
+    return row;
+  }
+
+  key(event) {
+    const page = Math.floor(this.element.clientHeight / ROW);
+    const to = { ArrowUp: this.active - 1, ArrowDown: this.active + 1, Home: 0, End: Infinity,
+                 PageUp: this.active - page, PageDown: this.active + page }[event.key];
+    if (to === undefined && event.key !== 'Enter') return;
+    event.preventDefault();
+    event.stopPropagation(); // page up and down are keys of the film, too
+    if (event.key === 'Enter') this.open(this.numbers[this.active]);
+    else this.activate(to);
+  }
+}

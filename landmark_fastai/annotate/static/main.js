@@ -1,0 +1,179 @@
+/** The page: elements, and what shows what is in the app on them. */
+
+import { App } from './app.js';
+import { Desk } from './desk.js';
+import { describe, listen, tableOf } from './keys.js';
+import { LandmarkList } from './landmarks.js';
+import { FilmList } from './list.js';
+import { Loupe } from './loupe.js';
+import { Markers } from './markers.js';
+import { Painter } from './paint.js';
+import { Films } from './pixels.js';
+import { Pointer } from './pointer.js';
+
+const element = (id) => document.getElementById(id);
+const stage = element('stage');
+
+/** Everything on the screen; `App` tells when something has changed. */
+class Page {
+  painter = new Painter(element('film'));
+  markers = new Markers(element('markers'));
+  loupe = new Loupe(element('loupe'));
+  isDue = false;
+
+  constructor(app, desk) {
+    Object.assign(this, { app, desk });
+    this.landmarks = new LandmarkList(element('landmarks'), desk.landmarks, {
+      choose: (index) => { app.choose(index); stage.focus(); }, settle: (name, mark) => app.settle(name, mark) });
+    this.films = new FilmList({ films: element('films'), search: element('search'), unfinished: element('unfinished') },
+                              desk, (number) => {
+                                if (number !== app.number) app.open(number);
+                                stage.focus();
+                              });
+  }
+
+  numbers() { return this.films.numbers; }
+
+  /** Draw the film and its markers with the next frame. */
+  redraw() {
+    if (this.isDue) return;
+    this.isDue = true;
+    requestAnimationFrame(() => {
+      this.isDue = false;
+      this.draw();
+    });
+  }
+
+  draw() {
+    const { app } = this, { film, view, on, looks } = app, marks = app.marks();
+    this.painter.draw(film, view, looks);
+    this.markers.draw(view, film && !on.hidden ? this.points(marks) : [], app.cross);
+    if (on.loupe && film) this.loupe.show(film, view, looks, app.loupePoint());
+    else this.loupe.hide();
+    for (const name of ['names', 'keep']) element(name).setAttribute('aria-pressed', on[name]);
+    element('invert').setAttribute('aria-pressed', looks.isInverted);
+  }
+
+  /** The points to be marked on the film; those of another page, that wait for a choice, with a question mark. */
+  points(marks) {
+    const { app, desk } = this, conflicts = desk.conflictsOf(app.number);
+    return desk.landmarks.flatMap((name, index) => {
+      const text = app.on.names ? `${index + 1} ${name}` : String(index + 1);
+      const own = { index, text, point: marks[name], isCurrent: index === app.current };
+      const others = (conflicts[name] ?? []).map((point) => ({ index, text: `${text} ?`, point, isCurrent: false }));
+      return [own, ...others].filter(({ point }) => Array.isArray(point));
+    });
+  }
+
+  /** Write the lists and what depends on them anew. */
+  relist() {
+    if (this.app.number === null) return;
+    const { app, desk } = this, { landmarks } = desk, { number } = app, marks = app.marks();
+    this.landmarks.update(marks, desk.conflictsOf(number), app.current);
+    this.films.draw();
+    element('progress').textContent = `${desk.answeredOf(number)} of ${landmarks.length} set`;
+    const n = desk.images.filter((_, each) => desk.isFinished(each)).length;
+    element('finished').textContent = `${n} of ${desk.images.length} finished`;
+    element('problem').hidden = !app.problem;
+    element('problem').textContent = `${app.problem}. The other films can be opened: n goes to the next.`;
+    this.saved();
+  }
+
+  /** Another film is opened. */
+  reopen() {
+    const { number } = this.app, { images } = this.desk;
+    element('position').textContent = `${number + 1} / ${images.length}`;
+    element('film-name').textContent = element('film-name').title = images[number];
+    document.title = `${number + 1}/${images.length} ${images[number]} – annotate`;
+    this.films.show(number);
+    this.relist();
+    this.redraw();
+  }
+
+  /** Say in the line below the film, also to a screen reader. */
+  say(text, isWarning = false) {
+    element('line').textContent = text;
+    element('line').classList.toggle('warning', isWarning);
+  }
+
+  /** Say whether everything is saved. */
+  saved() {
+    const { waiting, savedAt, problem } = this.desk.outbox, saved = element('saved'), { isSaved } = this.app;
+    saved.classList.toggle('waiting', !isSaved);
+    if (isSaved) saved.textContent = savedAt ? `saved ${savedAt.toLocaleTimeString('en-GB')}` : 'all saved';
+    else saved.textContent = `not saved yet (${Math.max(waiting.length, 1)})${problem && `: ${problem}`}`;
+    saved.title = saved.textContent;
+    for (const kind of ['undo', 'redo']) element(kind).disabled = this.desk.next(kind) === null;
+  }
+
+  help() { element('keys').showModal(); }
+
+  leaveStage() { element('next').focus(); }
+}
+
+/** The buttons above the film. */
+function wire(app) {
+  const actions = {
+    previous: () => app.step(-1), next: () => app.step(1), undo: () => app.go('undo'), redo: () => app.go('redo'),
+    smaller: () => app.zoom(0.8), fit: () => app.fit(), larger: () => app.zoom(1.25), keep: () => app.toggle('keep'),
+    window: () => app.setWindow('own'), range: () => app.setWindow('range'), invert: () => app.toggle('invert'),
+    names: () => app.toggle('names'), help: () => app.page.help() };
+  for (const [id, run] of Object.entries(actions)) {
+    element(id).addEventListener('click', (event) => {
+      run();
+      if (event.detail && id !== 'help') stage.focus(); // a mouse: the keys are for the film again
+    });
+  }
+}
+
+/** What the outbox tells. */
+function watch(desk, page) {
+  const { outbox } = desk;
+  desk.onMarks = () => { page.relist(); page.redraw(); };
+  let problem = '';
+  outbox.onChange = () => {
+    page.saved();
+    if (outbox.problem && !problem) {
+      page.say(outbox.unsafe ? `Leave this page open: the browser keeps nothing (${outbox.unsafe})`
+        : 'What you do is kept in this browser, and saved as soon as it can be', true);
+    }
+    if (problem && !outbox.problem) page.say('Saving goes on');
+    problem = outbox.problem;
+  };
+  outbox.onRefusal = (action, message) => {
+    desk.onMarks();
+    page.say(`Not kept, on ${action.image}: ${message}`, true);
+  };
+  outbox.onStale = () => {
+    removeEventListener('beforeunload', warn); // what is not saved is on disk
+    location.reload();
+  };
+  function warn(event) { if (!page.app.isSaved) event.preventDefault(); }
+  addEventListener('beforeunload', warn);
+}
+
+async function start() {
+  const desk = new Desk();
+  await desk.open();
+  const app = new App(desk, new Films(desk.films));
+  const page = app.page = new Page(app, desk);
+  const table = tableOf(app);
+  describe(table, element('keys-table'));
+  listen(table, stage);
+  wire(app);
+  watch(desk, page);
+  new Pointer(stage, app);
+  for (const type of ['pointermove', 'pointerdown', 'keydown', 'wheel']) {
+    addEventListener(type, () => desk.clock.touch(), { capture: true, passive: true });
+  }
+  new ResizeObserver(() => {
+    app.view.resize({ stage: { width: stage.clientWidth, height: stage.clientHeight } });
+    page.redraw();
+  }).observe(stage);
+  stage.focus();
+  await desk.outbox.send(); // before anything that is done now
+  const first = desk.images.findIndex((_, number) => !desk.isFinished(number));
+  await app.open(Math.max(first, 0));
+}
+
+start().catch((error) => { element('line').textContent = `annotate cannot start: ${error.message}`; });
