@@ -32,7 +32,9 @@ def serve(desk: Desk, listening: socket.socket, open_browser: bool = True):
     app = make_app(desk, token, {name}, lifespan=lambda app: following(desk))
     print(f'http://{name}/?token={token}', flush=True)
     if open_browser: webbrowser.open(f'http://{name}/?token={token}')
-    server = uvicorn.Server(uvicorn.Config(app, log_level='warning', access_log=False, server_header=False))
+    config = uvicorn.Config(app, loop='asyncio', log_level='warning', access_log=False,  # uvloop has lost a Ctrl-C
+                            server_header=False)
+    server = uvicorn.Server(config)
     server.run(sockets=[listening])
 
 
