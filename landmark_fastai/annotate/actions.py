@@ -71,6 +71,10 @@ class Work:
         "The marks of an image, by landmark."
         return self.marks.get(image, {})
 
+    def n_marked(self, image: str) -> int:
+        "How many landmarks of an image have a mark."
+        return sum(mark is not None for mark in self.of(image).values())
+
     def _mark(self, action):
         before, taken = self.of(action.image), {}
         for name, mark in action.marks.items():
@@ -136,14 +140,21 @@ def read_mark(name: str, mark: Any, landmarks: Sequence[str]) -> Mark:
     raise UsageError(f'{name} is marked {str(mark)[:100]!r}; expected x and y, {ABSENT}, {UNCLEAR} or nothing')
 
 
-def is_id(value: Any) -> bool: return is_text(value) and bool(value)
+def is_id(value: Any) -> bool:
+    "Whether `value`, from JSON, is a text that can name something."
+    return is_text(value) and bool(value)
 
 
-def is_text(value: Any) -> bool: return isinstance(value, str) and len(value) <= LONGEST
+def is_text(value: Any) -> bool:
+    "Whether `value`, from JSON, is a text no longer than one can be."
+    return isinstance(value, str) and len(value) <= LONGEST
 
 
-def is_count(value: Any) -> bool: return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def is_count(value: Any) -> bool:
+    "Whether `value`, from JSON, is a whole number from 0 on."
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def is_number(value: Any) -> bool:
+    "Whether `value`, from JSON, is a finite number."
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

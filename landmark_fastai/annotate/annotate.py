@@ -18,4 +18,4 @@ def annotate(config: AnnotateConfig):
         try: serve(desk, listening, not config.no_browser)
         except KeyboardInterrupt: pass  # that is how it ends
         finally: desk.close()
-    print(f'{config.csv_file}: {sum(any(marks.values()) for marks in desk.work.marks.values())} images')
+    print(f'{config.csv_file}: {sum(desk.work.n_marked(image) > 0 for image in desk.work.marks)} images')

@@ -106,8 +106,7 @@ async def start(request: Request) -> Response:
 
 async def get_desk(desk: Desk, request: Request) -> dict:
     "Landmarks, images and how far each is."
-    marks = desk.work.marks
-    answered = [sum(mark is not None for mark in marks.get(image, {}).values()) for image in desk.images]
+    answered = [desk.work.n_marked(image) for image in desk.images]
     return {'key': desk.key, 'films': desk.films, 'reader': desk.reader, 'landmarks': desk.landmarks,
             'images': desk.images, 'answered': answered} | head(desk)
 

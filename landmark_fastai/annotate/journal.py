@@ -120,8 +120,9 @@ def without(entry: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def read_header(path: Path) -> dict | None:
     "The first line of the journal at `path`; None where there is none."
-    lines, _ = read_lines(path)
-    return json.loads(lines[0]) if lines else None
+    if not path.is_file(): return None
+    with open(path, 'rb') as f: line = f.readline()  # a journal may be long, and is read whole when it is opened
+    return json.loads(line) if is_whole(line) else None
 
 
 def sync_folder(folder: Path):

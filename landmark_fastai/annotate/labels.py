@@ -24,8 +24,7 @@ def annotations_of(work: Work, names: Sequence[str], sizes: Mapping[str, tuple[i
     new image is of a patient of its own and for training.
     """
     old = set(known.image_names if known else [])
-    new = [image for image in sizes
-           if image not in old and any(mark is not None for mark in work.of(image).values())]
+    new = [image for image in sizes if image not in old and work.n_marked(image)]
     n_new = len(new)
     added = Annotations(
         path, list(names), new, [0] * n_new, np.array([sizes[image] for image in new], int).reshape(n_new, 2),
