@@ -6,15 +6,16 @@ derived from it, as the annotation CSV is where there is a single reader.
 
 import hashlib
 import re
+import shutil
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
 from filelock import FileLock, Timeout
 
 from ..errors import UsageError
+from ..files import atomic, write_text
 from ..formats.annotations import Annotations, read_annotations, write_annotations
 from ..formats.columns import REQUIRED, read_names
 from ..formats.images import find_images, image_size
@@ -23,6 +24,7 @@ from .journal import EXTENSION, FOLDER, Journal, read_header
 from .labels import annotations_of, imported
 
 LOCK = '.annotate.lock'
+DERIVED = '.derived'  # file in the folder of readers: digests of the CSV files that were written from a journal last
 
 
 class Desk:
@@ -39,16 +41,16 @@ class Desk:
         self.images = find_images(image_dir)
         self.numbers = {image: number for number, image in enumerate(self.images)}
         self.folder = self.csv_file.parent / FOLDER
-        self.key = digest(str(self.folder.resolve()), reader)  # that a page knows it by
-        self.films = digest(self.key, *self.images)  # other numbers mean other films where it differs
+        self.key = joint_digest(str(self.folder.resolve()), reader)  # that a page knows it by
+        self.films = joint_digest(self.key, *self.images)  # other numbers mean other films where it differs
         self.known = read_annotations(self.csv_file) if self.csv_file.is_file() else None
         path = self.folder / (reader + EXTENSION)
         self.landmarks = choose_landmarks(landmarks, path, self.known)
         self.lock = take_lock(self.folder)
         try:
-            is_newer = self.known and (not path.is_file() or modified(self.csv_file) > modified(path))
             self.journal = Journal(path, reader, self.landmarks)
-            if is_newer and self.is_single: self.journal.append(imported(self.known, self.work))
+            if self.known and self.is_single and not self._is_derived():
+                self.journal.append(imported(self.known, self.work))
         except BaseException:
             self.lock.release()
             raise
@@ -80,9 +82,10 @@ class Desk:
             done = self.work.n
             if self.written == done: return
             found = annotations_of(self.work, self.landmarks, self._marked_sizes(), self.csv_file, self.known)
-        own = replace(found, path=self.folder / f'{self.reader}.csv')
-        if len(own): write_annotations(own.path, own)
-        if len(found) and self.is_single: write_annotations(self.csv_file, found)
+        if len(found):
+            own = self.folder / f'{self.reader}.csv'
+            write_annotations(own, found)
+            if self.is_single: self._publish(own)
         self.written = done
 
     @property
@@ -101,6 +104,17 @@ class Desk:
         self.journal.close()
         self.lock.release()
 
+    def _publish(self, own):
+        "Copy the CSV of the reader over that of annotations, known as derived by then whatever ends this."
+        digests = [digest(path.read_bytes()) for path in (self.csv_file, own) if path.is_file()]
+        write_text(self.folder / DERIVED, '\n'.join(digests))
+        with atomic(self.csv_file) as temporary: shutil.copyfile(own, temporary)
+
+    def _is_derived(self):
+        "Whether the annotation CSV is as it was written from the journal, which may have gone on since."
+        derived = self.folder / DERIVED
+        return derived.is_file() and digest(self.csv_file.read_bytes()) in derived.read_text().split()
+
     def _marked_sizes(self):
         "The sizes of marked images, in the order of all; of those that are gone, or broken since, there is no row."
         sizes = {}
@@ -111,9 +125,14 @@ class Desk:
         return sizes
 
 
-def digest(*texts: str) -> str:
-    "What stands for `texts`, and tells nothing of them."
-    return hashlib.blake2b('\0'.join(texts).encode(errors='surrogateescape'), digest_size=12).hexdigest()
+def digest(content: bytes) -> str:
+    "What stands for `content`, and tells nothing of it."
+    return hashlib.blake2b(content, digest_size=12).hexdigest()
+
+
+def joint_digest(*texts: str) -> str:
+    "What stands for `texts` together."
+    return digest('\0'.join(texts).encode(errors='surrogateescape'))
 
 
 def choose_landmarks(given: Sequence[str] | None, journal: Path, known: Annotations | None) -> list[str]:
@@ -153,11 +172,6 @@ def check_inside(image: str, points: dict[str, tuple[float, float]], size: tuple
         if all(0 <= value <= n - 1 for value, n in zip(point, size, strict=True)): continue
         raise UsageError(f'{image}: {name} at {point[0]:g}, {point[1]:g}; expected it within 0 to {size[0] - 1}, 0 to '
                          f'{size[1] - 1}')
-
-
-def modified(path: Path) -> int:
-    "When the file at `path` was last changed, ns."
-    return path.stat().st_mtime_ns
 
 
 def take_lock(folder: Path) -> FileLock:

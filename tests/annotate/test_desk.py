@@ -64,6 +64,17 @@ def test_whoever_comes_back_finds_all_and_a_csv_that_a_kill_left_behind_is_broug
     assert pd.read_csv(folders[1]).hip_x.tolist()[0] == 5
 
 
+def test_a_csv_that_a_kill_left_behind_brings_nothing_back_however_new_the_file_is(sit, folders):
+    desk = sit()
+    desk.take([mark('1', 'a.png', hip=(1., 2.), knee=(3., 3.))])
+    desk.write()
+    desk.take([mark('2', 'a.png', hip=None)])
+    later = desk.journal.path.stat().st_mtime_ns + 10 ** 9
+    os.utime(folders[1], ns=(later, later))  # the journal went on while the CSV was being written
+    desk.lock.release()  # killed
+    assert sit().work.n_marked('a.png') == 1
+
+
 def test_points_of_a_csv_are_the_first_actions_and_can_be_undone(sit, folders):
     folders[1].parent.mkdir()
     folders[1].write_text(f'{HEADER},split\nd.png,100,80,2,1,2,,,val\ngone.png,50,50,2,3,3,,,train\n')
@@ -81,8 +92,6 @@ def test_what_was_changed_by_hand_since_is_taken_over(sit, folders):
     desk.take([mark('1', 'a.png', hip=(1., 2.), knee=(3., 3.))])
     desk.close()
     folders[1].write_text(f'{HEADER}\na.png,100,80,2,9,9,,\n')
-    later = desk.journal.path.stat().st_mtime_ns + 10 ** 9
-    os.utime(folders[1], ns=(later, later))
     assert sit().work.marks == {'a.png': {'hip': (9., 9.), 'knee': (3., 3.)}}
 
 
