@@ -300,6 +300,10 @@ class AnnotateConfig(ImagesConfig):
     landmarks: str | None = flag(None, 'Names of the landmarks, as hip,knee,ankle; left out where a CSV or a journal '
         'is there.')
     reader: str = flag('reader', 'Initials or short name of who clicks.')
+    csv: str | None = flag(None, 'CSV whose points are offered, such as the predictions.csv of predict; the films of '
+        'which that is least sure come first.')
+    model: str | None = flag(None, 'Folder of a run whose predictions are offered; it is asked film by film.')
+    from_check: bool = flag(False, 'Bring the films first on which check finds something, with what that is.')
     port: int = flag(8017, 'Port of this machine for the page; 0 takes a free one.', least=0, most=65535)
     no_browser: bool = flag(False, 'Print the address, and open no browser.')
     config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)

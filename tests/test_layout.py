@@ -12,7 +12,7 @@ PACKAGE = ROOT / 'landmark_fastai'
 BASE = {'config', 'errors', 'files', 'flags', 'inherit', 'processes', 'threads', '__init__'}
 MAY_USE = {  # beside itself and the base; `learner` and the two packages it stands between are one room of fastai's
     'formats': set(), 'geometry': set(), 'viz': set(), 'quality': {'formats', 'viz'},
-    'annotate': {'formats', 'quality', 'viz', 'inference'}, 'data': {'formats', 'geometry'},
+    'annotate': {'formats', 'quality', 'viz', 'model', 'inference'}, 'data': {'formats', 'geometry'},
     'model': {'data', 'formats', 'geometry'}, 'callbacks': {'model', 'data', 'formats', 'geometry', 'viz'},
     'learner': {'callbacks', 'model', 'data', 'formats', 'geometry'},
     'inference': {'learner', 'model', 'data', 'formats', 'geometry', 'viz'},

@@ -2,8 +2,12 @@
 
 from ..config import AnnotateConfig
 from ..flags import takes
+from ..formats.annotations import read_annotations
+from ..quality.check import find_all
 from .desk import Desk
+from .review import found_by_check, least_sure
 from .serve import listen, serve
+from .suggestions import marks_of
 
 
 @takes(AnnotateConfig)
@@ -13,8 +17,14 @@ def annotate(config: AnnotateConfig):
     What is clicked is on disk at once, and the annotation CSV follows. The arguments are the flags of `landmark-fastai
     annotate`. Raises UsageError before anything is changed.
     """
+    offered = read_annotations(config.csv) if config.csv else None
+    reasons = least_sure(offered) if offered else {}
+    if config.from_check:
+        annotations = read_annotations(config.csv_file)
+        reasons |= found_by_check(find_all(annotations, config.image_dir)[0], annotations)
     with listen(config.port) as listening:  # first: a port that is in use leaves no trace
-        desk = Desk(config.image_dir, config.csv_file, config.reader, config.names)
+        desk = Desk(config.image_dir, config.csv_file, config.reader, config.names, offered and marks_of(offered),
+                    config.model, reasons)
         try: serve(desk, listening, not config.no_browser)
         except KeyboardInterrupt: pass  # that is how it ends
         finally: desk.close()

@@ -7,6 +7,7 @@ nothing. Images are numbers in the list of the desk: no path comes from the page
 import json
 import secrets
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from ..errors import UsageError
 from ..formats.images import read_film
 from .actions import Change, read_action
 from .desk import Desk
+from .queue import ORDERS
 
 LARGEST = 2 ** 20  # bytes of what a page sends
 STATIC = Path(__file__).parent / 'static'
@@ -51,6 +53,8 @@ def make_app(desk: Desk, token: str, hosts: set[str], lifespan: Callable | None 
     routes = [Route('/', start), Mount('/static', StaticFiles(directory=STATIC)), Route('/api/desk', api(get_desk)),
               Route('/api/images/{number:int}', api(get_image)),
               Route('/api/images/{number:int}/pixels', api(get_pixels)),
+              Route('/api/images/{number:int}/predicted', api(get_predicted)),
+              Route('/api/images/{number:int}/slips', api(get_slips)), Route('/api/order', api(get_order)),
               Route('/api/actions', api(post_actions), methods=['POST'])]
     return Starlette(routes=routes, middleware=[Middleware(Guard, token=token, hosts=hosts)], lifespan=lifespan)
 
@@ -107,15 +111,35 @@ async def start(request: Request) -> Response:
 async def get_desk(desk: Desk, request: Request) -> dict:
     "Landmarks, images and how far each is."
     answered = [desk.work.n_marked(image) for image in desk.images]
+    notes = {desk.numbers[image]: reason.text for image, reason in desk.reasons.items()}
     return {'key': desk.key, 'films': desk.films, 'reader': desk.reader, 'landmarks': desk.landmarks,
-            'images': desk.images, 'answered': answered} | head(desk)
+            'images': desk.images, 'answered': answered, 'notes': notes} | head(desk)
+
+
+async def get_order(desk: Desk, request: Request) -> list[int]:
+    "The numbers of the images in an order of `queue.ORDERS`."
+    how = request.query_params.get('how')
+    if how not in ORDERS: raise UsageError(f'how is {str(how)[:100]!r}, expected one of {", ".join(ORDERS)}')
+    return await run_in_threadpool(desk.order, how)
 
 
 async def get_image(desk: Desk, request: Request) -> dict:
     "Size of an image, and what the reader has said of it. Raises UsageError where it cannot be read."
     image = image_of(desk, request.path_params['number'])
     width, height = await run_in_threadpool(desk.size, image)
-    return {'width': width, 'height': height} | state(desk, image)
+    return {'width': width, 'height': height} | await run_in_threadpool(state, desk, image)
+
+
+async def get_predicted(desk: Desk, request: Request) -> dict:
+    "As `get_image`, once the run was asked. Raises UsageError where it cannot tell."
+    image = image_of(desk, request.path_params['number'])
+    if desk.help.can_ask(image): await run_in_threadpool(desk.help.run.ask, image)
+    return await get_image(desk, request)
+
+
+async def get_slips(desk: Desk, request: Request) -> list[str]:
+    "What looks like a slip on an image."
+    return await run_in_threadpool(desk.slips_of, image_of(desk, request.path_params['number']))
 
 
 async def get_pixels(desk: Desk, request: Request) -> Response:
@@ -149,7 +173,8 @@ async def post_actions(desk: Desk, request: Request) -> dict:
     actions = [read_action(with_name(desk, value), desk.landmarks) for value in values]
     await run_in_threadpool(desk.take, actions)
     images = {action.image for action in actions}
-    return {'images': {desk.numbers[image]: state(desk, image) for image in images}} | head(desk)
+    states = {desk.numbers[image]: await run_in_threadpool(state, desk, image) for image in images}
+    return {'images': states} | head(desk)
 
 
 def with_name(desk: Desk, value: dict) -> dict:
@@ -166,11 +191,13 @@ def image_of(desk: Desk, number: int) -> str:
 
 
 def state(desk: Desk, image: str) -> dict:
-    "What the reader has said of an image."
+    "What the reader has said of an image, and what is offered there."
     work = desk.work
     return {'marks': {name: mark for name, mark in work.of(image).items() if mark is not None},
             'origins': work.origins.get(image, {}), 'conflicts': work.conflicts.get(image, {}),
-            'seconds': work.seconds.get(image, 0.)}
+            'seconds': work.seconds.get(image, 0.), 'canAsk': desk.help.can_ask(image),
+            'suggestions': {name: [asdict(each) for each in offered]
+                            for name, offered in desk.suggestions_of(image).items()}}
 
 
 def head(desk: Desk) -> dict:

@@ -8,7 +8,7 @@ import hashlib
 import re
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -19,9 +19,14 @@ from ..files import atomic, write_text
 from ..formats.annotations import Annotations, read_annotations, write_annotations
 from ..formats.columns import REQUIRED, read_names
 from ..formats.images import find_images, image_size
-from .actions import Action, Work
+from .actions import Action, Mark, Work
+from .hints import slips
 from .journal import EXTENSION, FOLDER, Journal, read_header
 from .labels import annotations_of, imported
+from .queue import order
+from .review import Reason, in_short
+from .run import Run
+from .suggestions import SHAPES, Help, Suggestion, whole_images
 
 LOCK = '.annotate.lock'
 DERIVED = '.derived'  # file in the folder of readers: digests of the CSV files that were written from a journal last
@@ -30,12 +35,15 @@ DERIVED = '.derived'  # file in the folder of readers: digests of the CSV files 
 class Desk:
     """What a reader works on, until `close`; one desk at a time in a folder of labels.
 
-    `landmarks` are those of the reader's journal or of the CSV where they are left out. Points that the CSV of a single
+    `landmarks` are those of the reader's journal or of the CSV where they are left out. `given` marks, by image and
+    landmark, and what the trained run in the folder `model` finds are offered. `reasons` to look at images, by image, put
+    them in order. Points that the CSV of a single
     reader has otherwise, clicked before there was a journal or changed by hand since, are actions, too. Raises
     UsageError for whatever does not fit together, and changes nothing then.
     """
     def __init__(self, image_dir: str | Path, csv_file: str | Path, reader: str,
-                 landmarks: Sequence[str] | None = None):
+                 landmarks: Sequence[str] | None = None, given: Mapping[str, Mapping[str, Mark]] | None = None,
+                 model: str | Path | None = None, reasons: Mapping[str, Reason] | None = None):
         self.image_dir, self.csv_file, self.reader = Path(image_dir), Path(csv_file), reader
         check_reader(reader)
         self.images = find_images(image_dir)
@@ -46,6 +54,9 @@ class Desk:
         self.known = read_annotations(self.csv_file) if self.csv_file.is_file() else None
         path = self.folder / (reader + EXTENSION)
         self.landmarks = choose_landmarks(landmarks, path, self.known)
+        self.reasons = {image: reason for image, reason in (reasons or {}).items() if image in self.numbers}
+        run = Run(model, self.image_dir, self.landmarks) if model else None
+        self.help = Help(self.landmarks, given, run)
         self.lock = take_lock(self.folder)
         try:
             self.journal = Journal(path, reader, self.landmarks)
@@ -76,6 +87,23 @@ class Desk:
             if points: check_inside(action.image, points, self.size(action.image))
         with self.mutex: self.journal.append(actions)
 
+    def suggestions_of(self, image: str) -> dict[str, list[Suggestion]]:
+        "What is offered for landmarks of an image, the best first."
+        with self.mutex: return self.help.of(image, self.work)
+
+    def order(self, how: str) -> list[int]:
+        "The numbers of the images in one of `queue.ORDERS`; the random one is the reader's own."
+        scores = {image: reason.score for image, reason in self.reasons.items()}
+        with self.mutex: return order(self.images, how, self.work, self.landmarks, scores, self.reader)
+
+    def slips_of(self, image: str) -> list[str]:
+        "What looks like a slip on an image, in the light of others, each in a sentence."
+        with self.mutex:
+            images = [*[other for other in whole_images(self.work) if other != image][-SHAPES:], image]
+            sizes = {each: self.size(each) for each in images}
+            annotations = annotations_of(self.work, self.landmarks, sizes, self.csv_file)
+        return [in_short(finding, annotations) for finding in slips(annotations, image)]
+
     def write(self):
         "Derive the CSV files from the journal, unless they are up to date."
         with self.mutex:
@@ -102,6 +130,7 @@ class Desk:
         "Write what is not written yet, and let others sit down."
         self.write()
         self.journal.close()
+        if self.help.run: self.help.run.close()
         self.lock.release()
 
     def _publish(self, own):

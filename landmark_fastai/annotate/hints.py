@@ -4,16 +4,15 @@ import numpy as np
 
 from ..formats.annotations import Annotations
 from ..quality.findings import Finding, unusual_points
-from ..quality.shapes import apply_similarity, fit_similarity, mean_shape
+from ..quality.shapes import apply_similarity, fit_similarity
 
 
-def template(shapes: np.ndarray, placed: np.ndarray) -> np.ndarray:
-    """Where landmarks are that are not `placed` (N, 2) yet, original px: the mean of `shapes`, fitted to what is.
+def template(mean: np.ndarray, placed: np.ndarray) -> np.ndarray:
+    """Where landmarks are that are not `placed` (N, 2) yet, original px: the `mean` shape (N, 2), fitted to what is.
 
-    `shapes` (n, N, 2) are of other images; those of fewer than four points say nothing. NaN for landmarks that are
-    placed, for those that no other image has, and for all where fewer than two are placed.
+    NaN for landmarks that are placed, for those that the mean shape does not have, and for all where fewer than two are
+    placed.
     """
-    mean = mean_shape(shapes)
     found = apply_similarity(fit_similarity(mean, placed), mean)
     return np.where(np.isfinite(placed), np.nan, found)
 

@@ -58,6 +58,12 @@ def state_of(mark: Mark) -> int:
     return ABSENT if mark == actions.ABSENT else UNLABELLED
 
 
+def mark_of(point: Sequence[float], state: int) -> Mark:
+    "The mark of a `point`, original px, with the `state` of annotations; None where it is not labelled."
+    if state == VISIBLE: return tuple(map(float, point))
+    return actions.ABSENT if state == ABSENT else None
+
+
 def imported(annotations: Annotations, work: Work) -> list[Action]:
     "What gives `work` the points and absences of `annotations` that it does not have; what is blank there stays."
     found = []

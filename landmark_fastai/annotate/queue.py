@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from .actions import Work
 
-NAME, RANDOM, UNFINISHED, WORST = ORDERS = 'name', 'random', 'unfinished', 'worst'
+ORDERS = NAME, RANDOM, UNFINISHED, WORST = 'name', 'random', 'unfinished', 'worst'
 
 
 def order(images: Sequence[str], how: str, work: Work, landmarks: Sequence[str], scores: Mapping[str, float],
-          seed: int = 0) -> list[int]:
+          seed: str) -> list[int]:
     """The numbers of `images` in the order `how`, of `ORDERS`.
 
     RANDOM depends on `seed` and the name of an image alone, so that one more image leaves the others in their order;

@@ -21,22 +21,21 @@ def turned(degrees, scale, shift):
 
 @pytest.mark.parametrize('n_placed', [2, 3])
 def test_the_others_follow_from_two_or_three_points(n_placed):
-    shapes = np.stack([turned(angle, 1 + 0.1 * angle, (5 * angle, 3)) for angle in (0, 3, 7)])
     true = turned(30, 2.5, (200, 40))
     placed = np.where(np.arange(5)[:, None] < n_placed, true, np.nan)
-    found = template(shapes, placed)
+    found = template(turned(4, 0.1, (0, 0)), placed)
     assert np.isnan(found[:n_placed]).all()
     np.testing.assert_allclose(found[n_placed:], true[n_placed:], atol=1e-6)
 
 
 def test_one_point_and_landmarks_that_no_image_has_tell_nothing():
-    shapes = np.stack([SHAPE, SHAPE + 9])
-    shapes[:, 4] = np.nan
+    mean = SHAPE.copy()
+    mean[4] = np.nan
     one = np.where(np.arange(5)[:, None] < 1, SHAPE, np.nan)
-    assert np.isnan(template(shapes, one)).all()
+    assert np.isnan(template(mean, one)).all()
     two = np.where(np.arange(5)[:, None] < 2, SHAPE, np.nan)
-    assert np.isfinite(template(shapes, two)).all(-1).tolist() == [False, False, True, True, False]
-    assert np.isnan(template(np.full((1, 5, 2), np.nan), two)).all()
+    assert np.isfinite(template(mean, two)).all(-1).tolist() == [False, False, True, True, False]
+    assert np.isnan(template(np.full((5, 2), np.nan), two)).all()
 
 
 def test_a_swap_is_named_on_its_image_alone():

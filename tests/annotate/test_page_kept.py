@@ -84,13 +84,13 @@ def test_two_tabs_that_mark_the_same_landmark_see_both_and_choose(serve, open_pa
     first.click(DOTS[0])
     first.wait_saved()
     meant = second.click(DOTS[2])
-    second.page.wait_for_selector('.conflict')
+    second.page.wait_for_selector('.choice')
     second.wait_saved()
-    assert second.page.locator('.conflict button').count() == 2
+    assert second.page.locator('.choice button').count() == 2
     second.box()
     assert second.page.locator('#markers text').all_text_contents() == ['1 hip', '1 hip ?']
-    second.page.click('.conflict button >> nth=1')
-    second.page.wait_for_selector('.conflict', state='detached')
+    second.page.click('.choice button >> nth=1')
+    second.page.wait_for_selector('.choice', state='detached')
     second.wait_saved()
     assert np.abs(server.points()['a portrait.png'][0] - meant).max() <= 0.00501
 

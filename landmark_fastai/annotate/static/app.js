@@ -6,6 +6,7 @@ import { Sight } from './sight.js';
 
 const FEW = 6;      // landmarks whose names hide little of a film
 const CLEAR = 60;   // CSS px between a point that is moved by keys and the edge of the stage
+const PATIENCE = 1000; // ms that the next film waits for what is said of this one
 const AGAIN = 1000; // ms until a server that does not answer is asked again
 
 export class App extends Sight {
@@ -13,6 +14,7 @@ export class App extends Sight {
   problem = '';  // why it cannot be read
   current = 0;   // index of the landmark whose turn it is
   drafts = {};   // marks that are being moved, by landmark
+  looked = null; // what looks like a slip on a film: its number, a promise of sentences, and whether they are told
 
   /** Its `page`, which is set once both are there, shows it. */
   constructor(desk, films) {
@@ -27,6 +29,16 @@ export class App extends Sight {
 
   /** The marks of the film that is open, also those that are being moved. */
   marks() { return { ...this.desk.marksOf(this.number), ...this.drafts }; }
+
+  /** What is offered for a landmark, by name, the best first; nothing where it is set. */
+  offered(name) { return this.marks()[name] == null ? this.desk.suggestionsOf(this.number)[name] ?? [] : []; }
+
+  /** The points of the film that is open, by landmark; where none is set the one that is offered. */
+  points() {
+    const marks = this.marks();
+    const found = this.desk.landmarks.map((name) => [name, marks[name] ?? this.offered(name)[0]?.mark]);
+    return Object.fromEntries(found.filter(([, mark]) => Array.isArray(mark)));
+  }
 
   isAnswered(index) { return this.marks()[this.desk.landmarks[index]] != null; }
 
@@ -48,7 +60,9 @@ export class App extends Sight {
     this.page.relist();
     this.page.redraw();
     const numbers = this.page.numbers(), next = numbers[numbers.indexOf(number) + 1];
-    if (next !== undefined) this.films.get(next).catch(() => {}); // it tells when it is opened
+    if (next === undefined) return;
+    this.films.get(next).catch(() => {}); // it tells when it is opened
+    this.desk.load(next).catch(() => {});
   }
 
   /** A film could not be opened: it is broken, or the server is away, or has other films. */
@@ -69,11 +83,32 @@ export class App extends Sight {
                   + (this.isAnswered(this.current) ? '' : `; place ${this.name}`));
   }
 
-  /** The next film of the list, or the one before. */
-  step(by) {
+  /** The next film of the list, or the one before; a slip on this one is told first. */
+  async step(by) {
+    if (by > 0 && await this.hasSlip()) return;
     const numbers = this.page.numbers(), at = numbers.indexOf(this.number);
     if (numbers[at + by] !== undefined) this.open(numbers[at + by]);
     else this.page.say(by > 0 ? 'This is the last film' : 'This is the first film');
+  }
+
+  /** Tell what looks like a slip on a film that is finished now, once. */
+  async hasSlip() {
+    const { number } = this, said = this.looked;
+    if (!said || said.number !== number || said.isTold) return false;
+    const late = new Promise((resolve) => { setTimeout(resolve, PATIENCE, []); });
+    const slips = await Promise.race([said.slips, late]);
+    said.isTold = true;
+    if (!slips.length || number !== this.number) return false;
+    this.page.note(`Is that right? ${slips.join('; ')}`);
+    this.page.say(`${slips.join('; ')}. Next film again goes on`, true);
+    return true;
+  }
+
+  /** Ask for slips where the last landmark of the film was set. */
+  lookForSlips() {
+    if (!this.desk.isFinished(this.number)) return;
+    const { number } = this;
+    this.looked = { number, slips: this.desk.slipsOf(number).catch(() => []), isTold: false };
   }
 
   // --- landmarks
@@ -89,9 +124,10 @@ export class App extends Sight {
     this.commit();
     this.current = index;
     this.cross = null;
-    const mark = this.marks()[this.name];
-    if (Array.isArray(mark) && !this.view.shows(mark)) this.view.centre(mark);
-    this.page.say(mark == null ? `Place ${this.name}` : `${this.name}: ${inWords(mark)}`);
+    const mark = this.marks()[this.name], point = this.points()[this.name], [best] = this.offered(this.name);
+    if (point && !this.view.shows(point)) this.view.centre(point);
+    const todo = `Place ${this.name}${best ? `, or y takes what is offered: ${inWords(best.mark)}` : ''}`;
+    this.page.say(mark == null ? todo : `${this.name}: ${inWords(mark)}`);
     this.page.relist();
     this.page.redraw();
   }
@@ -134,15 +170,39 @@ export class App extends Sight {
   }
 
   /** Say something of the landmark whose turn it is, and go on to the next. */
-  answer(mark) {
+  answer(mark, origin) {
     if (!this.film) return;
     this.commit();
     const index = this.current, name = this.name;
     this.cross = null;
-    this.desk.mark(this.number, { [name]: mark });
+    this.desk.mark(this.number, { [name]: mark }, origin);
     this.current = this.next(index) ?? index;
+    this.lookForSlips();
     this.page.say(`${name}: ${inWords(mark)}; ${this.isAnswered(this.current) ? 'all set, n opens the next film'
       : `place ${this.name}`}`);
+    this.page.relist();
+    this.page.redraw();
+  }
+
+  /** Take what is offered for the landmark whose turn it is. */
+  accept() {
+    const [best] = this.offered(this.name);
+    if (best) this.answer(best.mark, best.origin);
+    else this.page.say(`Nothing is offered for ${this.name}`);
+  }
+
+  /** Take all that is offered. */
+  acceptAll() {
+    if (!this.film) return;
+    this.commit();
+    const best = this.desk.landmarks.map((name) => [name, this.offered(name)[0]]).filter(([, each]) => each);
+    for (const origin of new Set(best.map(([, each]) => each.origin))) {
+      const marks = best.filter(([, each]) => each.origin === origin).map(([name, { mark }]) => [name, mark]);
+      this.desk.mark(this.number, Object.fromEntries(marks), origin);
+    }
+    this.current = this.next(this.current) ?? this.current;
+    this.lookForSlips();
+    this.page.say(best.length ? `Taken: ${best.map(([name]) => name).join(', ')}` : 'Nothing is offered here');
     this.page.relist();
     this.page.redraw();
   }
@@ -156,9 +216,9 @@ export class App extends Sight {
     this.page.redraw();
   }
 
-  /** Choose one of the marks that two pages have given a landmark. */
-  settle(name, mark) {
-    this.desk.mark(this.number, { [name]: mark });
+  /** Choose one of the marks that two pages have given a landmark, or several readers. */
+  settle(name, mark, origin) {
+    this.desk.mark(this.number, { [name]: mark }, origin);
     this.page.say(`${name}: ${inWords(mark)}`);
   }
 
@@ -195,6 +255,7 @@ export class App extends Sight {
     for (const [name, mark] of Object.entries(drafts)) {
       if (String(this.desk.marksOf(this.number)[name]) === String(mark)) continue;
       this.desk.mark(this.number, { [name]: mark });
+      this.lookForSlips();
       this.page.say(`${name}: ${inWords(mark)}`);
     }
   }
@@ -213,7 +274,7 @@ export class App extends Sight {
   nudge(x, y) {
     if (!this.film) return;
     const mark = this.marks()[this.name];
-    const from = Array.isArray(mark) ? mark : this.cross ?? this.middle();
+    const from = Array.isArray(mark) ? mark : this.cross ?? this.points()[this.name] ?? this.middle();
     const to = this.onFilm([from[0] + x, from[1] + y]);
     if (Array.isArray(mark)) this.draft(this.name, to);
     else if (mark == null) this.setCross(to);

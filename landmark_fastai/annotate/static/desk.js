@@ -9,18 +9,20 @@ import { Outbox } from './outbox.js';
 import { askJson } from './server.js';
 
 const CLIENT = crypto.randomUUID(); // this tab, since it was loaded
-const NOTHING = { marks: {}, conflicts: {} };
+const NOTHING = { marks: {}, conflicts: {}, suggestions: {} };
 
 export class Desk {
   states = new Map(); // by number of the film
   clock = new Clock();
   made = 0;                 // marks, by this page
   turn = Promise.resolve(); // what is undone and redone comes one after another
-  onMarks = () => {};       // the marks of some films have changed
+  asked = new Set();        // numbers of the films that the trained run looks at
+  onMarks = () => {};       // the marks of some films have changed, or what is offered there
+  onRunFailed = () => {};   // the trained run cannot tell of a film, and why
 
   /** Ask for the desk, and look for what an earlier page has left. */
   async open() {
-    Object.assign(this, await askJson('/api/desk')); // key, films, reader, landmarks, images, answered, n, undo, redo
+    Object.assign(this, await askJson('/api/desk')); // key, films, reader, landmarks, images, answered, notes, n, undo, redo
     this.numbers = new Map(this.images.map((name, number) => [name, number]));
     this.outbox = new Outbox(`annotate ${this.key}`, (actions) => this.post(actions));
     this.outbox.onAnswer = (answer) => this.take(answer);
@@ -33,8 +35,36 @@ export class Desk {
       const state = await askJson(`/api/images/${number}?films=${this.films}`);
       if (!this.states.has(number)) this.states.set(number, state); // an answer to an action is newer
     }
+    this.askRun(number);
     return this.states.get(number);
   }
+
+  /** Ask what the trained run finds on a film, and offer it when it has told. */
+  async askRun(number) {
+    if (!this.states.get(number)?.canAsk || this.asked.has(number)) return;
+    this.asked.add(number);
+    try {
+      const { canAsk, suggestions } = await askJson(`/api/images/${number}/predicted?films=${this.films}`);
+      Object.assign(this.states.get(number), { canAsk, suggestions });
+    } catch (error) { this.onRunFailed(number, error.message); }
+    this.asked.delete(number);
+    this.onMarks([number]);
+  }
+
+  /** Whether what the trained run finds on a film is still to come. */
+  isAsked(number) { return this.asked.has(number); }
+
+  /** What is offered for the landmarks of a film, by name: lists of {mark, origin, by}, the best first. */
+  suggestionsOf(number) { return (this.states.get(number) ?? NOTHING).suggestions; }
+
+  /** What looks like a slip on a film, each in a sentence, once everything is saved. */
+  async slipsOf(number) {
+    await this.outbox.settled();
+    return askJson(`/api/images/${number}/slips?films=${this.films}`);
+  }
+
+  /** The numbers of the films in an order, by its name. */
+  order(how) { return askJson(`/api/order?how=${how}&films=${this.films}`); }
 
   /** The marks of a film, by landmark: those that the server knows, and on top what it does not know yet. */
   marksOf(number) {
@@ -62,10 +92,10 @@ export class Desk {
 
   isFinished(number) { return this.answeredOf(number) === this.landmarks.length; }
 
-  /** Give landmarks of a film new marks. */
-  mark(number, marks) {
+  /** Give landmarks of a film new marks, which are from a click, or from where the server says. */
+  mark(number, marks, origin = 'click') {
     this.made += 1;
-    this.add('mark', this.images[number], { marks });
+    this.add('mark', this.images[number], { marks, origin });
   }
 
   /** Tell how long the reader has worked on a film that is left. */

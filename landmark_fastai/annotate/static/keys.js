@@ -17,6 +17,8 @@ export function tableOf(app) {
       run: digits(app) },
     { keys: ['a'], does: 'absent: it is not on this film', run: () => app.answer('absent') },
     { keys: ['x'], does: 'cannot be judged', run: () => app.answer('unclear') },
+    { keys: ['y'], does: 'take what is offered, drawn as dots, for the landmark', run: () => app.accept() },
+    { keys: ['t'], does: 'take all that is offered', run: () => app.acceptAll() },
     { keys: ['Backspace', 'Delete'], does: 'clear', run: () => app.clear() },
     { keys: ['s'], does: 'skip to the next landmark that is not set', run: () => app.skip() },
     { keys: ['u', 'b', 'Ctrl-z'], shown: 'u, b, Ctrl-Z', does: 'undo, over films and days', run: () => app.go('undo') },

@@ -14,7 +14,7 @@ export function inWords(mark) {
 /** A mark in a list of marks. */
 function inShort(mark) { return Array.isArray(mark) ? '✓' : inWords(mark); }
 
-/** The list of landmarks: `choose` gets the index of one, `settle` a name and the mark that is right. */
+/** The list of landmarks: `choose` gets the index of one, `settle` a name, the mark that is right and its origin. */
 export class LandmarkList {
   constructor(element, landmarks, { choose, settle }) {
     this.settle = settle;
@@ -31,14 +31,18 @@ export class LandmarkList {
     element.replaceChildren(...this.rows.map(({ row }) => row));
   }
 
-  /** Show marks and conflicts by landmark, and which landmark's turn it is. */
-  update(marks, conflicts, current) {
+  /** Show marks, conflicts and what is `offered` by landmark, and which landmark's turn it is. */
+  update(marks, conflicts, current, offered) {
     this.rows.forEach(({ name, row, button, mark }, index) => {
-      mark.textContent = inShort(marks[name]);
-      button.title = Array.isArray(marks[name]) ? `${name}: ${inWords(marks[name])}` : name;
+      const [best] = offered[name];
+      mark.textContent = best ? 'offered' : inShort(marks[name]);
+      mark.classList.toggle('offered', Boolean(best));
+      button.title = best ? `${name}: ${inWords(best.mark)} is offered; y takes it`
+        : Array.isArray(marks[name]) ? `${name}: ${inWords(marks[name])}` : name;
       button.setAttribute('aria-current', index === current);
-      row.querySelector('.conflict')?.remove();
+      row.querySelector('.choice')?.remove();
       if (conflicts[name]?.length) row.append(this.conflict(name, marks[name] ?? null, conflicts[name]));
+      else if (index === current && offered[name].length > 1) row.append(this.readers(name, offered[name]));
     });
     if (this.current !== current) this.rows[current]?.button.scrollIntoView({ block: 'nearest' });
     this.current = current;
@@ -46,14 +50,21 @@ export class LandmarkList {
 
   /** What two tabs have said of a landmark, and a button for each. */
   conflict(name, kept, others) {
+    return this.choice(name, 'Two pages have marked it; choose:', [kept, ...others].map((mark) => ({ mark })));
+  }
+
+  /** What readers have said of a landmark, and a button for each. */
+  readers(name, offered) { return this.choice(name, 'Readers have marked it; choose, or click:', offered); }
+
+  choice(name, words, marks) {
     const box = document.createElement('div');
-    box.className = 'conflict';
-    box.append('Two pages have marked it; choose:', document.createElement('br'));
-    for (const mark of [kept, ...others]) {
-      const button = document.createElement('button');
-      button.textContent = mark === null ? 'nothing' : inWords(mark);
+    box.className = 'choice';
+    box.append(words, document.createElement('br'));
+    for (const { mark, origin, by } of marks) {
+      const button = document.createElement('button'), text = mark === null ? 'nothing' : inWords(mark);
+      button.textContent = by ? `${by} ${text}` : text;
       button.setAttribute('aria-label', `${name}: ${button.textContent} is right`);
-      button.addEventListener('click', () => this.settle(name, mark));
+      button.addEventListener('click', () => this.settle(name, mark, origin));
       box.append(button);
     }
     return box;

@@ -7,21 +7,39 @@ export class FilmList {
   active = 0;   // index in it, of the row that the keyboard is on
 
   /** A list in an element of the role listbox; `open` gets the number of a film. */
-  constructor({ films, search, unfinished }, desk, open) {
-    Object.assign(this, { element: films, search, unfinished, desk, open });
+  constructor({ films, search, unfinished, noted, order }, desk, open) {
+    Object.assign(this, { element: films, search, unfinished, noted, order, desk, open });
+    this.ordered = [...desk.images.keys()];
     this.rows = films.appendChild(document.createElement('div'));
     search.addEventListener('input', () => this.fill());
-    unfinished.addEventListener('change', () => this.fill());
+    for (const box of [unfinished, noted]) box.addEventListener('change', () => this.fill());
+    order.addEventListener('change', () => this.sort());
     films.addEventListener('keydown', (event) => this.key(event));
     films.addEventListener('scroll', () => this.draw());
     new ResizeObserver(() => this.draw()).observe(films);
   }
 
+  /** Begin with the films that are to be looked at, if any are. */
+  begin() {
+    const isNoted = Object.keys(this.desk.notes).length > 0;
+    this.noted.parentElement.hidden = this.order.querySelector('[value=worst]').hidden = !isNoted;
+    this.order.value = isNoted ? 'worst' : 'name';
+    this.noted.checked = isNoted;
+    return this.sort();
+  }
+
+  /** Bring the films into the order that is chosen. */
+  async sort() {
+    this.ordered = await this.desk.order(this.order.value).catch(() => this.ordered); // the server is away
+    this.fill();
+  }
+
   /** Choose the films anew: those that are searched for, and the one that is open. */
   fill() {
-    const { desk, current } = this, part = this.search.value.toLowerCase();
-    this.numbers = [...desk.images.keys()].filter((number) => number === current || (
-      desk.images[number].toLowerCase().includes(part) && !(this.unfinished.checked && desk.isFinished(number))));
+    const { desk, current, unfinished, noted } = this, part = this.search.value.toLowerCase();
+    this.numbers = this.ordered.filter((number) => number === current || (
+      desk.images[number].toLowerCase().includes(part) && !(unfinished.checked && desk.isFinished(number))
+      && !(noted.checked && !desk.notes[number])));
     this.rows.style.height = `${this.numbers.length * ROW}px`;
     this.activate(this.numbers.indexOf(current));
   }
@@ -54,7 +72,7 @@ export class FilmList {
     const { desk } = this, number = this.numbers[index], row = document.createElement('div');
     const state = desk.isFinished(number) ? '✓' : `${desk.answeredOf(number)}/${desk.landmarks.length}`;
     row.textContent = `${state}  ${desk.images[number]}`;
-    row.title = desk.images[number];
+    row.title = [desk.images[number], desk.notes[number]].filter(Boolean).join(': ');
     row.id = `film-${number}`;
     row.className = index === this.active ? 'active' : '';
     row.style.top = `${index * ROW}px`;

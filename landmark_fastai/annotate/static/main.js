@@ -24,12 +24,12 @@ class Page {
   constructor(app, desk) {
     Object.assign(this, { app, desk });
     this.landmarks = new LandmarkList(element('landmarks'), desk.landmarks, {
-      choose: (index) => { app.choose(index); stage.focus(); }, settle: (name, mark) => app.settle(name, mark) });
-    this.films = new FilmList({ films: element('films'), search: element('search'), unfinished: element('unfinished') },
-                              desk, (number) => {
-                                if (number !== app.number) app.open(number);
-                                stage.focus();
-                              });
+      choose: (index) => { app.choose(index); stage.focus(); }, settle: (...choice) => app.settle(...choice) });
+    const parts = ['films', 'search', 'unfinished', 'noted', 'order'].map((id) => [id, element(id)]);
+    this.films = new FilmList(Object.fromEntries(parts), desk, (number) => {
+      if (number !== app.number) app.open(number);
+      stage.focus();
+    });
   }
 
   numbers() { return this.films.numbers; }
@@ -58,10 +58,12 @@ class Page {
   points(marks) {
     const { app, desk } = this, conflicts = desk.conflictsOf(app.number);
     return desk.landmarks.flatMap((name, index) => {
-      const text = app.on.names ? `${index + 1} ${name}` : String(index + 1);
-      const own = { index, text, point: marks[name], isCurrent: index === app.current };
+      const text = app.on.names ? `${index + 1} ${name}` : String(index + 1), isCurrent = index === app.current;
+      const own = { index, text, point: marks[name], isCurrent };
       const others = (conflicts[name] ?? []).map((point) => ({ index, text: `${text} ?`, point, isCurrent: false }));
-      return [own, ...others].filter(({ point }) => Array.isArray(point));
+      const offered = app.offered(name).map(({ mark, by }, k) => (
+        { index, text: by ? `${text} ${by}` : text, point: mark, isCurrent: isCurrent && !k, isOffered: true }));
+      return [own, ...others, ...offered].filter(({ point }) => Array.isArray(point));
     });
   }
 
@@ -69,14 +71,29 @@ class Page {
   relist() {
     if (this.app.number === null) return;
     const { app, desk } = this, { landmarks } = desk, { number } = app, marks = app.marks();
-    this.landmarks.update(marks, desk.conflictsOf(number), app.current);
+    const offered = Object.fromEntries(landmarks.map((name) => [name, app.offered(name)]));
+    this.landmarks.update(marks, desk.conflictsOf(number), app.current, offered);
     this.films.draw();
-    element('progress').textContent = `${desk.answeredOf(number)} of ${landmarks.length} set`;
+    this.offer(Object.values(offered).filter((each) => each.length).length);
+    element('progress').textContent = `${desk.answeredOf(number)} of ${landmarks.length} set`
+      + (desk.isAsked(number) ? ', the run is asked …' : '');
     const n = desk.images.filter((_, each) => desk.isFinished(each)).length;
     element('finished').textContent = `${n} of ${desk.images.length} finished`;
     element('problem').hidden = !app.problem;
     element('problem').textContent = `${app.problem}. The other films can be opened: n goes to the next.`;
     this.saved();
+  }
+
+  /** Offer to take all `n` that is offered. */
+  offer(n) {
+    element('take').hidden = !n;
+    element('take').textContent = `Take ${n > 1 ? `all ${n}` : 'the one'} offered`;
+  }
+
+  /** Say beside the film why it is worth a look; nothing where that is not known. */
+  note(text) {
+    element('note').hidden = !text;
+    element('note').textContent = text ?? '';
   }
 
   /** Another film is opened. */
@@ -86,6 +103,7 @@ class Page {
     element('film-name').textContent = element('film-name').title = images[number];
     document.title = `${number + 1}/${images.length} ${images[number]} – annotate`;
     this.films.show(number);
+    this.note(this.desk.notes[number]);
     this.relist();
     this.redraw();
   }
@@ -111,13 +129,13 @@ class Page {
   leaveStage() { element('next').focus(); }
 }
 
-/** The buttons above the film. */
+/** The buttons above and beside the film. */
 function wire(app) {
   const actions = {
     previous: () => app.step(-1), next: () => app.step(1), undo: () => app.go('undo'), redo: () => app.go('redo'),
     smaller: () => app.zoom(0.8), fit: () => app.fit(), larger: () => app.zoom(1.25), keep: () => app.toggle('keep'),
     window: () => app.setWindow('own'), range: () => app.setWindow('range'), invert: () => app.toggle('invert'),
-    names: () => app.toggle('names'), help: () => app.page.help() };
+    names: () => app.toggle('names'), take: () => app.acceptAll(), help: () => app.page.help() };
   for (const [id, run] of Object.entries(actions)) {
     element(id).addEventListener('click', (event) => {
       run();
@@ -130,6 +148,9 @@ function wire(app) {
 function watch(desk, page) {
   const { outbox } = desk;
   desk.onMarks = () => { page.relist(); page.redraw(); };
+  desk.onRunFailed = (number, message) => {
+    if (number === page.app.number) page.say(`The run cannot tell: ${message}`, true);
+  };
   let problem = '';
   outbox.onChange = () => {
     page.saved();
@@ -172,8 +193,9 @@ async function start() {
   }).observe(stage);
   stage.focus();
   await desk.outbox.send(); // before anything that is done now
-  const first = desk.images.findIndex((_, number) => !desk.isFinished(number));
-  await app.open(Math.max(first, 0));
+  await page.films.begin();
+  const numbers = page.numbers();
+  await app.open(numbers.find((number) => !desk.isFinished(number)) ?? numbers[0]);
 }
 
 start().catch((error) => { element('line').textContent = `annotate cannot start: ${error.message}`; });

@@ -41,7 +41,7 @@ export class Pointer {
     const isTouch = event.pointerType === 'touch';
     const name = this.app.markerAt(place, REACH[event.pointerType] ?? REACH.mouse);
     this.gesture = { kind: this.kindOf(event), start: place, last: place, name, film: this.app.number };
-    if (name) this.gesture.grip = minus(this.app.view.toStage(this.app.marks()[name]), place);
+    if (name) this.gesture.grip = minus(this.app.view.toStage(this.app.points()[name]), place);
     if (isTouch && !name) this.gesture.timer = setTimeout(() => this.aim(), REST);
   }
 

@@ -3,7 +3,7 @@
 import { Looks } from './looks.js';
 import { View } from './view.js';
 
-/** The base of `App`, which has the marks and the page. */
+/** The base of `App`, which has the points and the page. */
 export class Sight {
   view = new View();
   looks = new Looks();
@@ -34,8 +34,8 @@ export class Sight {
 
   /** Zoom to a place of the stage; by keys to the cross, the point, or the middle. */
   zoom(factor, place) {
-    const point = this.cross ?? this.marks()[this.name], { stage } = this.view;
-    const middle = Array.isArray(point) && this.view.shows(point) ? this.view.toStage(point)
+    const point = this.cross ?? this.points()[this.name], { stage } = this.view;
+    const middle = point && this.view.shows(point) ? this.view.toStage(point)
       : [stage.width / 2, stage.height / 2];
     this.view.zoom(factor, place ?? middle);
     this.page.redraw();
@@ -47,15 +47,14 @@ export class Sight {
   }
 
   centre() {
-    const point = this.marks()[this.name];
-    if (Array.isArray(point)) this.view.centre(point);
+    const point = this.points()[this.name];
+    if (point) this.view.centre(point);
     this.page.redraw();
   }
 
   /** Where the loupe is: at the pointer, else at the cross or the point. */
   loupePoint() {
-    const point = this.cross ?? this.marks()[this.name];
-    return this.hovered ? this.view.toImage(this.hovered) : Array.isArray(point) ? point : this.middle();
+    return this.hovered ? this.view.toImage(this.hovered) : this.cross ?? this.points()[this.name] ?? this.middle();
   }
 
   setWindow(which) {
@@ -85,9 +84,8 @@ export class Sight {
 
   /** The nearest landmark within some CSS px of a place of the stage; null where none is. */
   markerAt([x, y], reach) {
-    const far = ([, mark]) => Math.hypot(...this.view.toStage(mark).map((value, k) => value - [x, y][k]));
-    const points = Object.entries(this.marks()).filter(([, mark]) => Array.isArray(mark));
-    const [nearest] = points.sort((a, b) => far(a) - far(b));
+    const far = ([, point]) => Math.hypot(...this.view.toStage(point).map((value, k) => value - [x, y][k]));
+    const [nearest] = Object.entries(this.points()).sort((a, b) => far(a) - far(b));
     return this.film && !this.on.hidden && nearest && far(nearest) <= reach ? nearest[0] : null;
   }
 

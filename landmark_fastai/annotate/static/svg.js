@@ -6,6 +6,14 @@ export function svg(name, attributes = {}, ...children) {
   return element;
 }
 
+/** A ring of dots, of what is offered and not set. */
+export function dots(radius, colour) {
+  const circle = (stroke, width) => svg('circle', {
+    r: radius, fill: 'none', stroke, 'stroke-width': width, 'stroke-linecap': 'round',
+    'stroke-dasharray': `0 ${Math.PI * radius / 6}` });
+  return svg('g', {}, circle('#000', 5), circle(colour, 3));
+}
+
 /** A ring with four gaps, whose middle is open: what it marks is seen in it. */
 export function ring(radius, colour) {
   const quarter = Math.PI * radius / 2, dashes = `${quarter * 0.64} ${quarter * 0.36}`;

@@ -1,0 +1,60 @@
+"Which films are worth a look, and why: what `check` has found, and of what a prediction is least sure."
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..formats.annotations import Annotations
+from ..formats.csv_table import Row, read_rows, read_table
+from ..quality.findings import NOTE, Finding
+
+
+class Reason(NamedTuple):
+    "Why an image is worth a look."
+    score: float  # the larger, the sooner
+    text: str
+
+
+def found_by_check(findings: Sequence[Finding], annotations: Annotations) -> dict[str, Reason]:
+    "The reasons that `findings` about single images of `annotations`, the worst first, are; by image."
+    told = {}
+    for finding in findings:
+        if finding.level == NOTE: continue
+        for i in finding.images: told.setdefault(annotations.image_names[i], []).append(finding)
+    return {image: Reason(-of_image[0].level, '; '.join(dict.fromkeys(in_short(each, annotations) for each in of_image)))
+            for image, of_image in told.items()}
+
+
+def in_short(finding: Finding, annotations: Annotations) -> str:
+    "What a finding says of an image, without where that stands."
+    where = f'{annotations.where(finding.images[0])}: '
+    if finding.what.startswith(where): return finding.what.removeprefix(where)
+    return f'as {len(finding.images)} images that {finding.of_many}' if finding.of_many else finding.what
+
+
+def least_sure(annotations: Annotations) -> dict[str, Reason]:
+    """The reasons that a CSV of predictions gives: on each image the landmark of the least confidence.
+
+    Nothing where the CSV has no confidence. Raises UsageError for a confidence that is no number.
+    """
+    confidence = read_confidence(annotations)
+    reasons = {}
+    for image, values in zip(annotations.image_names, confidence, strict=True):
+        if np.isnan(values).all(): continue
+        k = np.nanargmin(values)
+        reasons[image] = Reason(1 - values[k], f'confidence {values[k]:.2f} at {annotations.names[k]}')
+    return reasons
+
+
+def read_confidence(annotations: Annotations) -> np.ndarray:
+    "The confidence (n, N) in the CSV of `annotations`, NaN where there is none. Raises UsageError."
+    rows = read_rows(annotations.path, *read_table(annotations.path))
+    return np.array([[read_number(row, f'{name}_confidence') for name in annotations.names] for row in rows])
+
+
+def read_number(row: Row, column: str) -> float:
+    "The number in a cell, NaN where that is blank or there is no such column. Raises UsageError."
+    text = row.cells.get(column) or 'nan'
+    try: return float(text)
+    except ValueError: raise row.error(f'{column} is {text!r}, expected a number') from None
