@@ -28,7 +28,8 @@ def test_predictions_are_corrected_and_trained_on(finished, dots, tmp_path, open
     table = pd.read_csv(tmp_path / 'labels' / 'train_annotation.csv').set_index('image_name').loc[list(corrected)]
     assert (table.head_x - predicted.head_x).abs().max() <= 0.00501
     assert (table.knee_x - predicted.knee_x).between(0.9, 1.1).sum() >= 5  # one may lie at the border
-    assert cli.main(['train', '--n_landmarks', '2', '--train_image_dir', str(films), '--label_dir',
-                     str(tmp_path / 'labels'), '--from_run', str(finished), '--epochs', '1', '--batch_size', '2', '--output_dir',
-                     str(tmp_path / 'runs'), '--experiment_name', 'second']) == 0
+    argv = ['train', '--n_landmarks', '2', '--train_image_dir', films, '--label_dir', tmp_path / 'labels', '--from_run',
+            finished, '--epochs', '1', '--batch_size', '2', '--output_dir', tmp_path / 'runs', '--experiment_name',
+            'second']
+    assert cli.main(list(map(str, argv))) == 0
     assert (tmp_path / 'runs' / 'second' / 'weight' / 'best.pth').is_file()
