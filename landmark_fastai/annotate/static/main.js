@@ -200,6 +200,7 @@ async function start() {
     app.view.resize({ stage: { width: stage.clientWidth, height: stage.clientHeight } });
     page.redraw();
   }).observe(stage);
+  addEventListener('focus', () => app.comeBack().catch(() => {})); // the server may be away
   stage.focus();
   await desk.outbox.send(); // before anything that is done now
   await page.films.begin();
