@@ -74,12 +74,8 @@ class Keys:
 
     def next(self): self.film.press('n')
 
-    def jump(self, number, name):
-        self.film.press('Escape', 'Escape')  # the cross, and off the film
-        for _ in range(len(NAMES) + 20):
-            if self.film.page.evaluate('document.activeElement.id') == 'films': break
-            self.film.press('Tab')
-        self.film.press('Home', *['ArrowDown'] * number, 'Enter')
+    def jump(self, _, name):
+        self.film.press('/', *name, 'Enter', '/', 'Escape')
 
     def choose(self, index): self.film.press(str(index + 1))
 
