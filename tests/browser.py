@@ -72,7 +72,9 @@ class Film:
 
     def ready(self):
         "Wait until a film is shown."
-        self.wait('#line', r' of \d+ set|cannot be read')
+        self.wait('#position', r'\d')
+        name = re.escape(self.page.inner_text('#film-name'))  # the line may still be of the film before
+        self.wait('#line', rf'^{name}(: \d+ of \d+ set| cannot be read)')
         self.expect('#markers').to_have_attribute('viewBox', re.compile('.'))
 
     def expect(self, selector):

@@ -6,7 +6,8 @@ from browser import Film, Server, dotted
 from helpers import exif_of, save_picture, write_dicom
 
 NAMES = ['a', 'b', 'c', 'd', 'e', 'f']
-SHAPE = np.array([[0.25, 0.2], [0.7, 0.25], [0.75, 0.5], [0.7, 0.8], [0.3, 0.75], [0.45, 0.5]])  # of width and height
+SHAPE = np.array([[0.25, 0.2], [0.7, 0.25], [0.75, 0.5], [0.7, 0.8], [0.3, 0.75], [0.45, 0.5]])
+SIDE = 480  # px, of the square that the shape is in; alike on all films, else the page asks whether it is right
 ZOOMS = [0, 3, 8]  # px of the screen a px of the film, at least; 0 for all of the film
 FAR = {0: 0.25, 3: 0.12, 8: 0.06}  # px of the film that a dot may be seen from where it was drawn, by zoom
 N_KINDS = 5
@@ -16,7 +17,7 @@ def write_film(folder, k, rng):
     "Write a film with a dot for each landmark, of the `k`-th kind; returns its name and the dots."
     kind, size = k % N_KINDS, rng.integers((480, 600), (560, 700))
     if kind in (1, 3): size = size[::-1]
-    dots = SHAPE * size + rng.uniform(-15, 15, SHAPE.shape)
+    dots = (SHAPE - 0.5) * SIDE + size / 2 + rng.uniform(-20, 20, 2) + rng.uniform(-6, 6, SHAPE.shape)
     pixels, name = dotted(*size, dots), f'{k:02} {["portrait.png", "wide.png", "turned.jpg", "deep.png", "e.dcm"][kind]}'
     if kind == 0: save_picture(folder / name, (255 * pixels).astype(np.uint8))
     elif kind == 1: save_picture(folder / name, (255 * pixels[..., None] * (1, 0.9, 0.6)).astype(np.uint8))
