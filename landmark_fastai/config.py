@@ -224,6 +224,9 @@ class PredictConfig(ImagesConfig):
                                  least=0, most=1)
     tta: bool = flag(
         False, 'Average over small shifts and scales, 7 times the time; mirror images too with flip pairs.')
+    level: float = flag(0.9, 'Share of points within their bounds, where the run has bounds.', above=0, below=1)
+    tolerance: float | None = flag(
+        None, 'Error in mm, or px without a spacing, above which points are in review.csv.', above=0)
     no_overlays: bool = flag(False, 'Write no overlays.')
     no_refine: bool = flag(False, "Leave out the run's second stage.")
     pixel_spacing: float | None = flag(

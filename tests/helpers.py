@@ -139,7 +139,7 @@ def predicted(points, state=0, confidence=np.nan, spread=np.nan):
     n, n_landmarks = points.shape[:2]
     state, confidence, spread = (np.broadcast_to(values, (n, n_landmarks)) for values in (state, confidence, spread))
     return Prediction(points, state, confidence, spread, np.full((n, 2), 1000), np.full(state.shape, np.nan),
-                      np.full(state.shape, ''), points)
+                      np.full(state.shape, ''), points, np.full(state.shape, np.nan))
 
 
 def original_weights(folder, n_landmarks=3):

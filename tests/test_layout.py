@@ -15,7 +15,7 @@ MAY_USE = {  # beside itself and the base; `learner` and the two packages it sta
     'annotate': {'formats', 'quality', 'viz', 'model', 'inference'}, 'data': {'formats', 'geometry'},
     'model': {'data', 'formats', 'geometry'}, 'callbacks': {'model', 'data', 'formats', 'geometry', 'viz'},
     'learner': {'callbacks', 'model', 'data', 'formats', 'geometry'},
-    'inference': {'learner', 'model', 'data', 'formats', 'geometry', 'viz'},
+    'inference': {'learner', 'model', 'data', 'formats', 'geometry', 'quality', 'viz'},
     'evaluation': {'inference', 'model', 'data', 'formats', 'geometry', 'viz'},
     'training': {'evaluation', 'inference', 'learner', 'callbacks', 'model', 'data', 'formats', 'geometry', 'viz'},
 } | dict.fromkeys(BASE, set()) | {'__init__': {'all'}}

@@ -16,13 +16,14 @@ from ..data.items import AnnotatedImage, make_frame
 from ..formats.annotations import VISIBLE
 from ..formats.images import letterbox
 from ..geometry.frame import Frame, to_original
+from ..model.facts import BOTH, FIRST
 from .calibration import LOOKED_AT, Observed
 from .predictor import DECIMALS, MOST, Prediction, Predictor
 
 MARGIN = 0.04  # of the side of a crop: a peak so near its border may be the flank of what lies beyond
 TINY = 1e-9
 NEGLIGIBLE = 0.01  # share of a stage in a point
-FIRST, REFINED, BOTH = 'first', 'refined', 'both'  # what became of a landmark, see `combine`
+REFINED = 'refined'  # as FIRST and BOTH, what became of a landmark: see `combine`
 
 
 class Seen(NamedTuple):
@@ -95,6 +96,8 @@ def combine(first: Prediction, first_error: np.ndarray, seen: Sequence[Seen], er
 
 class RefinedPredictor(Predictor):
     "A `Predictor` of two stages: `first`, and `seconds` that look closer at what it finds, one of each model."
+    stage = BOTH
+
     def __init__(self, first: Predictor, seconds: Sequence[Predictor]):
         super().__init__(first.models, first.config, first.facts, first.device, first.precision,
                          first.weights + [path for second in seconds for path in second.weights])

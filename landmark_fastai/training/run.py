@@ -9,15 +9,17 @@ from fastai.callback.core import Callback
 from fastai.torch_core import rank_distrib
 
 from ..config import TrainConfig
+from ..data.loaders import LandmarkDataLoaders
 from ..errors import UsageError
+from ..evaluation.compare import Evaluation
 from ..evaluation.evaluate import read_split
-from ..evaluation.validation import evaluate_validation
+from ..evaluation.validation import evaluate_validation, with_bounds
 from ..formats.annotations import fingerprint, read_annotations
 from ..inference.calibration import calibrated
 from ..inference.predictor import Predictor
 from ..inference.refining import RefinedPredictor
 from ..learner import LandmarkLearner
-from ..model.facts import ModelFacts, write_facts
+from ..model.facts import BOTH, CAL, FIRST, ModelFacts, write_facts
 from . import distributed
 from .build import make_facts, make_learner
 from .minutes import fit_minutes
@@ -28,19 +30,29 @@ from .stage import train_stage
 
 def train_run(config: TrainConfig, split: np.ndarray | None = None,
               cbs: Sequence[Callback] = ()) -> LandmarkLearner:
-    "Train the model of `config`; `split` (n,) is train, val or test of each image, drawn when left out."
+    "Train the model of `config`; `split` (n,) is the side of each image, drawn when left out."
     device = distributed.join(config.batch_size, config.device)
     with distributed.in_turn(): learn, facts, state = prepare(config, device, split)
     if state is None and config.minutes: config = fit_minutes(config, learn)
     if state is None and config.keeps_first_stage: state = keep_first_stage(config, learn, facts)
     train_stage(config, learn, facts, state, cbs)
     if rank_distrib() and not config.refine: return learn
-    predictor = calibrated(Predictor([learn.model], config, facts, learn.dls.device, learn.precision,
-                                     [config.folder / 'weight' / 'best.pth']), learn.dls.train_ds)
-    if not rank_distrib(): write_facts(config.folder, predictor.facts)
-    if config.refine: predictor = RefinedPredictor(predictor, [refine(config, predictor, learn.dls, cbs)])
-    if not rank_distrib(): learn.evaluation = evaluate_validation(config, predictor, learn.dls)
+    first = calibrated(Predictor([learn.model], config, facts, learn.dls.device, learn.precision,
+                                 [config.folder / 'weight' / 'best.pth']), learn.dls.train_ds)
+    if not rank_distrib(): write_facts(config.folder, first.facts)
+    seconds = [refine(config, first, learn.dls, cbs)] if config.refine else []
+    if not rank_distrib(): learn.evaluation = report(config, first, seconds, learn.dls)
     return learn
+
+
+def report(config: TrainConfig, first: Predictor, seconds: list[Predictor], dls: LandmarkDataLoaders) -> Evaluation:
+    "Find out how far to trust the points of a run, in one stage or two, and report how good they are."
+    stages = {FIRST: first} | ({BOTH: RefinedPredictor(first, seconds)} if seconds else {})
+    for_bounds = dls.annotations.subset(dls.split == CAL)
+    first = first.with_facts(with_bounds(config, first.facts, for_bounds, stages))
+    write_facts(config.folder, first.facts)
+    predictor = RefinedPredictor(first, seconds) if seconds else first
+    return evaluate_validation(config, predictor, dls)
 
 
 def prepare(config: TrainConfig, device: str,
