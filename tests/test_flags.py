@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from landmark_fastai.errors import UsageError
-from landmark_fastai.flags import Flags, check_values, flag, help_text, read_file, takes, to_yaml
+from landmark_fastai.flags import Flags, check_values, flag, help_text, is_number, read_file, takes, to_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,3 +112,8 @@ def test_a_function_of_flags_takes_them_by_name_and_what_must_be_given_also_in_o
     with pytest.raises(TypeError): bake('left', 3)
     with pytest.raises(TypeError): bake('left', oven='right')
     refused(["'minute'"], bake, 'left', minute=3)
+
+
+@pytest.mark.parametrize('value, is_one', [(0, True), (-2.5, True), (True, False), ('1', False), (None, False),
+                                           (float('nan'), False), (float('inf'), False), ([1], False)])
+def test_a_number_is_finite_and_no_truth_value(value, is_one): assert is_number(value) == is_one
