@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import refused
 
-from landmark_fastai.errors import UsageError
 from landmark_fastai.flags import Flags, check_values, flag, help_text, is_number, read_file, takes, to_yaml
 
 
@@ -22,12 +22,6 @@ class Bake(Flags):
     salt: float = flag(0., 'Any.')
     again: bool = flag(False, 'Once more.', saved=False)
     config: str | None = flag(None, 'File.', saved=False)
-
-
-def refused(words, make, *args, **kwargs):
-    "`make(...)` raises a UsageError that has all `words`."
-    with pytest.raises(UsageError) as error: make(*args, **kwargs)
-    assert all(word in str(error.value) for word in words), str(error.value)
 
 
 def test_what_is_given_wins_over_the_default_and_none_is_not_given():

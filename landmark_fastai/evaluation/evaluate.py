@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..config import EvaluateConfig
 from ..errors import UsageError
 from ..flags import takes
 from ..formats.annotations import Annotations, fill_spacing, read_annotations, warn_doubtful
@@ -15,6 +14,7 @@ from ..formats.spreadsheet import plain_name
 from ..inference.folder import make_output
 from ..inference.loading import config_predictor
 from ..inference.predictor import Predictor
+from ..predict_config import EvaluateConfig
 from ..viz.report import CURVES, figures_in
 from .compare import predict_annotated
 from .error_table import aligned, errors_table
