@@ -207,6 +207,12 @@ def message_of(path, **kwargs):
     return message
 
 
+def refused(words, make, *args, **kwargs):
+    "`make(...)` raises a UsageError that has all `words`."
+    with pytest.raises(UsageError) as error: make(*args, **kwargs)
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
 # --- callbacks
 
 class After(Callback):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..config import EvaluateConfig
 from ..errors import UsageError
 from ..flags import takes
 from ..formats.annotations import Annotations, fill_spacing, read_annotations, warn_doubtful
@@ -16,6 +15,7 @@ from ..inference.folder import make_output
 from ..inference.loading import config_predictor
 from ..inference.predictor import Predictor
 from ..inference.trust import bound_notes
+from ..predict_config import EvaluateConfig
 from ..viz.report import CURVES, figures_in
 from .bounds import coverage_table
 from .compare import predict_annotated

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from ..config import PredictConfig
 from ..formats.annotations import ABSENT, UNLABELLED, Annotations
 from ..inference.predictions import spacing_notes
+from ..predict_config import PredictConfig
 from .compare import Evaluation
 
 

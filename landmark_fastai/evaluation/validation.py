@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import PredictConfig, TrainConfig
+from ..config import TrainConfig
 from ..data.loaders import LandmarkDataLoaders
 from ..formats.annotations import Annotations
 from ..inference.loading import load
 from ..inference.predictions import Predictions
 from ..inference.predictor import Predictor
 from ..model.facts import CAL, FOLDS, ModelFacts, write_facts
+from ..predict_config import PredictConfig
 from ..viz.report import CURVES, figures_in
 from .bounds import bounds_of
 from .compare import Evaluation, compare, predict_annotated

@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..config import PredictConfig, run_file
+from ..config import run_file
 from ..errors import UsageError
 from ..files import check_writable, lies_in
+from ..predict_config import PredictConfig
 from ..threads import in_threads
 from ..viz.overlays import write_png
 from ..viz.report import FIGURES

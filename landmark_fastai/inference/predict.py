@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import PredictConfig
 from ..flags import takes
 from ..formats.annotations import Annotations, warn_doubtful
 from ..formats.images import find_images, image_spacing
 from ..formats.spacing import FLAG_SOURCE
+from ..predict_config import PredictConfig
 from ..viz.overlays import draw_landmarks
 from .folder import make_output, predict_folder
 from .loading import config_predictor

@@ -12,7 +12,7 @@ from fastai.learner import Learner
 from fastcore.basics import chunked
 from torch import Tensor, nn
 
-from ..config import PredictConfig, TrainConfig
+from ..config import TrainConfig
 from ..data.augmentation import mirror_order
 from ..data.items import image_frame
 from ..data.loaders import config_dls, upload, usable_device
@@ -26,6 +26,7 @@ from ..geometry.distances import confidence, spread
 from ..geometry.frame import Frame, to_original
 from ..model.facts import FIRST, ModelFacts
 from ..model.precision import autocast, choose_precision
+from ..predict_config import PredictConfig
 from ..threads import in_threads
 from .bounds import factors
 from .views import average_views

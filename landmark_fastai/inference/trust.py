@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..config import PredictConfig
 from ..formats.annotations import ABSENT, UNLABELLED
 from ..model.facts import FOLDS, BoundFacts
+from ..predict_config import PredictConfig
 from .bounds import rank_of
 from .likeness import differences
 from .predictions import Predictions

@@ -8,13 +8,13 @@ import platform
 import subprocess
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..errors import UsageError
 from ..files import write_text
+from ..flags import is_number
 
 FORMAT = 1  # of model.json; to be counted up when an older version would misread it
 LATER = {'crop': None, 'bounds': {}}  # facts that are newer than the format, and what they are where they are not known
@@ -111,7 +111,7 @@ def expected_facts(values: dict) -> dict[str, bool]:
 def is_crop(value: Any, n_landmarks: int) -> bool:
     "Whether `value` can be made `CropFacts` of so many landmarks."
     return (isinstance(value, dict) and value.keys() == {each.name for each in fields(CropFacts)}
-            and isinstance(value['film'], int) and value['film'] > 0 and is_list([value['jitter']], float)
+            and isinstance(value['film'], int) and value['film'] > 0 and is_number(value['jitter'])
             and all(is_list(value[name], float) and len(value[name]) == n_landmarks
                     for name in ('first_variance', 'variance')))
 
@@ -128,8 +128,7 @@ def is_bounds(value: Any, n_landmarks: int) -> bool:
 def is_list(value: Any, kind: type) -> bool:
     "Whether `value` is a list of texts, or of finite numbers where `kind` is float."
     if not isinstance(value, list): return False
-    if kind is str: return all(isinstance(each, str) for each in value)
-    return all(isinstance(each, (int, float)) and not isinstance(each, bool) and isfinite(each) for each in value)
+    return all(isinstance(each, str) if kind is str else is_number(each) for each in value)
 
 
 def installed_versions() -> dict[str, str]:
