@@ -303,6 +303,11 @@ class AnnotateConfig(ImagesConfig):
     csv: str | None = flag(None, 'CSV whose points are offered, such as the predictions.csv of predict; the films of '
         'which that is least sure come first.')
     model: str | None = flag(None, 'Folder of a run whose predictions are offered; it is asked film by film.')
+    blind: bool = flag(False, "Names of films are hidden, and their order is the reader's own.")
+    repeats: float = flag(0., 'Share of the films that come back unannounced, at the earliest a third of the list '
+        'later; names are hidden then.', least=0, most=0.5)
+    withhold: float = flag(0., 'Share of the films on which nothing is offered, to see how far help moves the reader.',
+        least=0, below=1)
     from_check: bool = flag(False, 'Bring the films first on which check finds something, with what that is.')
     port: int = flag(8017, 'Port of this machine for the page; 0 takes a free one.', least=0, most=65535)
     no_browser: bool = flag(False, 'Print the address, and open no browser.')

@@ -7,6 +7,7 @@ from ..quality.check import find_all
 from .desk import Desk
 from .review import found_by_check, least_sure
 from .serve import listen, serve
+from .study import Study
 from .suggestions import marks_of
 
 
@@ -24,8 +25,8 @@ def annotate(config: AnnotateConfig):
         reasons |= found_by_check(find_all(annotations, config.image_dir)[0], annotations)
     with listen(config.port) as listening:  # first: a port that is in use leaves no trace
         desk = Desk(config.image_dir, config.csv_file, config.reader, config.names, offered and marks_of(offered),
-                    config.model, reasons)
+                    config.model, reasons, Study(config.blind, config.repeats, config.withhold))
         try: serve(desk, listening, not config.no_browser)
         except KeyboardInterrupt: pass  # that is how it ends
         finally: desk.close()
-    print(f'{config.csv_file}: {sum(desk.work.n_marked(image) > 0 for image in desk.work.marks)} images')
+    print(f'{config.csv_file}: {sum(desk.work.n_marked(image) > 0 for image in desk.image_names)} images')

@@ -1,7 +1,8 @@
 """The desk of a reader: a folder of images, the journal of what the reader does to them, and the CSV that follows.
 
 Files below the folder of labels: `readers/AB.jsonl`, the journal of the reader AB, and `readers/AB.csv`, which is
-derived from it, as the annotation CSV is where there is a single reader.
+derived from it, as the annotation CSV is where there is a single reader. What was said of images that came back is in
+`readers/AB_again.csv`.
 """
 
 import hashlib
@@ -24,11 +25,14 @@ from .hints import slips
 from .journal import EXTENSION, FOLDER, Journal, read_header
 from .labels import annotations_of, imported
 from .queue import order
+from .repeats import again, image_of, second_readings
 from .review import Reason, in_short
 from .run import Run
+from .study import OPEN, Study
 from .suggestions import SHAPES, Help, Suggestion, whole_images
 
 LOCK = '.annotate.lock'
+SECOND = '_again'  # ends the name of the CSV of what was said of images that came back
 DERIVED = '.derived'  # file in the folder of readers: digests of the CSV files that were written from a journal last
 
 
@@ -43,18 +47,22 @@ class Desk:
     """
     def __init__(self, image_dir: str | Path, csv_file: str | Path, reader: str,
                  landmarks: Sequence[str] | None = None, given: Mapping[str, Mapping[str, Mark]] | None = None,
-                 model: str | Path | None = None, reasons: Mapping[str, Reason] | None = None):
+                 model: str | Path | None = None, reasons: Mapping[str, Reason] | None = None, study: Study = OPEN):
         self.image_dir, self.csv_file, self.reader = Path(image_dir), Path(csv_file), reader
         check_reader(reader)
-        self.images = find_images(image_dir)
+        self.study, self.image_names = study, find_images(image_dir)
+        self.images = study.items(self.image_names, reader)  # as they are shown; some may come back, see `repeats`
+        self.titles = self.images if not study.hides_names else [f'film {n}' for n in range(1, len(self.images) + 1)]
+        self.ids = [joint_digest(image) for image in self.images]  # that a page knows them by, from start to start
         self.numbers = {image: number for number, image in enumerate(self.images)}
         self.folder = self.csv_file.parent / FOLDER
         self.key = joint_digest(str(self.folder.resolve()), reader)  # that a page knows it by
-        self.films = joint_digest(self.key, *self.images)  # other numbers mean other films where it differs
+        self.films = joint_digest(self.key, *self.titles, *self.ids)  # other numbers mean other films where it differs
         self.known = read_annotations(self.csv_file) if self.csv_file.is_file() else None
         path = self.folder / (reader + EXTENSION)
         self.landmarks = choose_landmarks(landmarks, path, self.known)
-        self.reasons = {image: reason for image, reason in (reasons or {}).items() if image in self.numbers}
+        self.reasons = {image: reason for image, reason in (reasons or {}).items()
+                        if image in self.numbers and not study.hides_names}  # they may name images, too
         run = Run(model, self.image_dir, self.landmarks) if model else None
         self.help = Help(self.landmarks, given, run)
         self.lock = take_lock(self.folder)
@@ -88,8 +96,16 @@ class Desk:
         with self.mutex: self.journal.append(actions)
 
     def suggestions_of(self, image: str) -> dict[str, list[Suggestion]]:
-        "What is offered for landmarks of an image, the best first."
+        "What is offered for landmarks of an image, the best first; nothing where it is withheld."
+        return {} if self.study.is_withheld(image) else self.known_suggestions(image)
+
+    def known_suggestions(self, image: str) -> dict[str, list[Suggestion]]:
+        "As `suggestions_of`, also where it is withheld."
         with self.mutex: return self.help.of(image, self.work)
+
+    def ask_run(self, image: str):
+        "Wait until the run, if any, has told what it finds on an image. Raises UsageError where it cannot tell."
+        if self.help.can_ask(image): self.help.run.ask(image_of(image))
 
     def order(self, how: str) -> list[int]:
         "The numbers of the images in one of `queue.ORDERS`; the random one is the reader's own."
@@ -109,9 +125,11 @@ class Desk:
         with self.mutex:
             done = self.work.n
             if self.written == done: return
-            found = annotations_of(self.work, self.landmarks, self._marked_sizes(), self.csv_file, self.known)
+            sizes, own = self._marked_sizes(), self.folder / f'{self.reader}.csv'
+            found = annotations_of(self.work, self.landmarks, sizes, self.csv_file, self.known)
+            second = self._second_readings(sizes)
+        if len(second): write_annotations(second.path, second)
         if len(found):
-            own = self.folder / f'{self.reader}.csv'
             write_annotations(own, found)
             if self.is_single: self._publish(own)
         self.written = done
@@ -123,8 +141,21 @@ class Desk:
 
     def size(self, image: str) -> tuple[int, int]:
         "Width and height of an image, original px. Raises UsageError where it cannot be read."
-        if image not in self.sizes: self.sizes[image] = image_size(self.image_dir / image).size
-        return self.sizes[image]
+        path = self.path(image)
+        if path not in self.sizes: self.sizes[path] = image_size(path).size
+        return self.sizes[path]
+
+    def path(self, image: str) -> Path:
+        "The file of an image."
+        return self.image_dir / image_of(image)
+
+    def told(self, message: str) -> str:
+        "A `message` as the reader may read it: without names of images where these are hidden."
+        if not self.study.hides_names: return message
+        titles = {text: title for image, title in zip(self.images, self.titles, strict=True)
+                  for text in (str(self.path(image)), image_of(image))}
+        pattern = '|'.join(map(re.escape, sorted(titles, key=len, reverse=True)))  # the longest that fits
+        return re.sub(pattern, lambda found: titles[found[0]], message)
 
     def close(self):
         "Write what is not written yet, and let others sit down."
@@ -144,11 +175,17 @@ class Desk:
         derived = self.folder / DERIVED
         return derived.is_file() and digest(self.csv_file.read_bytes()) in derived.read_text().split()
 
+    def _second_readings(self, sizes):
+        "The annotations of the images that came back, of `sizes`."
+        work = second_readings(self.work)
+        known = self.known and self.known.subset([image in work.marks for image in self.known.image_names])
+        return annotations_of(work, self.landmarks, sizes, self.folder / f'{self.reader}{SECOND}.csv', known)
+
     def _marked_sizes(self):
-        "The sizes of marked images, in the order of all; of those that are gone, or broken since, there is no row."
+        "The sizes of marked images, in the order of names; of those that are gone, or broken since, there is no row."
         sizes = {}
-        for image in self.images:
-            if image not in self.work.marks: continue
+        for image in self.image_names:
+            if not {image, again(image)} & self.work.marks.keys(): continue
             try: sizes[image] = self.size(image)
             except UsageError as e: warnings.warn(f'left out of {self.csv_file.name}: {e}', stacklevel=3)
         return sizes
@@ -191,8 +228,11 @@ def check_names(names: Sequence[str]):
 
 def check_reader(reader: str):
     "Raise UsageError unless `reader` can be the name of a file anywhere."
-    if re.fullmatch(r'[\w-]{1,40}', reader): return
-    raise UsageError(f'reader is {reader!r}; expected initials or a short name of letters and digits')
+    if not re.fullmatch(r'[\w-]{1,40}', reader):
+        raise UsageError(f'reader is {reader!r}; expected initials or a short name of letters and digits')
+    if reader.endswith(SECOND):
+        raise UsageError(f'reader is {reader!r}; expected no {SECOND} at its end, which names the files of images that '
+                         'came back')
 
 
 def check_inside(image: str, points: dict[str, tuple[float, float]], size: tuple[int, int]):

@@ -28,3 +28,6 @@ class Study:
     def is_withheld(self, item: str) -> bool:
         "Whether nothing is suggested on an image, for all readers and whenever it is shown."
         return chance('withheld', image_of(item)) < self.withhold
+
+
+OPEN = Study()  # none: everything is shown

@@ -22,11 +22,11 @@ export class Desk {
 
   /** Ask for the desk, and look for what an earlier page has left. */
   async open() {
-    Object.assign(this, await askJson('/api/desk')); // key, films, reader, landmarks, images, answered, notes, n, undo, redo
-    this.numbers = new Map(this.images.map((name, number) => [name, number]));
+    Object.assign(this, await askJson('/api/desk')); // as `get_desk` tells
+    this.numbers = new Map(this.ids.map((id, number) => [id, number]));
     this.outbox = new Outbox(`annotate ${this.key}`, (actions) => this.post(actions));
     this.outbox.onAnswer = (answer) => this.take(answer);
-    await this.outbox.open((name) => this.numbers.has(name));
+    await this.outbox.open((id) => this.numbers.has(id));
   }
 
   /** Ask for what was said of a film. */
@@ -75,7 +75,7 @@ export class Desk {
       if (kind === 'redo') undone.delete(target);
     }
     for (const { id, kind, image, marks: given } of actions) {
-      if (kind === 'mark' && image === this.images[number] && !undone.has(id)) Object.assign(marks, given);
+      if (kind === 'mark' && image === this.ids[number] && !undone.has(id)) Object.assign(marks, given);
     }
     return marks;
   }
@@ -95,13 +95,13 @@ export class Desk {
   /** Give landmarks of a film new marks, which are from a click, or from where the server says. */
   mark(number, marks, origin = 'click') {
     this.made += 1;
-    this.add('mark', this.images[number], { marks, origin });
+    this.add('mark', number, { marks, origin });
   }
 
   /** Tell how long the reader has worked on a film that is left. */
   leave(number) {
     const seconds = this.clock.take();
-    if (seconds >= 1) this.add('work', this.images[number], { seconds });
+    if (seconds >= 1) this.add('work', number, { seconds });
   }
 
   /** What is undone or redone next, {target, image}; null for nothing, undefined where the server has to tell. */
@@ -132,20 +132,20 @@ export class Desk {
       await this.load(film).catch(() => {}); // of a broken film there is nothing to tell
       if (film !== number) this.leave(number);
       const before = this.marksOf(film), isHere = this.outbox.waiting.some(({ action }) => action.id === next.target);
-      this.add(kind, this.images[film], { target: next.target });
+      this.add(kind, film, { target: next.target });
       if (!isHere) await this.outbox.settled(); // the server knows what was before
       return { number: film, before };
     });
     return this.turn;
   }
 
-  add(kind, image, values) {
+  add(kind, number, values) {
     const seconds = this.clock.take();
-    this.outbox.add({ id: crypto.randomUUID(), client: CLIENT, kind, image, base: this.n, seconds, ...values });
-    this.onMarks([this.numbers.get(image)]);
+    this.outbox.add({ id: crypto.randomUUID(), client: CLIENT, kind, image: this.ids[number], base: this.n, seconds, ...values });
+    this.onMarks([number]);
   }
 
-  /** Send actions, which know films by name, with the numbers of this server. */
+  /** Send actions, which know films by an id that stays, with the numbers of this server. */
   post(actions) {
     const body = actions.map((action) => ({ ...action, image: this.numbers.get(action.image) }));
     return askJson(`/api/actions?films=${this.films}`, {

@@ -163,7 +163,7 @@ function watch(desk, page) {
   };
   outbox.onRefusal = (action, message) => {
     desk.onMarks();
-    page.say(`Not kept, on ${action.image}: ${message}`, true);
+    page.say(`Not kept, on ${desk.images[desk.numbers.get(action.image)]}: ${message}`, true);
   };
   outbox.onStale = () => {
     removeEventListener('beforeunload', warn); // what is not saved is on disk
