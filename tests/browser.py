@@ -139,6 +139,20 @@ class Film:
         self.page.mouse.click(*place)
         return meant
 
+    def drag(self, point, to):
+        "Drag from a point of the film to another."
+        self.page.mouse.move(*self.place_of(point))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.place_of(to), steps=4)
+        self.page.mouse.up()
+
+    def points(self):
+        "Where markers are on the film, by their text."
+        self.box()
+        groups = self.page.locator('#markers > g:has(text)').all()
+        places = [re.findall(r'[-.\d]+', group.get_attribute('transform'))[:2] for group in groups]
+        return {group.text_content(): np.array(place, float) for group, place in zip(groups, places, strict=True)}
+
     def zoom_at(self, point, least):
         "Turn the wheel over a point of the film until a px of it is `least` px of the screen."
         self.page.mouse.move(*self.place_of(point))

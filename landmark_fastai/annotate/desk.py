@@ -29,7 +29,7 @@ from .repeats import again, image_of, second_readings
 from .review import Reason, in_short
 from .run import Run
 from .study import OPEN, Study
-from .suggestions import SHAPES, Help, Suggestion, whole_images
+from .suggestions import SHAPES, Help, Suggestion, check_given, whole_images
 
 LOCK = '.annotate.lock'
 SECOND = '_again'  # ends the name of the CSV of what was said of images that came back
@@ -39,11 +39,10 @@ DERIVED = '.derived'  # file in the folder of readers: digests of the CSV files 
 class Desk:
     """What a reader works on, until `close`; one desk at a time in a folder of labels.
 
-    `landmarks` are those of the reader's journal or of the CSV where they are left out. `given` marks, by image and
-    landmark, and what the trained run in the folder `model` finds are offered. `reasons` to look at images, by image, put
-    them in order. Points that the CSV of a single
-    reader has otherwise, clicked before there was a journal or changed by hand since, are actions, too. Raises
-    UsageError for whatever does not fit together, and changes nothing then.
+    `landmarks` are those of the reader's journal or of the CSV where they are left out. Points that the CSV of a single
+    reader has otherwise, clicked before there was a journal or changed by hand since, are actions, too. What is offered
+    are `given` marks, by image and landmark, and what the run in the folder `model` finds; `reasons` to look at images,
+    by image, give them an order. Raises UsageError for whatever does not fit together, and changes nothing then.
     """
     def __init__(self, image_dir: str | Path, csv_file: str | Path, reader: str,
                  landmarks: Sequence[str] | None = None, given: Mapping[str, Mapping[str, Mark]] | None = None,
@@ -63,6 +62,7 @@ class Desk:
         self.landmarks = choose_landmarks(landmarks, path, self.known)
         self.reasons = {image: reason for image, reason in (reasons or {}).items()
                         if image in self.numbers and not study.hides_names}  # they may name images, too
+        if given: check_given(given, self.image_names, self.landmarks)
         run = Run(model, self.image_dir, self.landmarks) if model else None
         self.help = Help(self.landmarks, given, run)
         self.lock = take_lock(self.folder)
@@ -115,7 +115,7 @@ class Desk:
     def slips_of(self, image: str) -> list[str]:
         "What looks like a slip on an image, in the light of others, each in a sentence."
         with self.mutex:
-            images = [*[other for other in whole_images(self.work) if other != image][-SHAPES:], image]
+            images = [*whole_images(self.work, but=image)[-SHAPES:], image]
             sizes = {each: self.size(each) for each in images}
             annotations = annotations_of(self.work, self.landmarks, sizes, self.csv_file)
         return [in_short(finding, annotations) for finding in slips(annotations, image)]

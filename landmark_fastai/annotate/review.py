@@ -22,8 +22,8 @@ def found_by_check(findings: Sequence[Finding], annotations: Annotations) -> dic
     for finding in findings:
         if finding.level == NOTE: continue
         for i in finding.images: told.setdefault(annotations.image_names[i], []).append(finding)
-    return {image: Reason(-of_image[0].level, '; '.join(dict.fromkeys(in_short(each, annotations) for each in of_image)))
-            for image, of_image in told.items()}
+    texts = {image: dict.fromkeys(in_short(each, annotations) for each in of_image) for image, of_image in told.items()}
+    return {image: Reason(-of_image[0].level, '; '.join(texts[image])) for image, of_image in told.items()}
 
 
 def in_short(finding: Finding, annotations: Annotations) -> str:

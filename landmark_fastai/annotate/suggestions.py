@@ -1,10 +1,11 @@
 "What is offered to a reader on an image: marks of a CSV or of a trained run, and points that follow from the others."
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import UsageError
 from ..formats.annotations import Annotations
 from ..quality.shapes import FEW, mean_shape
 from .actions import Mark, Work
@@ -26,8 +27,10 @@ class Suggestion:
 
 
 class Help:
-    """What can be offered on images with the landmarks `names`: `given` marks, by image and landmark, of a CSV; else what
-    a `run` has found; else what follows from the points that are placed.
+    """What can be offered on images with the landmarks `names`.
+
+    That is `given` marks, by image and landmark, of a CSV; else what a `run` has found; else what follows from the
+    points that are placed.
     """
     def __init__(self, names: Sequence[str], given: Mapping[str, Mapping[str, Mark]] | None = None,
                  run: Run | None = None):
@@ -51,22 +54,32 @@ class Help:
 
     def _following(self, image, work):
         "The points that follow from those that the reader has placed."
-        self._look_at(work)
+        self._look_at(work, image)
         points = template(self.mean, points_of(work, image, self.names))
         return {name: (float(x), float(y)) for name, (x, y) in zip(self.names, points, strict=True) if np.isfinite(x)}
 
-    def _look_at(self, work):
-        "Learn the mean shape anew where there are many more images than there were."
-        images = whole_images(work)
+    def _look_at(self, work, image):
+        "Learn the mean shape anew where there are many more other images than there were."
+        images = whole_images(work, but=image)
         if len(images) < max(GROWN * self.n_seen, 1): return
         self.mean = mean_shape(np.stack([points_of(work, image, self.names) for image in images[-SHAPES:]]))
         self.n_seen = len(images)
 
 
-def whole_images(work: Work) -> list[str]:
-    "Images with points enough to tell what a shape is like."
+def check_given(given: Mapping[str, Mapping[str, Mark]], images: Collection[str], names: Sequence[str]):
+    "Raise UsageError unless some of the marks of a CSV are of these `images` and landmarks."
+    here = [marks for image, marks in given.items() if image in images]
+    if not here:
+        raise UsageError(f'none of the {len(given)} images of --csv is among the {len(images)} here, expected their '
+                         f'paths below --image_dir; the first are {next(iter(given))!r} and {next(iter(images))!r}')
+    if set(here[0]) & set(names): return
+    raise UsageError(f'--csv has the landmarks {", ".join(here[0])}; expected some of {", ".join(names)}')
+
+
+def whole_images(work: Work, but: str) -> list[str]:
+    "Images with points enough to tell what a shape is like, `but` one."
     return [image for image, marks in work.marks.items()
-            if sum(isinstance(mark, tuple) for mark in marks.values()) >= FEW]
+            if image != but and sum(isinstance(mark, tuple) for mark in marks.values()) >= FEW]
 
 
 def points_of(work: Work, image: str, names: Sequence[str]) -> np.ndarray:

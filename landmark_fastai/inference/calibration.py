@@ -30,7 +30,7 @@ def observe(predictor: Predictor, dataset: Datasets) -> Observed:
         seen = predictor.decode_squares(torch.stack([dataset[i][0] for i in chunk]), frames)
         true = to_network(torch.from_numpy(np.stack([image.points for image in images])), Frame.of(frames[:, None]))
         errors.append(torch.linalg.vector_norm(seen.points - true, dim=-1))
-        scatters.append(seen.scatter.masked_fill(seen.absent, torch.nan))
+        scatters.append(seen.scatter)
     return Observed(torch.cat(errors).numpy(), torch.cat(scatters).numpy())
 
 

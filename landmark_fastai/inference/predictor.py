@@ -70,9 +70,9 @@ class Reading(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    "What the heatmaps of B squares say, in network px; points and scatter of absent landmarks mean nothing."
-    points: Tensor   # (B, N, 2)
-    scatter: Tensor  # (B, N) of the heatmap around the point, see `geometry.decoding`
+    "What the heatmaps of B squares say, in network px."
+    points: Tensor   # (B, N, 2); those of absent landmarks mean nothing
+    scatter: Tensor  # (B, N) of the heatmap around the point, see `geometry.decoding`; NaN where absent
     spread: Tensor   # (B, N) of the points of several models
     absent: Tensor   # (B, N) bool
 
@@ -135,12 +135,17 @@ class Predictor:
             if not good: continue
             squares = torch.stack([reading.square for reading in good])
             frames = torch.stack([reading.frame for reading in good])
-            for reading, prediction in zip(good, self.predict_squares(squares, frames, tta), strict=True):
-                found = self.finish(reading.pixels, prediction, tta)
+            seen = self.decode_squares(squares, frames, tta)
+            each = zip(good, self.on_images(seen, frames), seen.scatter.numpy(), strict=True)
+            for reading, prediction, scatter in each:
+                found = self.finish(reading.pixels, prediction, scatter, tta)
                 yield reading.image, reading.pixels, found.blanked(min_confidence)
 
-    def finish(self, pixels: np.ndarray, prediction: Prediction, tta: bool) -> Prediction:
-        "What becomes of the `prediction` of an image, which another look at its `pixels` may sharpen."
+    def finish(self, pixels: np.ndarray, prediction: Prediction, scatter: np.ndarray, tta: bool) -> Prediction:
+        """What becomes of the `prediction` of an image, which another look at its `pixels` may sharpen.
+
+        `scatter` (N,) is that of its heatmaps, network px.
+        """
         return prediction
 
     def learner(self, dls: DataLoaders | None = None, config: TrainConfig | None = None, **kwargs) -> Learner:
@@ -209,11 +214,11 @@ class Predictor:
         decoded = Decoded(seen.points, seen.scatter, apart, ~seen.present)
         decoded = Decoded(*(values.cpu() for values in decoded))
         can_be_absent = self.can_be_absent if landmarks is None else self.can_be_absent[landmarks][:, None]
-        return decoded._replace(absent=decoded.absent & can_be_absent)
+        absent = decoded.absent & can_be_absent
+        return decoded._replace(scatter=decoded.scatter.masked_fill(absent, torch.nan), absent=absent)
 
-    def predict_squares(self, squares: Tensor, frames: Tensor, tta: bool = False) -> list[Prediction]:
-        "A `Prediction` of each of `squares` (B, C, S, S), uint8, of images with `frames` (B, 7)."
-        seen = self.decode_squares(squares, frames, tta)
+    def on_images(self, seen: Decoded, frames: Tensor) -> list[Prediction]:
+        "A `Prediction` of each image of what was `seen` on squares with `frames` (B, 7)."
         original = to_original(seen.points, Frame.of(frames[:, None])).masked_fill(seen.absent[..., None], torch.nan)
         sizes = Frame.of(frames).size.numpy().astype(int)
         # rounding may leave the image

@@ -27,9 +27,9 @@ FIRST, REFINED, BOTH = 'first', 'refined', 'both'  # what became of a landmark, 
 
 class Seen(NamedTuple):
     "What a second stage sees of the N landmarks of an image."
-    points: np.ndarray          # (N, 2) original px
-    expected_error: np.ndarray  # (N,) original px
-    counts: np.ndarray          # (N,) bool: there was a point to crop around, and the peak is off the border
+    points: np.ndarray   # (N, 2) original px
+    scatter: np.ndarray  # (N,) of the heatmap around the point, film px, see `geometry.decoding`
+    counts: np.ndarray   # (N,) bool: there was a point to crop around, and the peak is off the border
 
 
 def look_closer(second: Predictor, pixels: np.ndarray, first: Prediction, tta: bool = False) -> Seen:
@@ -39,7 +39,7 @@ def look_closer(second: Predictor, pixels: np.ndarray, first: Prediction, tta: b
     frame = make_frame(pixels.shape[1::-1], (np.nan, np.nan), film_side)
     n = len(first.points)
     there = np.flatnonzero((first.state == VISIBLE) & np.isfinite(first.points).all(-1))
-    seen = Seen(np.full((n, 2), np.nan), np.full(n, np.inf), np.zeros(n, bool))
+    seen = Seen(np.full((n, 2), np.nan), np.full(n, np.nan), np.zeros(n, bool))
     for some in chunked(there, MOST):  # small as they are, many fill a CPU better than one a thread
         corners, frames = zip(*(cut_around(frame, first.points[k], side) for k in some), strict=True)
         squares = np.stack([np.atleast_3d(piece_of(film, corner, side)) for corner in corners])
@@ -47,8 +47,7 @@ def look_closer(second: Predictor, pixels: np.ndarray, first: Prediction, tta: b
         found = second.decode_squares(torch.from_numpy(squares).permute(0, 3, 1, 2), frames, tta, some)
         points = found.points[:, 0]
         seen.points[some] = to_original(points, Frame.of(frames)).numpy()
-        variance = np.array(second.facts.crop.variance)[some] * found.scatter[:, 0].numpy()
-        seen.expected_error[some] = np.sqrt(variance) / frame.scale
+        seen.scatter[some] = found.scatter[:, 0].numpy()
         inside = (points > MARGIN * side) & (points < side - 1 - MARGIN * side)  # which NaN is not
         seen.counts[some] = inside.all(-1).numpy()
     return seen
@@ -59,22 +58,30 @@ def observe_crops(second: Predictor, first: Predictor, images: Sequence[Annotate
 
     Both in film px; the scatter is NaN where a crop does not count.
     """
-    images, crop = images[:LOOKED_AT], second.facts.crop
+    images, film = images[:LOOKED_AT], second.facts.crop.film
     errors, scatters = [], []
     for image, (_, pixels, found) in zip(images, first.stream(image.path for image in images), strict=True):
-        seen, scale = look_closer(second, pixels, found), crop.film / max(pixels.shape[:2])
-        errors.append(np.linalg.norm(seen.points - image.points, axis=-1) * scale)
-        scatters.append(np.where(seen.counts, (seen.expected_error * scale) ** 2 / crop.variance, np.nan))
+        seen = look_closer(second, pixels, found)
+        errors.append(np.linalg.norm(seen.points - image.points, axis=-1) * (film / found.size.max()))
+        scatters.append(np.where(seen.counts, seen.scatter, np.nan))
     return Observed(np.stack(errors), np.stack(scatters))
 
 
-def combine(first: Prediction, seen: Sequence[Seen], first_error: np.ndarray) -> Prediction:
-    """The `first` prediction of an image with what second stages, those of an ensemble, have `seen`.
+def expected_error(variance: Sequence[float], scatter: np.ndarray, side: int, size: np.ndarray) -> np.ndarray:
+    """The errors (N,), original px, to expect of points whose heatmaps have the `scatter` (N,).
 
-    `first_error` (N,), original px, is the error to expect of the first points on images that are new to it. A point
-    counts by the inverse square of its expected error; where no crop counts the first one stays.
+    That is in px of a square of that `side`, for an image of `size` (2,) px; see `calibration.variances`.
     """
-    points, errors, counts = map(np.stack, zip(*seen, strict=True))
+    return np.sqrt(variance * scatter) * (size.max() / side)
+
+
+def combine(first: Prediction, first_error: np.ndarray, seen: Sequence[Seen], errors: np.ndarray) -> Prediction:
+    """The `first` prediction of an image with what M second stages, those of an ensemble, have `seen`.
+
+    `first_error` (N,) and `errors` (M, N), original px, are to be expected of the points of either on images that are
+    new to it. A point counts by the inverse square of its expected error; where no crop counts the first one stays.
+    """
+    points, _, counts = map(np.stack, zip(*seen, strict=True))
     weights = np.where(counts, errors.clip(TINY) ** -2., 0)
     closer = (weights[..., None] * np.where(counts[..., None], points, 0)).sum(0) / weights.sum(0).clip(TINY)[:, None]
     weight = weights.sum(0) / counts.sum(0).clip(1)  # their mean: models of an ensemble see the same crop
@@ -94,9 +101,12 @@ class RefinedPredictor(Predictor):
         self.seconds = list(seconds)
         self.first_variance = np.mean([second.facts.crop.first_variance for second in seconds], 0)
 
-    def finish(self, pixels, prediction, tta):
+    def finish(self, pixels, prediction, scatter, tta):
+        size = prediction.size
+        first_error = expected_error(self.first_variance, scatter, self.config.image_resize, size)
         seen = [look_closer(second, pixels, prediction, tta) for second in self.seconds]
-        scale = self.config.image_resize / prediction.size.max()
-        scatter = prediction.expected_error * scale / self.calibration.numpy()
-        combined = combine(prediction, seen, np.sqrt(self.first_variance * scatter) / scale)
+        crops = [second.facts.crop for second in self.seconds]
+        errors = [expected_error(crop.variance, each.scatter, crop.film, size)
+                  for crop, each in zip(crops, seen, strict=True)]
+        combined = combine(prediction, first_error, seen, np.stack(errors))
         return combined._replace(confidence=self.confidence(combined))

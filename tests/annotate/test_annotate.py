@@ -33,6 +33,9 @@ def test_landmarks_are_names_between_commas():
     (['--landmarks='], ['landmarks']), ([], ['--landmarks']), (['--landmarks', '=1+1'], ['=1+1', 'formula']),
     (['--landmarks', 'image_a'], ['image_a']), (['--landmarks', 'hip', '--reader', '../AB'], ["'../AB'"]),
     (['--landmarks', 'hip', '--port', '70000'], ['port', '70000']),
+    (['--landmarks', 'hip', '--csv', 'nowhere.csv'], ['nowhere.csv']),
+    (['--landmarks', 'hip', '--from_check'], ['.csv']),
+    (['--landmarks', 'hip', '--model', 'runs/nowhere'], ['runs/nowhere']),
     (['--landmarks', 'hip', '--image_dir', 'nowhere'], ['nowhere', 'no such folder'])])
 def test_what_does_not_fit_is_one_line_and_changes_nothing(films, capsys, argv, words):
     labels = films.parent / 'labels'

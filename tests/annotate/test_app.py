@@ -97,15 +97,17 @@ def test_the_desk_and_an_image(page, desk):
     assert page.get('/api/desk').json() == {
         'key': desk.key, 'films': desk.films, 'reader': 'AB', 'landmarks': ['hip', 'knee'],
         'images': ['a.png', 'b.png', 'broken.png'], 'ids': desk.ids, 'isBlind': False, 'answered': [0, 0, 0],
-        'n': 0, 'undo': None, 'redo': None}
+        'notes': {}, 'n': 0, 'undo': None, 'redo': None}
     assert page.get('/api/images/1').json() == {'width': 100, 'height': 80, 'marks': {}, 'origins': {}, 'conflicts': {},
-                                                'seconds': 0}
+                                                'seconds': 0, 'canAsk': False, 'suggestions': {}}
+    assert page.get('/api/order?how=name').json() == [0, 1, 2]
+    assert page.get('/api/order?how=best').status_code == 400
 
 
 def test_what_is_acknowledged_is_on_disk_and_told(page, desk):
     answer = post(page, action(seconds=2), action('2', marks={'knee': 'absent'})).json()
     told = {'marks': {'hip': [1.5, 2], 'knee': 'absent'}, 'origins': {'hip': 'click', 'knee': 'click'}, 'conflicts': {},
-            'seconds': 2}
+            'seconds': 2, 'canAsk': False, 'suggestions': {}}
     assert answer == {'images': {'0': told}, 'n': 2, 'undo': {'target': '2', 'image': 0}, 'redo': None}
     assert desk.journal.path.read_text().count('\n') == 3
     assert page.get('/api/desk').json()['answered'] == [2, 0, 0]
@@ -115,7 +117,7 @@ def test_what_is_acknowledged_is_on_disk_and_told(page, desk):
 def test_undoing_tells_the_image_and_what_comes_next(page):
     post(page, action(), action('2', image=1))
     answer = post(page, action('3', image=1, kind='undo', target='2', marks={})).json()
-    assert answer['images'] == {'1': {'marks': {}, 'origins': {'hip': 'click'}, 'conflicts': {}, 'seconds': 0}}
+    assert answer['images'].keys() == {'1'} and answer['images']['1']['marks'] == {}
     assert answer['undo'] == {'target': '1', 'image': 0} and answer['redo'] == {'target': '2', 'image': 1}
 
 

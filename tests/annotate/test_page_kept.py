@@ -95,6 +95,20 @@ def test_two_tabs_that_mark_the_same_landmark_see_both_and_choose(serve, open_pa
     assert np.abs(server.points()['a portrait.png'][0] - meant).max() <= 0.00501
 
 
+def test_a_tab_that_is_come_back_to_shows_what_another_one_has_done(serve, open_page):
+    server = serve()
+    first, second = open_page(server), open_page(server)
+    second.click(DOTS[0])
+    second.wait_saved()
+    first.page.evaluate("dispatchEvent(new Event('focus'))")
+    first.wait('#progress', '1 of 3')
+    first.click(DOTS[1])
+    first.wait_saved()
+    assert first.marks() == ['✓', '✓', '–'] and first.page.locator('.choice').count() == 0
+    first.press('u', 'u')  # also what the other one has done
+    first.wait('#progress', '0 of 3')
+
+
 def test_a_page_of_other_films_loads_again_and_keeps_what_was_clicked(serve, open_page, dotted_films):
     server = serve(port=free_port())
     film = open_page(server)

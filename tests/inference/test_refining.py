@@ -17,6 +17,7 @@ from landmark_fastai.inference.refining import (
     RefinedPredictor,
     Seen,
     combine,
+    expected_error,
     look_closer,
     observe_crops,
 )
@@ -44,18 +45,22 @@ def test_a_crop_finds_what_is_near_its_middle_in_original_px(film, atol):
     image = discs(600, 400, TRUE)
     seen = look_closer(second_stage(film), image, one(TRUE + (7, -9)))
     np.testing.assert_allclose(seen.points, TRUE, atol=atol)
-    assert seen.counts.all() and np.isfinite(seen.expected_error).all()
+    assert seen.counts.all() and np.isfinite(seen.scatter).all()
 
 
 def test_an_expected_error_is_the_root_of_the_variance_in_original_px():
-    image, stage = discs(600, 400, TRUE), second_stage(film=300, variance=(1., 4.))
+    size = np.array([600, 400])  # a px of a square of 300 is 2 px of the image
+    np.testing.assert_allclose(expected_error([1., 4.], np.array([4., 9.]), 300, size), [2 * 2, 2 * 6])
+
+
+def test_the_scatter_is_that_of_each_landmark_in_its_own_crop():
+    image, stage = discs(600, 400, TRUE), second_stage(film=300)
     seen = look_closer(stage, image, one(TRUE))
     film, frames = letterbox(image, 300), [cut_around(make_frame((600, 400), (np.nan, np.nan), 300), point, 128)
                                            for point in TRUE]
     squares = torch.stack([torch.from_numpy(piece_of(film, corner, 128))[None] for corner, _ in frames])
     scatter = stage.decode_squares(squares, torch.from_numpy(np.stack([frame.row() for _, frame in frames]))).scatter
-    expected = 2 * np.sqrt(scatter.diagonal().numpy() * (1, 4))  # a px of the film is 2 px of the image
-    np.testing.assert_allclose(seen.expected_error, expected, rtol=1e-5)
+    np.testing.assert_allclose(seen.scatter, scatter.diagonal(), rtol=1e-5)
 
 
 def test_crops_reach_over_the_border_and_over_a_film_that_is_smaller_than_they_are():
@@ -88,19 +93,22 @@ def test_crops_are_observed_as_they_are_when_predicting(tmp_path):
     seen = look_closer(stage, discs(600, 400, TRUE), one(first.predict(path).points[0]))
     found = observe_crops(stage, first, [image])
     np.testing.assert_allclose(found.errors, [[2.5, 0]], atol=0.4)  # film px
-    np.testing.assert_allclose(found.scatters, [seen.expected_error ** 2 / 4 / (1, 4)], rtol=1e-5)
+    np.testing.assert_allclose(found.scatters, [seen.scatter], rtol=1e-5)
 
 
 # --- both points
 
-def seen_at(points, error, counts=True):
-    n = len(points)
-    return Seen(np.array(points, float), np.full(n, float(error)), np.full(n, counts))
+def combined(first, first_error, *crops):
+    "Both stages, `crops` being what each model of the second sees: points, the error to expect, whether they count."
+    seen = [Seen(np.array(points, float), np.full(len(points), np.nan), np.full(len(points), counts))
+            for points, _, counts in crops]
+    errors = [np.full(len(points), error) for points, error, _ in crops]
+    return combine(first, np.array(first_error), seen, np.stack(errors))
 
 
 def test_points_count_by_the_inverse_square_of_their_expected_errors():
     first = one([(100, 100), (200, 200)])
-    found = combine(first, [seen_at([(110, 100), (200, 220)], 2)], np.array([4., 2.]))  # 4 : 1 and 1 : 1
+    found = combined(first, [4., 2.], ([(110, 100), (200, 220)], 2., True))  # 4 : 1 and 1 : 1
     np.testing.assert_allclose(found.points, [(108, 100), (200, 210)])
     np.testing.assert_allclose(found.expected_error, [0.8 * 2 + 0.2 * 4, 2])
     assert found.stage.tolist() == [BOTH, BOTH]
@@ -109,31 +117,31 @@ def test_points_count_by_the_inverse_square_of_their_expected_errors():
 
 def test_where_no_crop_counts_the_first_point_stays_to_the_digit():
     first = one([(100.123, 100), (200, 200)])
-    found = combine(first, [seen_at([(110, 100)] * 2, 2, counts=False)], np.array([4., 4.]))
+    found = combined(first, [4., 4.], ([(110, 100)] * 2, 2., False))
     np.testing.assert_array_equal(found.points, first.points)
     assert found.stage.tolist() == [FIRST, FIRST] and found.expected_error.tolist() == [4., 4.]
 
 
 def test_a_much_surer_crop_stands_alone():
-    found = combine(one([(100, 100)]), [seen_at([(110, 100)], 0.01)], np.array([4.]))
+    found = combined(one([(100, 100)]), [4.], ([(110, 100)], 0.01, True))
     assert found.stage.tolist() == [REFINED]
     np.testing.assert_allclose(found.points, [(110, 100)], atol=1e-3)
 
 
 def test_models_of_an_ensemble_count_as_one_crop():
-    one_model = combine(one([(100, 100)]), [seen_at([(110, 100)], 2)], np.array([4.]))
-    three = combine(one([(100, 100)]), [seen_at([(110, 100)], 2)] * 3, np.array([4.]))
+    first, crop = one([(100, 100)]), ([(110, 100)], 2., True)
+    one_model = combined(first, [4.], crop)
+    three = combined(first, [4.], *[crop] * 3)
     np.testing.assert_allclose(three.points, one_model.points)
-    apart = combine(one([(100, 100)]), [seen_at([(108, 100)], 2), seen_at([(112, 100)], 2)], np.array([4.]))
+    apart = combined(first, [4.], ([(108, 100)], 2., True), ([(112, 100)], 2., True))
     np.testing.assert_allclose(apart.points, one_model.points)
-    without = combine(one([(100, 100)]), [seen_at([(110, 100)], 2), seen_at([(0, 0)], 2, counts=False)], np.array([4.]))
+    without = combined(first, [4.], crop, ([(0, 0)], 2., False))
     np.testing.assert_allclose(without.points, one_model.points)
 
 
 def test_absent_and_blank_landmarks_stay_what_they_are():
     first = one([(np.nan, np.nan), (np.nan, np.nan)], state=[[ABSENT, UNLABELLED]])
-    nothing = Seen(np.full((2, 2), np.nan), np.full(2, np.inf), np.zeros(2, bool))
-    found = combine(first._replace(expected_error=np.full(2, np.nan)), [nothing], np.full(2, np.nan))
+    found = combined(first, [np.nan] * 2, ([(np.nan, np.nan)] * 2, np.nan, False))
     assert np.isnan(found.points).all() and found.stage.tolist() == ['', '']
     assert found.state.tolist() == [ABSENT, UNLABELLED]
 

@@ -83,6 +83,11 @@ export class App extends Sight {
                   + (this.isAnswered(this.current) ? '' : `; place ${this.name}`));
   }
 
+  /** The reader comes back to this page, perhaps from another one. */
+  async comeBack() {
+    if (await this.desk.refresh(this.number)) this.choose(this.next(this.current - 1) ?? this.current);
+  }
+
   /** The next film of the list, or the one before; a slip on this one is told first. */
   async step(by) {
     if (by > 0 && await this.hasSlip()) return;

@@ -29,6 +29,17 @@ export class Desk {
     await this.outbox.open((id) => this.numbers.has(id));
   }
 
+  /** Learn what other tabs have done meanwhile, and ask for a film anew. Resolves to whether there was anything. */
+  async refresh(number) {
+    const { n, answered, undo, redo } = await askJson('/api/desk');
+    if (n === this.n || this.outbox.waiting.length) return false; // an answer to what waits will tell
+    Object.assign(this, { n, answered, undo, redo });
+    this.states.clear();
+    await this.load(number);
+    this.onMarks();
+    return true;
+  }
+
   /** Ask for what was said of a film. */
   async load(number) {
     if (!this.states.has(number)) {

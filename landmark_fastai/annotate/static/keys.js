@@ -57,7 +57,7 @@ export function listen(table, stage) {
   };
   addEventListener('keydown', (event) => {
     const row = rows.get(nameOf(event));
-    if (!row || event.target.closest('input, dialog')) return;
+    if (!row || event.target.closest('input:not([type=checkbox]), select, dialog')) return;
     const isOnStage = event.target === stage || event.target === document.body;
     if (row.onStage && !isOnStage) return;
     event.preventDefault();

@@ -87,7 +87,7 @@ class Page {
   /** Offer to take all `n` that is offered. */
   offer(n) {
     element('take').hidden = !n;
-    element('take').textContent = `Take ${n > 1 ? `all ${n}` : 'the one'} offered`;
+    element('take').textContent = `Take ${n > 1 ? `all ${n}` : 'the one'} offered (t)`;
   }
 
   /** Say beside the film why it is worth a look; nothing where that is not known. */
@@ -144,6 +144,14 @@ function wire(app) {
   }
 }
 
+/** After a choice by mouse the keys are for the film again, and no letters for the list of choices. */
+function release(select) {
+  let isByPointer = false;
+  select.addEventListener('pointerdown', () => { isByPointer = true; });
+  select.addEventListener('keydown', () => { isByPointer = false; });
+  select.addEventListener('change', () => { if (isByPointer) stage.focus(); });
+}
+
 /** What the outbox tells. */
 function watch(desk, page) {
   const { outbox } = desk;
@@ -182,6 +190,7 @@ async function start() {
   describe(table, element('keys-table'));
   listen(table, stage);
   wire(app);
+  release(element('order'));
   watch(desk, page);
   new Pointer(stage, app);
   for (const type of ['pointermove', 'pointerdown', 'keydown', 'wheel']) {
@@ -191,6 +200,7 @@ async function start() {
     app.view.resize({ stage: { width: stage.clientWidth, height: stage.clientHeight } });
     page.redraw();
   }).observe(stage);
+  addEventListener('focus', () => app.comeBack().catch(() => {})); // the server may be away
   stage.focus();
   await desk.outbox.send(); // before anything that is done now
   await page.films.begin();
