@@ -21,6 +21,7 @@ from ..formats.annotations import Annotations, read_annotations, write_annotatio
 from ..formats.columns import REQUIRED, read_names
 from ..formats.images import find_images, image_size
 from .actions import Action, Mark, Work
+from .adjudication import ADJUDICATED, Disputed
 from .hints import slips
 from .journal import EXTENSION, FOLDER, Journal, read_header
 from .labels import annotations_of, imported
@@ -42,15 +43,18 @@ class Desk:
     `landmarks` are those of the reader's journal or of the CSV where they are left out. Points that the CSV of a single
     reader has otherwise, clicked before there was a journal or changed by hand since, are actions, too. What is offered
     are `given` marks, by image and landmark, and what the run in the folder `model` finds; `reasons` to look at images,
-    by image, give them an order. Raises UsageError for whatever does not fit together, and changes nothing then.
+    by image, give them an order. In adjudication the images are those that are `disputed`, and what readers have said
+    of them is offered. Raises UsageError for whatever does not fit together, and changes nothing then.
     """
     def __init__(self, image_dir: str | Path, csv_file: str | Path, reader: str,
                  landmarks: Sequence[str] | None = None, given: Mapping[str, Mapping[str, Mark]] | None = None,
-                 model: str | Path | None = None, reasons: Mapping[str, Reason] | None = None, study: Study = OPEN):
+                 model: str | Path | None = None, reasons: Mapping[str, Reason] | None = None, study: Study = OPEN,
+                 disputed: Disputed | None = None):
         self.image_dir, self.csv_file, self.reader = Path(image_dir), Path(csv_file), reader
-        check_reader(reader)
-        self.study, self.image_names = study, find_images(image_dir)
-        self.images = study.items(self.image_names, reader)  # as they are shown; some may come back, see `repeats`
+        check_reader(reader, is_adjudication=disputed is not None)
+        self.study, self.disputed, self.image_names = study, disputed, find_images(image_dir)
+        shown = here(disputed.images, self.image_names, self.image_dir) if disputed else self.image_names
+        self.images = study.items(shown, reader)  # as they are shown; some may come back, see `repeats`
         self.titles = self.images if not study.hides_names else [f'film {n}' for n in range(1, len(self.images) + 1)]
         self.ids = [joint_digest(image) for image in self.images]  # that a page knows them by, from start to start
         self.numbers = {image: number for number, image in enumerate(self.images)}
@@ -68,8 +72,7 @@ class Desk:
         self.lock = take_lock(self.folder)
         try:
             self.journal = Journal(path, reader, self.landmarks)
-            if self.known and self.is_single and not self._is_derived():
-                self.journal.append(imported(self.known, self.work))
+            if self.known and self.is_last_word: self.journal.append(imported(self._said_by_hand(), self.work))
         except BaseException:
             self.lock.release()
             raise
@@ -101,6 +104,7 @@ class Desk:
 
     def known_suggestions(self, image: str) -> dict[str, list[Suggestion]]:
         "As `suggestions_of`, also where it is withheld."
+        if self.disputed: return self.disputed.suggestions(image)
         with self.mutex: return self.help.of(image, self.work)
 
     def ask_run(self, image: str):
@@ -131,13 +135,13 @@ class Desk:
         if len(second): write_annotations(second.path, second)
         if len(found):
             write_annotations(own, found)
-            if self.is_single: self._publish(own)
+            if self.is_last_word: self._publish(own)
         self.written = done
 
     @property
-    def is_single(self) -> bool:
-        "Whether there is no other reader, so that the annotation CSV is of this one."
-        return len(list(self.folder.glob('*' + EXTENSION))) == 1
+    def is_last_word(self) -> bool:
+        "Whether the annotation CSV is of this reader: in adjudication, or where there is no other."
+        return self.disputed is not None or len(list(self.folder.glob('*' + EXTENSION))) == 1
 
     def size(self, image: str) -> tuple[int, int]:
         "Width and height of an image, original px. Raises UsageError where it cannot be read."
@@ -169,6 +173,12 @@ class Desk:
         digests = [digest(path.read_bytes()) for path in (self.csv_file, own) if path.is_file()]
         write_text(self.folder / DERIVED, '\n'.join(digests))
         with atomic(self.csv_file) as temporary: shutil.copyfile(own, temporary)
+
+    def _said_by_hand(self):
+        "What the annotation CSV may say that the journal does not; in adjudication, of other images to begin with."
+        if self.disputed and not self.work.n:
+            return self.known.subset([image not in self.disputed.images for image in self.known.image_names])
+        return self.known.subset([]) if self._is_derived() else self.known
 
     def _is_derived(self):
         "Whether the annotation CSV is as it was written from the journal, which may have gone on since."
@@ -226,8 +236,18 @@ def check_names(names: Sequence[str]):
     raise UsageError(f'--landmarks has {", ".join(names)}: expected no names of other columns of a CSV')
 
 
-def check_reader(reader: str):
-    "Raise UsageError unless `reader` can be the name of a file anywhere."
+def here(images: Sequence[str], among: Sequence[str], folder: Path) -> list[str]:
+    "Those of `images` that are `among` those in `folder`. Raises UsageError where none is."
+    found = [image for image in among if image in set(images)]
+    if found: return found
+    raise UsageError(f'{folder} has none of the {len(images)} images that two readers have read, such as '
+                     f'{images[0]!r}; expected some, pass their --image_dir')
+
+
+def check_reader(reader: str, is_adjudication: bool):
+    "Raise UsageError unless `reader` can be the name of a file anywhere, and is that of nobody else."
+    if (reader == ADJUDICATED) != is_adjudication:
+        raise UsageError(f'reader is {reader!r}; expected {ADJUDICATED} with --adjudicate, and another name without')
     if not re.fullmatch(r'[\w-]{1,40}', reader):
         raise UsageError(f'reader is {reader!r}; expected initials or a short name of letters and digits')
     if reader.endswith(SECOND):

@@ -9,6 +9,7 @@ import pytest
 
 from landmark_fastai import UsageError
 from landmark_fastai.annotate.actions import ABSENT, MARK, Action
+from landmark_fastai.annotate.adjudication import Disputed
 from landmark_fastai.annotate.desk import Desk
 from landmark_fastai.annotate.repeats import again
 from landmark_fastai.annotate.study import Study
@@ -198,3 +199,39 @@ def test_what_is_withheld_is_not_offered_but_known(sit):
     for image in desk.images:
         assert bool(desk.suggestions_of(image)) == (image not in withheld)
         assert desk.known_suggestions(image)['hip'][0].mark == (5., 5.)
+
+
+# --- adjudication
+
+def read_by(sit, reader, **kwargs):
+    "What a reader says of images, by their stems."
+    desk = sit(reader, landmarks=None if reader != 'AB' else NAMES)
+    desk.take([mark(f'{reader}{image}', f'{image}.png', hip=point) for image, point in kwargs.items()])
+    desk.close()
+
+
+def test_in_adjudication_the_annotation_csv_is_of_what_was_settled(sit, folders):
+    read_by(sit, 'AB', a=(1., 1.), d=(5., 5.))
+    read_by(sit, 'CD', a=(4., 5.))
+    disputed = Disputed(folders[1].parent / 'readers')
+    desk = sit('adjudicated', None, reasons=disputed.reasons(), disputed=disputed)
+    assert desk.images == ['a.png'] and desk.work.of('a.png') == {}
+    assert [each.mark for each in desk.suggestions_of('a.png')['hip']] == [(2.5, 3.), (1., 1.), (4., 5.)]
+    desk.take([mark('1', 'a.png', hip=(2., 2.))])
+    desk.close()
+    def points(): return dict(pd.read_csv(folders[1]).set_index('image_name').hip_x)
+    assert points() == {'a.png': 2, 'd.png': 5}  # the second was read once
+    read_by(sit, 'AB', d=(6., 6.))
+    assert points() == {'a.png': 2, 'd.png': 5}
+    folders[1].write_text(f'{HEADER}\na.png,100,80,2,3,3,,\nd.png,100,80,2,5,5,,\n')
+    desk = sit('adjudicated', None, disputed=disputed)
+    assert desk.work.of('a.png')['hip'] == (3., 3.)  # changed by hand
+
+
+def test_who_adjudicates_has_a_name_that_no_reader_has(sit, folders):
+    with pytest.raises(UsageError, match='adjudicated'): sit('adjudicated')
+    read_by(sit, 'AB', a=(1., 1.))
+    read_by(sit, 'CD', a=(4., 5.))
+    disputed = Disputed(folders[1].parent / 'readers')
+    (folders[0] / 'a.png').unlink()
+    with pytest.raises(UsageError, match='a.png'): sit('adjudicated', None, disputed=disputed)

@@ -24,3 +24,37 @@ def test_a_blind_reader_sees_no_name_and_a_film_that_comes_back_is_new_to_her(se
     assert len(first) == 5 and len(again) == 1
     points = again[[f'{name}_{axis}' for name in NAMES for axis in 'xy']].to_numpy(float).reshape(-1, 2)
     assert 0.1 < np.abs(points - first[again.image_name[0]]).max() < 1.5
+
+
+def test_in_adjudication_the_worst_film_comes_first_and_what_readers_say_is_offered(serve, open_page, dotted_films):
+    said = {'AB': [DOTS, DOTS], 'CD': [DOTS + (2, 0), DOTS + (10, 0)]}
+    for reader, films in said.items():
+        server = serve('--landmarks', ','.join(NAMES), '--reader', reader)
+        film = open_page(server)
+        assert film.marks() == ['–'] * 3 and film.page.locator('#markers text').count() == 0  # nothing of another
+        for number, dots in enumerate(films):
+            for name, dot in zip(NAMES, dots, strict=True):
+                if (reader, number, name) == ('CD', 0, 'ankle'): film.press('a')
+                else: film.click(dot)
+            film.wait_saved()
+            if not number: film.go('n')
+        server.end()
+        film.page.close()
+    server = serve('--adjudicate')
+    film = open_page(server)
+    assert film.page.inner_text('#film-name') == 'a portrait.png' and 'ankle' in film.page.inner_text('#note')
+    assert film.marks() == ['offered'] * 3
+    film.press('t')  # but for the ankle, which one has said to be absent
+    film.wait('#progress', '2 of 3')
+    film.page.get_by_role('button', name='AB').click()
+    film.wait('#progress', '3 of 3')
+    film.go('n')
+    assert film.page.inner_text('#film-name') == 'b landscape.png'
+    film.page.get_by_role('button', name='CD').click()
+    film.press('y')
+    film.wait_saved()
+    found = server.points()
+    assert found.keys() == {'a portrait.png', 'b landscape.png'}
+    assert np.abs(found['a portrait.png'] - DOTS - ((1, 0), (1, 0), (0, 0))).max() < 0.4
+    assert np.abs(found['b landscape.png'][:2] - DOTS[:2] - ((10, 0), (5, 0))).max() < 0.4
+    assert np.isnan(found['b landscape.png'][2]).all()

@@ -196,11 +196,12 @@ export class App extends Sight {
     else this.page.say(`Nothing is offered for ${this.name}`);
   }
 
-  /** Take all that is offered. */
+  /** Take all that is offered, but for what a single reader says, which is chosen. */
   acceptAll() {
     if (!this.film) return;
     this.commit();
-    const best = this.desk.landmarks.map((name) => [name, this.offered(name)[0]]).filter(([, each]) => each);
+    const best = this.desk.landmarks.map((name) => [name, this.offered(name)[0]])
+      .filter(([, each]) => each && !each.by);
     for (const origin of new Set(best.map(([, each]) => each.origin))) {
       const marks = best.filter(([, each]) => each.origin === origin).map(([name, { mark }]) => [name, mark]);
       this.desk.mark(this.number, Object.fromEntries(marks), origin);

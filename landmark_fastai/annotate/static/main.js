@@ -74,7 +74,7 @@ class Page {
     const offered = Object.fromEntries(landmarks.map((name) => [name, app.offered(name)]));
     this.landmarks.update(marks, desk.conflictsOf(number), app.current, offered);
     this.films.draw();
-    this.offer(Object.values(offered).filter((each) => each.length).length);
+    this.offer(Object.values(offered).filter(([best]) => best && !best.by).length);
     element('progress').textContent = `${desk.answeredOf(number)} of ${landmarks.length} set`
       + (desk.isAsked(number) ? ', the run is asked …' : '');
     const n = desk.images.filter((_, each) => desk.isFinished(each)).length;
