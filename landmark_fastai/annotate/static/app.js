@@ -224,8 +224,8 @@ export class App extends Sight {
 
   /** Choose one of the marks that two pages have given a landmark, or several readers. */
   settle(name, mark, origin) {
-    this.desk.mark(this.number, { [name]: mark }, origin);
-    this.page.say(`${name}: ${inWords(mark)}`);
+    this.current = this.desk.landmarks.indexOf(name);
+    this.answer(mark, origin);
   }
 
   /** Undo or redo, and go to where that was. */

@@ -152,7 +152,8 @@ export class Desk {
 
   add(kind, number, values) {
     const seconds = this.clock.take();
-    this.outbox.add({ id: crypto.randomUUID(), client: CLIENT, kind, image: this.ids[number], base: this.n, seconds, ...values });
+    const image = this.ids[number];
+    this.outbox.add({ id: crypto.randomUUID(), client: CLIENT, kind, image, base: this.n, seconds, ...values });
     this.onMarks([number]);
   }
 

@@ -24,7 +24,8 @@ class Page {
   constructor(app, desk) {
     Object.assign(this, { app, desk });
     this.landmarks = new LandmarkList(element('landmarks'), desk.landmarks, {
-      choose: (index) => { app.choose(index); stage.focus(); }, settle: (...choice) => app.settle(...choice) });
+      choose: (index) => { app.choose(index); stage.focus(); },
+      settle: (...choice) => { app.settle(...choice); stage.focus(); } });
     const parts = ['films', 'search', 'unfinished', 'noted', 'order'].map((id) => [id, element(id)]);
     this.films = new FilmList(Object.fromEntries(parts), desk, (number) => {
       if (number !== app.number) app.open(number);
