@@ -311,6 +311,8 @@ class AnnotateConfig(ImagesConfig):
     adjudicate: bool = flag(False, 'Settle what readers have said of the same films, those first on which they are '
         'farthest apart; the annotation CSV is of that then.')
     from_check: bool = flag(False, 'Bring the films first on which check finds something, with what that is.')
+    overlay_dir: str | None = flag(None, 'Folder for a picture of every annotated film, with points and names, as it '
+        'ends.')
     port: int = flag(8017, 'Port of this machine for the page; 0 takes a free one.', least=0, most=65535)
     no_browser: bool = flag(False, 'Print the address, and open no browser.')
     config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)

@@ -112,9 +112,10 @@ async def get_desk(desk: Desk, request: Request) -> dict:
     "Landmarks, images and how far each is."
     answered = [desk.work.n_marked(image) for image in desk.images]
     notes = {desk.numbers[image]: reason.text for image, reason in desk.reasons.items()}
+    seconds = [desk.work.seconds.get(image, 0.) for image in desk.images]
     return {'key': desk.key, 'films': desk.films, 'reader': desk.reader, 'landmarks': desk.landmarks,
             'images': desk.titles, 'ids': desk.ids, 'isBlind': desk.study.hides_names, 'answered': answered,
-            'notes': notes} | head(desk)
+            'seconds': seconds, 'notes': notes} | head(desk)
 
 
 async def get_order(desk: Desk, request: Request) -> list[int]:

@@ -59,6 +59,7 @@ class Desk:
         self.ids = [joint_digest(image) for image in self.images]  # that a page knows them by, from start to start
         self.numbers = {image: number for number, image in enumerate(self.images)}
         self.folder = self.csv_file.parent / FOLDER
+        self.own_csv = self.folder / f'{reader}.csv'
         self.key = joint_digest(str(self.folder.resolve()), reader)  # that a page knows it by
         self.films = joint_digest(self.key, *self.titles, *self.ids)  # other numbers mean other films where it differs
         self.known = read_annotations(self.csv_file) if self.csv_file.is_file() else None
@@ -129,13 +130,13 @@ class Desk:
         with self.mutex:
             done = self.work.n
             if self.written == done: return
-            sizes, own = self._marked_sizes(), self.folder / f'{self.reader}.csv'
+            sizes = self._marked_sizes()
             found = annotations_of(self.work, self.landmarks, sizes, self.csv_file, self.known)
             second = self._second_readings(sizes)
         if len(second): write_annotations(second.path, second)
         if len(found):
-            write_annotations(own, found)
-            if self.is_last_word: self._publish(own)
+            write_annotations(self.own_csv, found)
+            if self.is_last_word: self._publish()
         self.written = done
 
     @property
@@ -168,11 +169,11 @@ class Desk:
         if self.help.run: self.help.run.close()
         self.lock.release()
 
-    def _publish(self, own):
+    def _publish(self):
         "Copy the CSV of the reader over that of annotations, known as derived by then whatever ends this."
-        digests = [digest(path.read_bytes()) for path in (self.csv_file, own) if path.is_file()]
+        digests = [digest(path.read_bytes()) for path in (self.csv_file, self.own_csv) if path.is_file()]
         write_text(self.folder / DERIVED, '\n'.join(digests))
-        with atomic(self.csv_file) as temporary: shutil.copyfile(own, temporary)
+        with atomic(self.csv_file) as temporary: shutil.copyfile(self.own_csv, temporary)
 
     def _said_by_hand(self):
         "What the annotation CSV may say that the journal does not; in adjudication, of other images to begin with."

@@ -1,5 +1,6 @@
 "The command annotate: what it needs, and what it refuses in one line before anything is changed."
 
+import json
 import signal
 import subprocess
 import sys
@@ -60,4 +61,5 @@ def test_a_port_in_use_and_a_second_server_are_one_line(films, capsys):
         first.send_signal(signal.SIGINT)
         try: said, _ = first.communicate(timeout=20)
         finally: first.kill()
-        assert said == f'{labels / "train_annotation.csv"}: 0 images\n' and first.returncode == 0
+        assert said == f'{labels / "train_annotation.csv"}: 0 images\n0 of 1 films finished\n' and first.returncode == 0
+        assert json.loads((labels / 'readers' / 'reader.json').read_text())['films']['of'] == 1

@@ -97,7 +97,7 @@ def test_the_desk_and_an_image(page, desk):
     assert page.get('/api/desk').json() == {
         'key': desk.key, 'films': desk.films, 'reader': 'AB', 'landmarks': ['hip', 'knee'],
         'images': ['a.png', 'b.png', 'broken.png'], 'ids': desk.ids, 'isBlind': False, 'answered': [0, 0, 0],
-        'notes': {}, 'n': 0, 'undo': None, 'redo': None}
+        'seconds': [0, 0, 0], 'notes': {}, 'n': 0, 'undo': None, 'redo': None}
     assert page.get('/api/images/1').json() == {'width': 100, 'height': 80, 'marks': {}, 'origins': {}, 'conflicts': {},
                                                 'seconds': 0, 'canAsk': False, 'suggestions': {}}
     assert page.get('/api/order?how=name').json() == [0, 1, 2]

@@ -1,5 +1,7 @@
 "What readers see of a study: films without names that come back, and points of others in adjudication alone."
 
+import json
+
 import numpy as np
 import pandas as pd
 from browser import DOTS, NAMES
@@ -58,3 +60,22 @@ def test_in_adjudication_the_worst_film_comes_first_and_what_readers_say_is_offe
     assert np.abs(found['a portrait.png'] - DOTS - ((1, 0), (1, 0), (0, 0))).max() < 0.4
     assert np.abs(found['b landscape.png'][:2] - DOTS[:2] - ((10, 0), (5, 0))).max() < 0.4
     assert np.isnan(found['b landscape.png'][2]).all()
+
+
+def test_what_is_left_is_told_once_three_films_are_finished_and_summed_up_in_the_end(serve, open_page, dotted_films):
+    pictures = dotted_films.parent / 'pictures'
+    server = serve('--landmarks', ','.join(NAMES), '--overlay_dir', pictures)
+    film = open_page(server)
+    for number in range(3):
+        for dot in DOTS: film.click(dot)
+        film.wait_saved()
+        if number < 2:
+            assert 'left' not in film.page.inner_text('#finished')
+            film.go('n')
+    film.wait('#finished', '3 of 5 finished, about 1 min left')
+    server.end()
+    summary = json.loads((server.labels / 'readers' / 'reader.json').read_text())['films']
+    assert summary['finished'] == 3 and 0 < summary['median_seconds'] < 30 and 0 < summary['minutes_left'] < 1
+    said = server.process.stdout.read()
+    assert '3 of 5 films finished' in said and f'{pictures}: 3 pictures' in said
+    assert len(list(pictures.glob('*.annotated.png'))) == 3

@@ -9,6 +9,7 @@ import { Outbox } from './outbox.js';
 import { askJson } from './server.js';
 
 const CLIENT = crypto.randomUUID(); // this tab, since it was loaded
+const FEW = 3; // films that tell a pace
 const NOTHING = { marks: {}, conflicts: {}, suggestions: {} };
 
 export class Desk {
@@ -101,6 +102,16 @@ export class Desk {
     return this.landmarks.filter((name) => marks[name] != null).length;
   }
 
+  /** The numbers of the films that are finished. */
+  finished() { return [...this.images.keys()].filter((number) => this.isFinished(number)); }
+
+  /** The minutes that all but the finished films take, at the median of these; null where they are few. */
+  minutesLeft(finished) {
+    const seconds = finished.map((number) => this.seconds[number]).filter((each) => each > 0).sort((a, b) => a - b);
+    if (seconds.length < FEW) return null;
+    return seconds[Math.floor(seconds.length / 2)] * (this.images.length - finished.length) / 60;
+  }
+
   isFinished(number) { return this.answeredOf(number) === this.landmarks.length; }
 
   /** Give landmarks of a film new marks, which are from a click, or from where the server says. */
@@ -170,6 +181,7 @@ export class Desk {
     for (const number of numbers) {
       this.states.set(number, images[number]);
       this.answered[number] = Object.keys(images[number].marks).length;
+      this.seconds[number] = images[number].seconds;
     }
     this.onMarks(numbers);
   }

@@ -78,8 +78,9 @@ class Page {
     this.offer(Object.values(offered).filter(([best]) => best && !best.by).length);
     element('progress').textContent = `${desk.answeredOf(number)} of ${landmarks.length} set`
       + (desk.isAsked(number) ? ', the run is asked …' : '');
-    const n = desk.images.filter((_, each) => desk.isFinished(each)).length;
-    element('finished').textContent = `${n} of ${desk.images.length} finished`;
+    const finished = desk.finished(), left = desk.minutesLeft(finished);
+    element('finished').textContent = `${finished.length} of ${desk.images.length} finished${
+      left ? `, about ${Math.max(Math.round(left), 1)} min left` : ''}`;
     element('problem').hidden = !app.problem;
     element('problem').textContent = `${app.problem}. The other films can be opened: n goes to the next.`;
     this.saved();
