@@ -48,6 +48,8 @@ def test_in_adjudication_the_worst_film_comes_first_and_what_readers_say_is_offe
     assert film.marks() == ['offered'] * 3
     film.press('t')  # but for the ankle, which one has said to be absent
     film.wait('#progress', '2 of 3')
+    film.press('y')
+    assert 'differ' in film.line
     film.page.get_by_role('button', name='AB 1').click()
     film.wait('#progress', '3 of 3')
     film.go('n')

@@ -62,7 +62,8 @@ class Page {
       const text = app.on.names ? `${index + 1} ${name}` : String(index + 1), isCurrent = index === app.current;
       const own = { index, text, point: marks[name], isCurrent };
       const others = (conflicts[name] ?? []).map((point) => ({ index, text: `${text} ?`, point, isCurrent: false }));
-      const offered = app.offered(name).map(({ mark, by }, k) => (
+      const shown = app.offered(name).slice(0, index === app.current || !app.best(name) ? undefined : 1);
+      const offered = shown.map(({ mark, by }, k) => (
         { index, text: by ? `${text} ${by}` : text, point: mark, isCurrent: isCurrent && !k, isOffered: true }));
       return [own, ...others, ...offered].filter(({ point }) => Array.isArray(point));
     });
@@ -75,7 +76,7 @@ class Page {
     const offered = Object.fromEntries(landmarks.map((name) => [name, app.offered(name)]));
     this.landmarks.update(marks, desk.conflictsOf(number), app.current, offered);
     this.films.draw();
-    this.offer(Object.values(offered).filter(([best]) => best && !best.by).length);
+    this.offer(landmarks.filter((name) => app.best(name)).length);
     element('progress').textContent = `${desk.answeredOf(number)} of ${landmarks.length} set`
       + (desk.isAsked(number) ? ', the run is asked …' : '');
     const finished = desk.finished(), left = desk.minutesLeft(finished);
