@@ -38,6 +38,15 @@ def draw_landmarks(image: np.ndarray, true: np.ndarray, pred: np.ndarray, names:
     return np.hstack([picture, draw_panel(len(picture), names, notes, marks, heading)])
 
 
+def draw_annotated(image: np.ndarray, points: np.ndarray, names: list[str], notes: list[str]) -> np.ndarray:
+    """Draw `points` (N, 2) of one reader as blue rings, as `draw_landmarks` does true ones.
+
+    Beside the picture are the names, each with its text of `notes`. Returns RGB uint8.
+    """
+    picture = draw_markers(image, points, np.full_like(points, np.nan))
+    return np.hstack([picture, draw_panel(len(picture), names, notes, {'annotated': _ring}, 'x, y in px')])
+
+
 def draw_markers(image: np.ndarray, true: np.ndarray, pred: np.ndarray, largest: int = LARGE,
                  radii: np.ndarray | None = None) -> np.ndarray:
     """Draw points as `draw_landmarks` does, without the panel: for a sheet, whose tiles would make it unreadable.
