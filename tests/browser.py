@@ -57,8 +57,8 @@ class Server:
         "What the CSV holds once the server has ended: (images, landmarks, 2) by image."
         self.end()
         table = pd.read_csv(self.labels / 'train_annotation.csv').set_index('image_name')
-        return {name: row[[f'{each}_{axis}' for each in NAMES for axis in 'xy']].to_numpy(float).reshape(-1, 2)
-                for name, row in table.iterrows()}
+        coordinates = table.loc[:, 'n_landmarks':].iloc[:, 1:]
+        return {name: row.to_numpy(float).reshape(-1, 2) for name, row in coordinates.iterrows()}
 
 
 class Film:
@@ -72,7 +72,9 @@ class Film:
 
     def ready(self):
         "Wait until a film is shown."
-        self.wait('#line', r' of \d+ set|cannot be read')
+        self.wait('#position', r'\d')
+        name = re.escape(self.page.inner_text('#film-name'))  # the line may still be of the film before
+        self.wait('#line', rf'^{name}(: \d+ of \d+ set| cannot be read)')
         self.expect('#markers').to_have_attribute('viewBox', re.compile('.'))
 
     def expect(self, selector):
@@ -89,9 +91,17 @@ class Film:
 
     def go(self, key):
         "Go to the next film or the one before, by key."
+        self.leave(lambda: self.press(key))
+
+    def leave(self, act):
+        "Do what opens another film, and wait until that is shown."
         before = self.page.inner_text('#position')
-        self.press(key)
+        act()
         self.expect('#position').not_to_have_text(before)
+        self.ready()
+
+    def reload(self):
+        self.page.reload()
         self.ready()
 
     @property
@@ -138,6 +148,27 @@ class Film:
         meant = self.meant_at(place)
         self.page.mouse.click(*place)
         return meant
+
+    def place_by_keys(self, dot):
+        "Move the cross to within 0.05 px of a dot by arrow keys and place the landmark there; returns the point."
+        self.press('ArrowRight', 'ArrowLeft')
+        point = self.cross
+        for axis, keys in enumerate((('ArrowLeft', 'ArrowRight'), ('ArrowUp', 'ArrowDown'))):
+            tenths = round((dot[axis] - point[axis]) * 10)
+            point[axis] += tenths / 10
+            key, tenths = keys[tenths > 0], abs(tenths)
+            for step, modifiers in ((1000, 'Alt+Shift+'), (100, 'Shift+'), (10, ''), (1, 'Alt+')):
+                self.press(*[modifiers + key] * (tenths // step))
+                tenths %= step
+        self.press('Enter')
+        return point
+
+    @property
+    def cross(self):
+        "The point where the cross of the keyboard is drawn."
+        self.box()
+        drawn = self.page.locator('#markers > g').last.get_attribute('transform')
+        return np.array([float(value) for value in re.findall(r'[-.\d]+', drawn)[:2]])
 
     def drag(self, point, to):
         "Drag from a point of the film to another."

@@ -1,76 +1,10 @@
 "The page of annotate in a real browser: what is meant by a click or a key is what is in the CSV."
 
-import re
 import time
 
 import numpy as np
 import pytest
 from browser import DOTS, Fingers
-
-
-def test_points_clicked_by_mouse_at_two_zooms_are_in_the_csv(serve, open_page, dotted_films):
-    server = serve()
-    film, meant = open_page(server), {}
-    for name in sorted(path.name for path in dotted_films.iterdir()):
-        assert film.page.inner_text('#film-name') == name
-        for dot, least in zip(DOTS, (0, 0, 9), strict=True):
-            if least: film.zoom_at(dot, least)
-            error = np.abs(film.seen_at(dot) - dot).max()
-            assert error < (0.06 if least else 0.25), f'{name}: the dot is seen {error:.3f} px away'
-            meant.setdefault(name, []).append(film.click(dot))
-        film.wait_saved()
-        if name != 'e.dcm': film.go('n')
-    film.go('p')  # and back: nothing changes
-    film.go('n')
-    film.page.reload()
-    film.ready()
-    found = server.points()
-    assert found.keys() == meant.keys()
-    seconds = sum(entry.get('seconds', 0) for entry in server.journal)
-    assert 1 < seconds < 60  # at work
-    for name, points in found.items():
-        assert np.abs(points - meant[name]).max() <= 0.00501, name
-        assert np.abs(points - DOTS).max() < 0.3
-
-
-def test_points_placed_by_keyboard_alone_are_in_the_csv(serve, open_page):
-    server = serve()
-    film = open_page(server)
-    for k in range(3):
-        for index, dot in enumerate(DOTS):
-            if (k, index) == (1, 0): film.press('a')  # absent
-            elif (k, index) == (2, 1): film.press('s')  # skipped
-            else: place_by_keys(film, dot)
-        if k == 0: film.press('Shift+Tab', 'ArrowLeft', 'Backspace', 'u', 'u')  # knee: moved, cleared, and all undone
-        film.wait_saved()
-        if k < 2: film.go('n')
-    film.page.reload()
-    film.ready()
-    film.go('p')
-    film.go('n')
-    film.press('2', 'x')  # cannot be judged: blank
-    film.wait_saved()
-    found = list(server.points().values())
-    expected = [DOTS, [[-1, -1], *DOTS[1:]], [DOTS[0], [np.nan] * 2, DOTS[2]]]
-    assert np.allclose(found, expected, atol=0.001, equal_nan=True)
-
-
-def place_by_keys(film, dot):
-    "Move the cross to a dot by arrow keys and place the landmark there."
-    film.press('ArrowRight', 'ArrowLeft')
-    at = np.array([float(value) for value in re.findall(r'translate\(([-\d.]+) ([-\d.]+)\)', cross(film))[0]])
-    for distance, (fewer, more) in zip(dot - at, (('ArrowLeft', 'ArrowRight'), ('ArrowUp', 'ArrowDown')), strict=True):
-        key, tenths = more if distance > 0 else fewer, round(abs(distance) * 10)
-        for step, modifier in ((1000, 'Alt+Shift+'), (100, 'Shift+'), (10, ''), (1, 'Alt+')):
-            for _ in range(tenths // step): film.press(modifier + key)
-            tenths %= step
-    film.press('Enter')
-
-
-def cross(film):
-    "Where the cross of the keyboard is drawn."
-    film.box()
-    return film.page.locator('#markers > g').last.get_attribute('transform')
 
 
 def test_undo_goes_back_over_films_and_a_reload_and_redo_returns(serve, open_page):

@@ -25,6 +25,7 @@ export function tableOf(app) {
     { keys: ['Ctrl-y', 'Ctrl-Shift-z'], shown: 'Ctrl-Y', does: 'redo', run: () => app.go('redo') },
     { keys: ['n', 'PageDown'], shown: 'n', does: 'next film', run: () => app.step(1) },
     { keys: ['p', 'PageUp'], shown: 'p', does: 'previous film', run: () => app.step(-1) },
+    { keys: ['/'], does: 'find a film by its name: Enter opens it, Escape comes back', run: () => app.page.find() },
     { keys: [], shown: 'Wheel', does: 'zoom to the cursor; two fingers pinch' },
     { keys: [], shown: 'Drag', does: 'a marker moves it, the film pans' },
     { keys: ['f'], does: 'fit the film', run: () => app.fit() },

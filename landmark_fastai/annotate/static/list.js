@@ -12,6 +12,7 @@ export class FilmList {
     this.ordered = [...desk.images.keys()];
     this.rows = films.appendChild(document.createElement('div'));
     search.addEventListener('input', () => this.fill());
+    search.addEventListener('keydown', (event) => this.searchKey(event));
     for (const box of [unfinished, noted]) box.addEventListener('change', () => this.fill());
     order.addEventListener('change', () => this.sort());
     films.addEventListener('keydown', (event) => this.key(event));
@@ -82,6 +83,15 @@ export class FilmList {
     for (const [name, value] of Object.entries(said)) row.setAttribute(name, value);
     row.addEventListener('click', () => this.open(number));
     return row;
+  }
+
+  /** Enter opens the first film that was found; Escape finds all again and goes back to the one that is open. */
+  searchKey({ key }) {
+    if (key === 'Enter') this.open(this.numbers.find((number) => number !== this.current) ?? this.current);
+    if (key !== 'Escape') return;
+    this.search.value = '';
+    this.fill();
+    this.open(this.current);
   }
 
   key(event) {

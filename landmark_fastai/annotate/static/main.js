@@ -129,6 +129,8 @@ class Page {
 
   help() { element('keys').showModal(); }
 
+  find() { element('search').focus(); }
+
   leaveStage() { element('next').focus(); }
 }
 

@@ -63,10 +63,12 @@ export class Outbox {
       const batch = this.waiting.slice(0, atOnce);
       await Promise.all(batch.map((entry) => entry.written));
       try {
-        this.onAnswer(await this.post(batch.map((entry) => entry.action)));
+        const answer = await this.post(batch.map((entry) => entry.action));
         this.savedAt = new Date();
         this.problem = '';
-        await this.forget(batch);
+        const forgotten = this.forget(batch); // it waits no more: where another tab was first, its mark is not taken
+        this.onAnswer(answer);
+        await forgotten;
         pause = SOON;
       } catch (error) {
         if (error.isStale) return this.onStale();
