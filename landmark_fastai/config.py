@@ -226,6 +226,7 @@ class AnnotateConfig(ImagesConfig):
         least=0, below=1)
     adjudicate: bool = flag(False, 'Settle what readers have said of the same films, those first on which they are '
         'farthest apart; the annotation CSV is of that then.')
+    review: str | None = flag(None, 'The review.csv of predict: its films come first, with what is doubtful there.')
     from_check: bool = flag(False, 'Bring the films first on which check finds something, with what that is.')
     overlay_dir: str | None = flag(None, 'Folder for a picture of every annotated film, with points and names, as it '
         'ends.')
@@ -241,7 +242,7 @@ class AnnotateConfig(ImagesConfig):
 
     def _check_adjudicate(self):
         "Raise UsageError for flags that mean nothing in adjudication."
-        for name in ('reader', 'csv', 'model', 'blind', 'repeats', 'withhold', 'from_check'):
+        for name in ('reader', 'csv', 'model', 'blind', 'repeats', 'withhold', 'review', 'from_check'):
             if getattr(self, name) == getattr(AnnotateConfig, name): continue
             raise UsageError(f'{name} beside adjudicate: what is offered is what readers have said; leave {name} out')
 

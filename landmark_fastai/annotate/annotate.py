@@ -12,7 +12,7 @@ from .adjudication import ADJUDICATED, Disputed
 from .desk import Desk
 from .journal import FOLDER
 from .pictures import check_folder, write_pictures
-from .review import found_by_check, least_sure
+from .review import found_by_check, least_sure, read_review
 from .serve import listen, serve
 from .study import Study
 from .suggestions import marks_of
@@ -30,6 +30,7 @@ def annotate(config: AnnotateConfig):
     disputed = Disputed(config.csv_file.parent / FOLDER) if config.adjudicate else None
     offered = read_annotations(config.csv) if config.csv else None
     reasons = disputed.reasons() if disputed else least_sure(offered) if offered else {}
+    if config.review: reasons = read_review(config.review)
     if config.from_check:
         annotations = read_annotations(config.csv_file)
         reasons |= found_by_check(find_all(annotations, config.image_dir)[0], annotations)

@@ -14,6 +14,8 @@ SPLITS = ('train', 'val', 'cal', 'test')  # in the column split; cal is for boun
 # what predictions hold beside each landmark, as <name>_confidence; ignored on reading
 ESTIMATES = ('confidence', 'spread', 'expected_error', 'expected_error_mm', 'bound', 'bound_mm', 'stage')
 
+REVIEW = ('image_name', 'landmark', 'score', 'reason')  # of review.csv
+
 
 def read_names(path: Path, header: list[str], n_landmarks: int | None = None) -> list[str]:
     """The names of the landmarks: of the `<name>_x,<name>_y` pairs of `header`, in its order.

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..files import write_text
 from ..formats.annotations import UNLABELLED, Annotations
+from ..formats.columns import REVIEW
 from ..formats.spreadsheet import safe_name
 from ..quality.findings import FAR, unusual_points
 from .predictor import Prediction
@@ -16,7 +17,6 @@ from .predictor import Prediction
 UNSURE = 3   # times the usual error of a landmark that is expected of a point
 APART = 4    # expected errors between the points of both stages, or models of an ensemble
 FEW = 5      # images that tell what is usual
-COLUMNS = 'image_name', 'landmark', 'score', 'reason'
 
 
 class Doubt(NamedTuple):
@@ -88,4 +88,4 @@ def write_review(path: Path, doubted: list[Doubt], annotations: Annotations):
     "Write `doubted` points of `annotations` to the CSV at `path`; a header alone where there are none."
     rows = [(safe_name(annotations.image_names[i]), annotations.names[k], f'{score:.2f}', reason)
             for i, k, score, reason in doubted]
-    write_text(path, pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False))
+    write_text(path, pd.DataFrame(rows, columns=REVIEW).to_csv(index=False))

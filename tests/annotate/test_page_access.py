@@ -6,9 +6,9 @@ import pytest
 from browser import DOTS, Film
 
 BROKEN = 'a broken.png'
-KEYS = ['Click', 'Enter', 'Arrow keys', 'Tab', '1 … 9', 'a', 'x', 'y', 't', 'Backspace', 's', 'u, b, Ctrl-Z', 'Ctrl-Y', 'n',
-        'p', '/', 'Wheel', 'Drag', 'f', '+', '-', 'c', 'v', 'Right drag', 'w', 'r', 'i', 'g', 'h held', 'l held', 'Escape',
-        '?', 'q']
+KEYS = ['Click', 'Enter', 'Arrow keys', 'Tab', '1 … 9', 'a', 'x', 'y', 't', 'Backspace', 's', 'u, b, Ctrl-Z', 'Ctrl-Y',
+        'n', 'p', '/', 'Wheel', 'Drag', 'f', '+', '-', 'c', 'v', 'Right drag', 'w', 'r', 'i', 'g', 'h held', 'l held',
+        'Escape', '?', 'q']
 CONTROLS = r'^\s*- (?:button|checkbox|combobox|searchbox|listbox|textbox|application|dialog)'
 
 

@@ -1,4 +1,4 @@
-"Many films in a real browser, by mouse and by keyboard alone: what is meant is what is in the CSV, whatever comes between."
+"Many films in a real browser, by mouse and by keyboard: what is meant is in the CSV, whatever comes between."
 
 import numpy as np
 import pytest
@@ -18,7 +18,8 @@ def write_film(folder, k, rng):
     kind, size = k % N_KINDS, rng.integers((480, 600), (560, 700))
     if kind in (1, 3): size = size[::-1]
     dots = (SHAPE - 0.5) * SIDE + size / 2 + rng.uniform(-20, 20, 2) + rng.uniform(-6, 6, SHAPE.shape)
-    pixels, name = dotted(*size, dots), f'{k:02} {["portrait.png", "wide.png", "turned.jpg", "deep.png", "e.dcm"][kind]}'
+    pixels = dotted(*size, dots)
+    name = f'{k:02} {["portrait.png", "wide.png", "turned.jpg", "deep.png", "e.dcm"][kind]}'
     if kind == 0: save_picture(folder / name, (255 * pixels).astype(np.uint8))
     elif kind == 1: save_picture(folder / name, (255 * pixels[..., None] * (1, 0.9, 0.6)).astype(np.uint8))
     elif kind == 2:  # orientation 6 turns it upright again
