@@ -11,9 +11,8 @@ import json
 import shutil
 import sys
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from statistics import fmean, median
 
 import numpy as np
 import pandas as pd
@@ -22,80 +21,14 @@ from landmark_fastai.errors import UsageError
 from landmark_fastai.evaluation.evaluate import evaluate
 from landmark_fastai.files import write_text
 from landmark_fastai.training.train import train
-from landmark_fastai.viz.axes import add_legend, label_log, new_figure, save_figure
 
-from .fixtures import LITE0
-from .timing import RESULTS, ROOT, facts, grid, insert, load, save, say
+from .accuracy_plans import PLANS
+from .accuracy_tables import all_tables, by_encoder, headline, plot_curves
+from .timing import RESULTS, ROOT, facts, insert, load, save, say
 
 DATA = ROOT.parent / 'shared' / 'data'
-CT, MOUSE = 'ct_thorax_20', 'mouse_mirror_12'
-TITLES = {CT: 'CT slices of the thorax, 20 landmarks, 32 to train on',
-          MOUSE: 'frames of a mouse in two views, 12 landmarks, 50 to train on'}
 RUNS = ROOT / 'runs' / 'accuracy'  # the run folders, which can be looked at, and measured again
-NAME, TUNING = 'accuracy', 'accuracy_tuning'
-# the original's stairs are squeezed to the length of the run and to the size of the square, so that it is no straw man
-RECIPES = {'default': dict(recipe='default'), 'original': dict(recipe='original', erosion_schedule='auto')}
-
-
-@dataclass(frozen=True)
-class Training:
-    "A training of the benchmark; its `key` names its result."
-    data: str = CT
-    recipe: str = 'default'
-    seed: int = 42
-    epochs: int = 40
-    image_resize: int = 256
-    n_train: int | None = None  # the first of the training images; all when left out
-    variant: dict = field(default_factory=dict, hash=False)  # flags that differ from the recipe's
-    tuning: bool = False  # a step on the way to a recipe: the test fold is left alone
-
-    @property
-    def key(self):
-        parts = [self.data, self.recipe, f'{self.image_resize}px', f'{self.epochs}epochs', f'seed{self.seed}']
-        if self.n_train: parts.append(f'{self.n_train}images')
-        return '_'.join(parts + [f'{name}={value}' for name, value in self.variant.items()])
-
-    @property
-    def flags(self):
-        "The arguments of `train`, beside those of the files."
-        return dict(encoder_name=LITE0, image_resize=self.image_resize, epochs=self.epochs, seed=self.seed,
-                    visualize_every=self.epochs) | RECIPES[self.recipe] | self.variant
-
-
-def pair(**kwargs):
-    "The same training by both recipes."
-    return [Training(recipe=recipe, **kwargs) for recipe in ('original', 'default')]
-
-
-def variants(*variants, seed=0):
-    "The default recipe at 128 px, as it is and with each of `variants`, flags, in turn."
-    return [Training(image_resize=128, seed=seed, variant=variant, tuning=True) for variant in ({}, *variants)]
-
-
-NEVER = dict(dilation_iters=5, erosion_iters=0)  # small diamonds that are not eroded
-# epochs that take as long as 40 with lite0: at 256 px in bf16 an epoch of lite1 and of lite2 takes 1.1 times as long
-ENCODERS = {LITE0: 40, 'timm-tf_efficientnet_lite1': 36, 'timm-tf_efficientnet_lite2': 36}
-
-
-def encoders(data, image_resize):
-    "The default recipe with each of `ENCODERS` in equal minutes, three seeds."
-    return [Training(data=data, image_resize=image_resize, seed=seed, epochs=epochs, tuning=True,
-                     variant=dict(encoder_name=name)) for seed in (0, 1, 2) for name, epochs in ENCODERS.items()]
-
-
-PLANS = {
-    'ablation': variants(
-        dict(loss='bce'), dict(loss='dice_bce'), dict(loss='spatial_ce'), dict(bce_weight=1.),
-        dict(augment='none'), dict(augment='light'), dict(augment='strong'), dict(elastic=0.01),
-        dict(schedule='constant'), dict(lr=1e-3), dict(ema=0.99), dict(schedule='fine_tune'),
-        dict(dilation_iters=65, erosion_freq=50), NEVER, dict(decode='argmax')),
-    'compare': [training for seed in (0, 1, 2) for training in pair(seed=seed)] + pair(data=MOUSE, seed=0),
-    'sizes': [training for n in (10, 20) for training in pair(n_train=n, seed=0)],
-    'erosion': [training for seed in (1, 2) for training in variants(NEVER, seed=seed)] +
-               [Training(seed=seed, variant=NEVER, tuning=True) for seed in (0, 1, 2)],
-    'long': [Training(recipe='original', epochs=350, seed=0)],
-    'encoders': encoders(CT, 128) + encoders(MOUSE, 128) + encoders(CT, 256),
-}
+NAME = 'accuracy'
 
 
 # --- data
@@ -169,7 +102,7 @@ def run_plans(plans, folder):
     run_all([training for plan in plans for training in PLANS[plan]], folder)
 
 
-# --- tables and a figure
+# --- tables and a figure in the pages
 
 def write_tables(root=ROOT, folder=RESULTS):
     "Rewrite the tables of docs/results.md and of the README below `root`, and a figure. Raises UsageError."
@@ -180,126 +113,6 @@ def write_tables(root=ROOT, folder=RESULTS):
     write_text(page, insert(text, by_encoder(found), 'encoders'))
     write_text(readme, insert(readme.read_text(encoding='utf-8'), headline(found), NAME))
     plot_curves(found, root / 'docs' / 'images' / 'recipes.png')
-
-
-def all_tables(found, folder):
-    "The tables of docs/results.md."
-    return '\n\n'.join(filter(None, (comparison(found), fewer(found), ablation(found), tuning(folder))))
-
-
-def headline(found):
-    "The table of the README: mean errors of both recipes on the test images, over the seeds that there are."
-    rows = []
-    for data, what in TITLES.items():
-        both = [(found[one.key]['test'], found[other.key]['test']) for one, other in pairs('compare', found)
-                if one.data == data]
-        if not both: continue
-        original, default = (fmean(result['mean'] for result in side) for side in zip(*both, strict=True))
-        rows.append([what, len(both), px(original), f'**{px(default)}**'])
-    return grid(('images', 'seeds', 'original recipe', 'default recipe'), rows)
-
-
-def comparison(found):
-    "Both recipes on each data set and seed, and their means over the seeds; the rank correlation is of the default."
-    header = 'data', 'seed', 'side', 'original', 'default', 'ratio', 'confidence ranks its errors'
-    there, rows = pairs('compare', found), []
-    for data in (CT, MOUSE):
-        here = [pair for pair in there if pair[0].data == data]
-        for side in ('val', 'test'):
-            each = [(found[one.key][side], found[other.key][side]) for one, other in here]
-            rows += [[data, one.seed, side, *cells(*results)] for (one, _), results in zip(here, each, strict=True)]
-            if len(each) < 2: continue
-            originals, defaults = zip(*each, strict=True)
-            rows.append([data, f'mean of {len(each)}', side, *cells(averaged(originals), averaged(defaults))])
-    return grid(header, rows) if rows else ''
-
-
-def averaged(results):
-    "The mean of the errors of `results`, and the median of their rank correlations."
-    return dict(mean=fmean(r['mean'] for r in results), confidence_rank=median(r['confidence_rank'] for r in results))
-
-
-def fewer(found):
-    "Both recipes with fewer training images."
-    header = 'training images', 'side', 'original', 'default', 'ratio', 'confidence ranks its errors'
-    everything = [pair for pair in pairs('compare', found) if (pair[0].data, pair[0].seed) == (CT, 0)]
-    rows = [[one.n_train or 'all 32', side, *cells(found[one.key][side], found[other.key][side])]
-            for one, other in pairs('sizes', found) + everything for side in ('val', 'test')]
-    return grid(header, rows) if rows else ''
-
-
-def ablation(found):
-    "The default recipe with one thing changed: mean error on the validation images, of the best and the last epoch."
-    rows = [change(found[one.key], 'the default recipe') for one in PLANS['ablation'] if one.key in found]
-    header = 'changed in the default recipe, 128 px, ct_thorax_20', 'best epoch', 'last epoch'
-    return grid(header, rows) if rows else ''
-
-
-def by_encoder(found):
-    "Encoders in equal minutes: mean errors on the validation images, of each seed and over the seeds."
-    rows = []
-    for data, size in ((CT, 128), (MOUSE, 128), (CT, 256)):
-        for name, epochs in ENCODERS.items():
-            errors = [found[one.key]['val']['mean'] for one in encoders(data, size)
-                      if one.key in found and one.variant['encoder_name'] == name]
-            if not errors: continue
-            rows.append([f'{data}, {size} px', f'`{name}`', epochs, ' · '.join(f'{error:.2f}' for error in errors),
-                         px(fmean(errors))])
-    return grid(('data', 'encoder', 'epochs', 'each seed', 'mean'), rows) if rows else ''
-
-
-def tuning(folder):
-    "The same of the recipe of version 0.3, on the way to the default, folded away."
-    saved = load(TUNING, folder)
-    tables = []
-    for data in (CT, MOUSE):
-        rows = [change(row, 'the recipe of 0.3') for row in (saved['rows'] if saved else [])
-                if row['training']['data'] == data]
-        header = f'changed in the recipe of 0.3, 128 px, {data}', 'best epoch', 'last epoch'
-        if rows: tables.append(grid(header, rows))
-    if not tables: return ''
-    summary = '<details><summary>The same of the recipe of version 0.3, on the way to the default</summary>'
-    return '\n\n'.join([summary, *tables, '</details>'])
-
-
-def change(row, unchanged):
-    "Cells that tell what was changed in a training, and its errors on the validation images."
-    what = ', '.join(f'`--{name} {value}`' for name, value in row['training']['variant'].items())
-    return what or unchanged, px(min(row['mean_error_px'])), px(row['mean_error_px'][-1])
-
-
-def pairs(plan, found):
-    "The trainings of `plan` that both recipes have finished, original first."
-    both = zip(PLANS[plan][::2], PLANS[plan][1::2], strict=True)
-    return [(one, other) for one, other in both if one.key in found and other.key in found]
-
-
-def cells(original, default):
-    "The mean errors of two results, their ratio, and the rank correlation of the second, as cells."
-    return (px(original['mean']), f"**{px(default['mean'])}**", f"{default['mean'] / original['mean']:.2f}",
-            f"{default['confidence_rank']:.2f}")
-
-
-def px(value):
-    "`value`, in original px, as a cell of a table."
-    return f'{value:.2f} px'
-
-
-def plot_curves(found, path):
-    "Write the validation errors over the epochs of the default recipe and of the original in its full length."
-    curves = {'original, 350 epochs': PLANS['long'][0], 'original, 40 epochs': PLANS['compare'][0],
-              'default, 40 epochs': PLANS['compare'][1]}
-    figure = new_figure(9, 4.6)
-    ax = figure.subplots()
-    for label, training in curves.items():
-        if training.key not in found: continue
-        errors = found[training.key]['mean_error_px']
-        ax.plot(range(1, len(errors) + 1), errors, label=f'{label}: {px(min(errors))} at best')
-    ax.set(xscale='log', yscale='log', xlabel='epoch', ylabel='mean error on validation images, original px')
-    for axis in (ax.xaxis, ax.yaxis): label_log(axis)
-    ax.grid(alpha=0.3)
-    add_legend(figure, ax, rows=24)
-    save_figure(figure, path)
 
 
 def main(argv=None):

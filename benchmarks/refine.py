@@ -22,7 +22,8 @@ from landmark_fastai.evaluation.evaluate import evaluate
 from landmark_fastai.files import write_text
 from landmark_fastai.training.train import train
 
-from .accuracy import CT, DATA, MOUSE, parts
+from .accuracy import DATA, parts
+from .accuracy_plans import CT, MOUSE
 from .timing import RESULTS, ROOT, facts, grid, insert, load, save, say
 
 NAME = 'refine'

@@ -1,4 +1,4 @@
-"""`python -m docs.flags` writes the tables of flags into the pages of this folder, from `landmark_fastai.config`.
+"""`python -m docs.flags` writes the tables of flags into the pages of this folder, from their dataclasses.
 
 A page holds the table of a command between `<!-- flags: train -->` and `<!-- /flags -->`.
 """

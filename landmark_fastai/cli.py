@@ -18,9 +18,10 @@ import fire
 from fire.decorators import SetParseFns
 
 from . import __version__
-from .config import AnnotateConfig, CheckConfig, DemoConfig, EvaluateConfig, PredictConfig, SampleConfig, TrainConfig
+from .config import AnnotateConfig, CheckConfig, DemoConfig, SampleConfig, TrainConfig
 from .errors import Diverged, UsageError
 from .flags import Flags, help_text, kinds, nearest
+from .predict_config import EvaluateConfig, PredictConfig
 from .processes import is_follower
 
 

@@ -1,11 +1,10 @@
-"""The flags of every command, each written once: a new flag is one line here, and its use.
+"""The flags of a training and of what comes before it, each written once: a new flag is one line here, and its use.
 
-What a field says (see `flags.flag`) is all there is to know of a flag. `TrainConfig.lr` is a default, `config.lr` the
-value of a run. No torch here.
+Those of what uses a trained network are in `predict_config`. What a field says (see `flags.flag`) is all there is to
+know of a flag. `TrainConfig.lr` is a default, `config.lr` the value of a run. No torch here.
 """
 
 from dataclasses import MISSING, dataclass, fields, replace
-from math import inf
 from pathlib import Path
 
 from . import inherit
@@ -210,89 +209,6 @@ class ImagesConfig(Flags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictConfig(ImagesConfig):
-    "Flags of `predict`."
-    output_dir: str = flag(
-        MISSING, 'Folder that gets predictions.csv, overlays and, if files cannot be read, failed.csv.')
-    model: str = flag('runs/baseline', 'Folder of a run of train.')
-    weights: str | None = flag(None, 'Weights (.pth or .safetensors) of the original system, in place of model.')
-    encoder_name: str | None = flag(None, 'Encoder of those weights (resnet101 if left out).')
-    n_landmarks: int | None = flag(None, 'Number of landmarks; must agree with the model when given.', least=1)
-    decode: str | None = flag(None, "How a point is read from the heatmap (the run's own if left out).",
-                              choices=('centroid', 'argmax'))
-    min_confidence: float = flag(0., 'Leave landmarks blank whose confidence is lower; they then count as missed.',
-                                 least=0, most=1)
-    tta: bool = flag(
-        False, 'Average over small shifts and scales, 7 times the time; mirror images too with flip pairs.')
-    no_overlays: bool = flag(False, 'Write no overlays.')
-    no_refine: bool = flag(False, "Leave out the run's second stage.")
-    pixel_spacing: float | None = flag(
-        None, 'Millimetres per pixel of images whose spacing neither a CSV nor a DICOM header tells.', above=0)
-    device: str = flag('auto', DEVICES)
-    precision: str = flag('auto', 'auto is what the device is fastest with.', choices=PRECISIONS)
-    overwrite: bool = flag(False, 'Replace what an earlier predict or evaluate has written there, and nothing else.',
-                           saved=False)
-    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
-
-    @classmethod
-    def of(cls, given: dict) -> 'PredictConfig':
-        "As `Flags.of`; flags of `train` in a file, such as the `config.yaml` of a run, are named as what they are."
-        if given.get('config'): check_not_of_train(cls, given['config'])
-        return super().of(given)
-
-    def check(self):
-        if self.encoder_name and not self.weights:
-            raise UsageError('encoder_name without weights; a run knows its encoder, leave it out')
-
-
-@dataclass(frozen=True, kw_only=True)
-class TruthConfig(ImagesConfig):
-    "What images are compared with, and how."
-    csv: str = flag(MISSING, 'Annotation CSV: the truth.')
-    split: str = flag('all', 'All rows of the CSV, or those of val or test by the split.csv of the run.',
-                      choices=('all', 'val', 'test'))
-    thresholds: str | float | list | None = flag(
-        None, 'Distances for success detection rates, in the unit of the table: mm where every image with a visible '
-        'landmark has a pixel spacing, px otherwise (2,2.5,3,4 mm or 2,5,10,20 px if left out).')
-    invisible_landmarks: bool | None = flag(
-        None, 'A point clicked in the top-left corner box means absent (as in the training of the run if left out).')
-
-    @property
-    def distances(self) -> list[float] | None:
-        "The numbers in `thresholds`, which may be a text such as '2,2.5,3'; None if left out. Raises UsageError."
-        if self.thresholds is None: return None
-        given = self.thresholds.split(',') if isinstance(self.thresholds, str) else self.thresholds
-        try: numbers = [float(number) for number in (given if isinstance(given, list) else [given])]
-        except (TypeError, ValueError): numbers = []
-        if numbers and all(0 < number < inf for number in numbers): return numbers
-        raise UsageError(f'thresholds is {self.thresholds!r}; expected positive numbers such as 2,2.5,3,4')
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(PredictConfig, TruthConfig):
-    "Flags of `evaluate`."
-
-    def check(self):
-        super().check()
-        self.distances  # noqa: B018  (a property that raises)
-        if self.weights and self.split != 'all':
-            raise UsageError(f'split {self.split!r} beside weights: only a run has a split.csv; leave split out, or '
-                             'pass --model in place of --weights')
-
-
-def check_not_of_train(cls: type[Flags], path: str | Path):
-    "Raise UsageError where the YAML file `path` holds flags of `train` that `cls` does not have."
-    try: names = read_file(TrainConfig, path)
-    except UsageError: return  # no flags of train; reading it as those of `cls` tells what is wrong
-    others = sorted(names.keys() - {each.name for each in fields(cls)})
-    if not others: return
-    needed = [each.name for each in fields(cls) if each.default is MISSING]
-    raise UsageError(f'{path} holds flags of train ({", ".join(others[:3])}{", …" * (len(others) > 3)}), as the '
-                     f'config.yaml of a run does; expected flags of this command, which needs {", ".join(needed)}. The '
-                     'folder of a run is passed as --model')
-
-
-@dataclass(frozen=True, kw_only=True)
 class AnnotateConfig(ImagesConfig):
     "Flags of `annotate`."
     label_dir: str = flag(DataConfig.label_dir, 'Folder of the annotation CSV, and of the journals of readers.')
@@ -303,15 +219,32 @@ class AnnotateConfig(ImagesConfig):
     csv: str | None = flag(None, 'CSV whose points are offered, such as the predictions.csv of predict; the films of '
         'which that is least sure come first.')
     model: str | None = flag(None, 'Folder of a run whose predictions are offered; it is asked film by film.')
+    blind: bool = flag(False, "Names of films are hidden, and their order is the reader's own.")
+    repeats: float = flag(0., 'Share of the films that come back unannounced, at the earliest a third of the list '
+        'later; names are hidden then.', least=0, most=0.5)
+    withhold: float = flag(0., 'Share of the films on which nothing is offered, to see how far help moves the reader.',
+        least=0, below=1)
+    adjudicate: bool = flag(False, 'Settle what readers have said of the same films, those first on which they are '
+        'farthest apart; the annotation CSV is of that then.')
+    review: str | None = flag(None, 'The review.csv of predict: its films come first, with what is doubtful there.')
     from_check: bool = flag(False, 'Bring the films first on which check finds something, with what that is.')
+    overlay_dir: str | None = flag(None, 'Folder for a picture of every annotated film, with points and names, as it '
+        'ends.')
     port: int = flag(8017, 'Port of this machine for the page; 0 takes a free one.', least=0, most=65535)
     no_browser: bool = flag(False, 'Print the address, and open no browser.')
     config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
 
     def check(self):
         names = self.names or []
+        if self.adjudicate: self._check_adjudicate()
         if all(names) and len(set(names)) == len(names): return
         raise UsageError(f'landmarks is {self.landmarks!r}; expected names that differ, as hip,knee,ankle')
+
+    def _check_adjudicate(self):
+        "Raise UsageError for flags that mean nothing in adjudication."
+        for name in ('reader', 'csv', 'model', 'blind', 'repeats', 'withhold', 'review', 'from_check'):
+            if getattr(self, name) == getattr(AnnotateConfig, name): continue
+            raise UsageError(f'{name} beside adjudicate: what is offered is what readers have said; leave {name} out')
 
     @property
     def names(self) -> list[str] | None:

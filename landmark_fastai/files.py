@@ -1,6 +1,7 @@
 "Files that are written whole or not at all."
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,10 +34,15 @@ def atomic(path: str | Path) -> Iterator[Path]:
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield a new, empty folder beside `folder` and put it in place of `folder` once the block has ended well.
 
-    So a process that is killed meanwhile leaves what was there, or all that the block has written.
+    So a process that is killed meanwhile leaves what was there, or all that the block has written, and temporary
+    folders beside it, which bear its name: the next one that makes `folder` removes them.
     """
-    new, old = (folder.with_name(f'.{uuid4().hex}.tmp') for _ in range(2))
-    new.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = re.compile(rf'\.{re.escape(folder.name)}\.[0-9a-f]{{32}}\.tmp')
+    for path in folder.parent.iterdir():  # none of another folder, which may be at work
+        if temporary.fullmatch(path.name): shutil.rmtree(path, ignore_errors=True)
+    new, old = (folder.with_name(f'.{folder.name}.{uuid4().hex}.tmp') for _ in range(2))
+    new.mkdir()
     try:
         yield new
         if folder.exists(): folder.rename(old)

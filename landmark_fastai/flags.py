@@ -111,6 +111,11 @@ def fits(each: Field, value: Any) -> bool:
                                                      for words, bound in each.metadata['bounds'].items())
 
 
+def is_number(value: Any) -> bool:
+    "Whether `value`, from JSON, is a finite number."
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
 def expected(each: Field) -> str:
     "What a flag accepts, in words."
     choices = each.metadata['choices']

@@ -29,6 +29,7 @@ from .data.transforms import NormalizeOnce
 from .files import atomic
 from .flags import check_values
 from .formats.annotations import ABSENT
+from .formats.splits import TRAINED
 from .geometry.decoding import decode
 from .geometry.frame import Frame, to_original
 from .model.losses import LandmarkLoss
@@ -145,7 +146,7 @@ def landmark_learner(
 
 def make_metrics(dls: LandmarkDataLoaders, loss_func: LandmarkLoss) -> list[Metric]:
     "The metrics that the data have a truth for; warns of absent landmarks that the loss cannot learn."
-    annotations, used = dls.annotations, dls.split != 'test'
+    annotations, used = dls.annotations, np.isin(dls.split, TRAINED)
     has_spacing = bool(np.isfinite(annotations.spacing[used]).any())
     has_absent = bool((annotations.state[used] == ABSENT).any())
     learns_absence = 'bce' in loss_func.parts

@@ -139,7 +139,7 @@ def predicted(points, state=0, confidence=np.nan, spread=np.nan):
     n, n_landmarks = points.shape[:2]
     state, confidence, spread = (np.broadcast_to(values, (n, n_landmarks)) for values in (state, confidence, spread))
     return Prediction(points, state, confidence, spread, np.full((n, 2), 1000), np.full(state.shape, np.nan),
-                      np.full(state.shape, ''), points)
+                      np.full(state.shape, ''), points, np.full(state.shape, np.nan))
 
 
 def original_weights(folder, n_landmarks=3):
@@ -205,6 +205,12 @@ def message_of(path, **kwargs):
     message = str(caught.value)
     assert '\n' not in message and path.name in message.split(':')[0]
     return message
+
+
+def refused(words, make, *args, **kwargs):
+    "`make(...)` raises a UsageError that has all `words`."
+    with pytest.raises(UsageError) as error: make(*args, **kwargs)
+    assert all(word in str(error.value) for word in words), str(error.value)
 
 
 # --- callbacks

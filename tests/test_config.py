@@ -2,20 +2,18 @@
 
 import json
 import shutil
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
-from helpers import TINY, write_dots
+from helpers import TINY, refused, write_dots
 
 import landmark_fastai
 from landmark_fastai import cli
-from landmark_fastai.config import RECIPES, EvaluateConfig, PredictConfig, TrainConfig, is_run, read_config, resumed
+from landmark_fastai.config import RECIPES, TrainConfig, is_run, read_config, resumed
 from landmark_fastai.data.augmentation import STRENGTHS
-from landmark_fastai.errors import UsageError
 from landmark_fastai.flags import to_yaml
 from landmark_fastai.geometry.decoding import DECODERS
 from landmark_fastai.learner import OPTIMIZERS
@@ -32,12 +30,6 @@ ORIGINAL = dict(
 
 
 def values(config, names=ORIGINAL): return {name: getattr(config, name) for name in names}
-
-
-def refused(words, make, *args, **kwargs):
-    "`make(...)` raises a UsageError that has all `words`."
-    with pytest.raises(UsageError) as error: make(*args, **kwargs)
-    assert all(word in str(error.value) for word in words), str(error.value)
 
 
 # --- recipes
@@ -211,63 +203,6 @@ def test_more_epochs_need_schedules_that_do_not_know_their_number(tmp_path):
 def test_nothing_to_resume_is_a_new_run(tmp_path):
     assert resumed({'output_dir': str(tmp_path), 'resume': True}) is None
     assert TrainConfig.of({'output_dir': str(tmp_path), 'resume': True, 'epochs': 4}).epochs == 4
-
-
-# --- other commands
-
-def test_what_must_be_given_is_asked_for():
-    refused(['image_dir', '--image_dir'], PredictConfig.of, {})
-    refused(['csv', '--csv'], EvaluateConfig.of, {'image_dir': 'a', 'output_dir': 'b'})
-    refused(['encoder_name', 'weights'], PredictConfig.of,
-            {'image_dir': 'a', 'output_dir': 'b', 'encoder_name': 'resnet18'})
-
-
-EVALUATE = {'image_dir': 'a', 'csv': 'b', 'output_dir': 'c'}
-
-
-@pytest.mark.parametrize('given, numbers', [
-    ('2,2.5,3', [2, 2.5, 3]), ('5', [5]), (5, [5]), (2.5, [2.5]), ([2, 3], [2, 3]), (('2', 3.5), [2, 3.5]),
-    (np.array([2, 3]), [2, 3]), (np.array([2.5], np.float32), [2.5]), (np.array(4), [4]), (np.int64(4), [4]),
-    (np.float32(0.5), [0.5]), (torch.tensor([1., 2.]), [1, 2])])
-def test_thresholds_are_numbers_however_they_are_given(given, numbers):
-    made = EvaluateConfig.of(EVALUATE | {'thresholds': given})
-    assert made.distances == numbers and all(type(number) is float for number in made.distances)
-    assert json.dumps(made.thresholds)  # summary.json tells them
-
-
-@pytest.mark.parametrize('given', ['', '2,x', '-1', 0, -2.5, [], [2, None], [[2, 3]], [2, 0], ['nan'],
-                                   np.array([[2]]), True, np.array([]), float('inf')])
-def test_thresholds_that_are_no_positive_numbers_are_refused_at_once(given):
-    refused(['thresholds', 'number'], EvaluateConfig.of, EVALUATE | {'thresholds': given})
-
-
-@pytest.mark.parametrize('text, numbers', [('5', [5]), ('2.5', [2.5]), ('[2, 3.5]', [2, 3.5]), ('2,3.5', [2, 3.5])])
-def test_thresholds_in_a_file_are_numbers_too(tmp_path, text, numbers):
-    (tmp_path / 'mine.yaml').write_text(f'thresholds: {text}')
-    assert EvaluateConfig.of(EVALUATE | {'config': tmp_path / 'mine.yaml'}).distances == numbers
-
-
-def test_weights_have_no_split_of_a_run():
-    refused(["'val'", 'weights', '--model'], EvaluateConfig.of, EVALUATE | {'weights': 'old.pth', 'split': 'val'})
-    assert EvaluateConfig.of(EVALUATE | {'weights': 'old.pth', 'split': 'all'}).weights == 'old.pth'
-
-
-@pytest.mark.parametrize('command, given, needed', [
-    (EvaluateConfig, EVALUATE, ['image_dir', 'csv', 'output_dir']), (PredictConfig, {}, ['image_dir', 'output_dir'])])
-def test_the_file_of_a_run_is_no_file_of_flags_of_predict_and_evaluate(tmp_path, command, given, needed):
-    run = write_run(tmp_path / 'run')
-    words = [str(run / 'config.yaml'), 'flags of train', '--model', *needed]
-    refused(words, command.of, given | {'config': run / 'config.yaml'})
-
-
-def test_what_train_and_evaluate_both_have_may_stand_in_a_file_of_either(tmp_path):
-    (tmp_path / 'mine.yaml').write_text('device: cpu\ndecode: argmax')
-    made = EvaluateConfig.of(EVALUATE | {'config': tmp_path / 'mine.yaml'})
-    assert (made.device, made.decode) == ('cpu', 'argmax')
-
-
-def test_evaluate_has_every_flag_of_predict():
-    assert set(asdict(PredictConfig(image_dir='a', output_dir='b'))) < {each.name for each in fields(EvaluateConfig)}
 
 
 # --- starting from another run

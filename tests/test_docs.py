@@ -9,7 +9,8 @@ import fire
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import accuracy, refine
+from benchmarks import accuracy_tables, refine
+from benchmarks.accuracy import results
 from benchmarks.timing import RESULTS, insert
 from docs.flags import pages, with_tables
 from landmark_fastai.cli import COMMANDS, check_words, command
@@ -114,9 +115,9 @@ def test_modules_are_where_they_are_said_to_be():
 
 
 def test_tables_of_numbers_are_those_that_were_measured():
-    found = accuracy.results()
-    assert insert(TEXTS['README.md'], accuracy.headline(found), 'accuracy') == TEXTS['README.md']
-    assert insert(TEXTS['results.md'], accuracy.all_tables(found, RESULTS), 'accuracy') == TEXTS['results.md']
-    assert insert(TEXTS['results.md'], accuracy.by_encoder(found), 'encoders') == TEXTS['results.md']
+    found = results()
+    assert insert(TEXTS['README.md'], accuracy_tables.headline(found), 'accuracy') == TEXTS['README.md']
+    assert insert(TEXTS['results.md'], accuracy_tables.all_tables(found, RESULTS), 'accuracy') == TEXTS['results.md']
+    assert insert(TEXTS['results.md'], accuracy_tables.by_encoder(found), 'encoders') == TEXTS['results.md']
     assert insert(TEXTS['refining.md'], refine.all_tables(refine.results()), 'refine') == TEXTS['refining.md']
     assert insert(TEXTS['benchmarks.md'], benchmarks.table()) == TEXTS['benchmarks.md']

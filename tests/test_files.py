@@ -80,6 +80,14 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
         assert list(folder.parent.iterdir()) == [folder]
 
 
+def test_what_a_killed_process_has_left_beside_a_folder_goes_with_the_next_and_nothing_of_others(tmp_path):
+    end = f'{"0a" * 16}.tmp'
+    mine, others = f'.run.{end}', (f'.run.2.{end}', f'.run_2.{end}', '.run.old.tmp', 'run_2')
+    for name in (mine, *others): (tmp_path / name / 'weight').mkdir(parents=True)
+    with atomic_folder(tmp_path / 'run'): pass
+    assert {path.name for path in tmp_path.iterdir()} == {'run', *others}
+
+
 def test_leftovers_of_a_killed_process_go_and_nothing_else(tmp_path):
     kept = tmp_path / 'fold_1' / 'weight.pth'
     for path in (kept, tmp_path / '.0a.tmp' / 'config.yaml', tmp_path / 'fold_1' / '.0b.tmp.png'):

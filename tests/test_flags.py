@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import refused
 
-from landmark_fastai.errors import UsageError
-from landmark_fastai.flags import Flags, check_values, flag, help_text, read_file, takes, to_yaml
+from landmark_fastai.flags import Flags, check_values, flag, help_text, is_number, read_file, takes, to_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +22,6 @@ class Bake(Flags):
     salt: float = flag(0., 'Any.')
     again: bool = flag(False, 'Once more.', saved=False)
     config: str | None = flag(None, 'File.', saved=False)
-
-
-def refused(words, make, *args, **kwargs):
-    "`make(...)` raises a UsageError that has all `words`."
-    with pytest.raises(UsageError) as error: make(*args, **kwargs)
-    assert all(word in str(error.value) for word in words), str(error.value)
 
 
 def test_what_is_given_wins_over_the_default_and_none_is_not_given():
@@ -112,3 +106,8 @@ def test_a_function_of_flags_takes_them_by_name_and_what_must_be_given_also_in_o
     with pytest.raises(TypeError): bake('left', 3)
     with pytest.raises(TypeError): bake('left', oven='right')
     refused(["'minute'"], bake, 'left', minute=3)
+
+
+@pytest.mark.parametrize('value, is_one', [(0, True), (-2.5, True), (True, False), ('1', False), (None, False),
+                                           (float('nan'), False), (float('inf'), False), ([1], False)])
+def test_a_number_is_finite_and_no_truth_value(value, is_one): assert is_number(value) == is_one

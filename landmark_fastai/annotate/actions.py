@@ -7,11 +7,10 @@ that.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
-from math import isfinite
 from typing import Any
 
 from ..errors import UsageError
-from ..flags import nearest
+from ..flags import is_number, nearest
 
 ABSENT, UNCLEAR = 'absent', 'unclear'
 MARK, UNDO, REDO, WORK = KINDS = 'mark', 'undo', 'redo', 'work'
@@ -153,8 +152,3 @@ def is_text(value: Any) -> bool:
 def is_count(value: Any) -> bool:
     "Whether `value`, from JSON, is a whole number from 0 on."
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def is_number(value: Any) -> bool:
-    "Whether `value`, from JSON, is a finite number."
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

@@ -46,7 +46,7 @@ def make_app(desk: Desk, token: str, hosts: set[str], lifespan: Callable | None 
             if request.query_params.get('films', desk.films) != desk.films:
                 return JSONResponse({'error': CHANGED}, 409)
             try: found = await answer(desk, request)
-            except UsageError as e: return JSONResponse({'error': str(e)}, 400)
+            except UsageError as e: return JSONResponse({'error': desk.told(str(e))}, 400)
             except OSError as e: return JSONResponse({'error': e.strerror or str(e)}, 507)
             return found if isinstance(found, Response) else JSONResponse(found)
         return endpoint
@@ -112,8 +112,10 @@ async def get_desk(desk: Desk, request: Request) -> dict:
     "Landmarks, images and how far each is."
     answered = [desk.work.n_marked(image) for image in desk.images]
     notes = {desk.numbers[image]: reason.text for image, reason in desk.reasons.items()}
+    seconds = [desk.work.seconds.get(image, 0.) for image in desk.images]
     return {'key': desk.key, 'films': desk.films, 'reader': desk.reader, 'landmarks': desk.landmarks,
-            'images': desk.images, 'answered': answered, 'notes': notes} | head(desk)
+            'images': desk.titles, 'ids': desk.ids, 'isBlind': desk.study.hides_names, 'answered': answered,
+            'seconds': seconds, 'notes': notes} | head(desk)
 
 
 async def get_order(desk: Desk, request: Request) -> list[int]:
@@ -132,8 +134,7 @@ async def get_image(desk: Desk, request: Request) -> dict:
 
 async def get_predicted(desk: Desk, request: Request) -> dict:
     "As `get_image`, once the run was asked. Raises UsageError where it cannot tell."
-    image = image_of(desk, request.path_params['number'])
-    if desk.help.can_ask(image): await run_in_threadpool(desk.help.run.ask, image)
+    await run_in_threadpool(desk.ask_run, image_of(desk, request.path_params['number']))
     return await get_image(desk, request)
 
 
@@ -147,7 +148,7 @@ async def get_pixels(desk: Desk, request: Request) -> Response:
 
     PNG where 8 bits are all there is, else rows of little-endian uint16. Raises UsageError where it cannot be read.
     """
-    path = desk.image_dir / image_of(desk, request.path_params['number'])
+    path = desk.path(image_of(desk, request.path_params['number']))
     return await run_in_threadpool(pixels_of, path)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from .actions import Action, Work, read_action, to_json
+from .actions import Action, Work, read_action, replay, to_json
 
 FORMAT = 1  # to be counted up when an older version would misread a journal
 FOLDER = 'readers'
@@ -28,8 +28,7 @@ class Journal:
         self.path, self.landmarks = Path(path), list(landmarks)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lines, rest = read_lines(self.path)
-        if lines: check_header(self.path, lines[0], self.landmarks)
-        actions = [read_entry(self.path, row, line, self.landmarks) for row, line in enumerate(lines[1:], 2)]
+        actions = read_actions(self.path, lines, self.landmarks)
         self.work, self.known, self.n_cut = Work(), set(), len(rest)
         self._take(actions)
         if rest: cut(self.path, rest)
@@ -77,6 +76,18 @@ def read_lines(path: Path) -> tuple[list[bytes], bytes]:
     lines = content.splitlines(keepends=True)
     while lines and not is_whole(lines[-1]): lines.pop()
     return lines, content[sum(map(len, lines)):]
+
+
+def read_work(path: Path, landmarks: Sequence[str]) -> Work:
+    "What the journal at `path` of another reader comes to; it stays as it is. Raises UsageError as `Journal` does."
+    lines, _ = read_lines(path)
+    return replay(read_actions(path, lines, landmarks))
+
+
+def read_actions(path: Path, lines: Sequence[bytes], landmarks: Sequence[str]) -> list[Action]:
+    "The actions in the `lines` of the journal at `path`. Raises UsageError."
+    if lines: check_header(path, lines[0], landmarks)
+    return [read_entry(path, row, line, landmarks) for row, line in enumerate(lines[1:], 2)]
 
 
 def cut(path: Path, rest: bytes):

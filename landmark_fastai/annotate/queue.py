@@ -17,7 +17,7 @@ def order(images: Sequence[str], how: str, work: Work, landmarks: Sequence[str],
     expected errors, and images without a score last.
     """
     keys = {NAME: lambda image: 0,
-            RANDOM: lambda image: hashlib.sha256(f'{seed}/{image}'.encode()).digest(),
+            RANDOM: lambda image: chance(seed, image),
             UNFINISHED: lambda image: is_finished(work, image, landmarks),
             WORST: lambda image: -scores.get(image, float('-inf'))}
     return sorted(range(len(images)), key=lambda number: keys[how](images[number]))
@@ -26,3 +26,9 @@ def order(images: Sequence[str], how: str, work: Work, landmarks: Sequence[str],
 def is_finished(work: Work, image: str, landmarks: Sequence[str]) -> bool:
     "Whether every landmark of an image has a mark."
     return all(work.of(image).get(name) is not None for name in landmarks)
+
+
+def chance(*texts: str) -> float:
+    "A number from 0 to 1, without 1, that looks random, and is always the same for the same `texts`."
+    digest = hashlib.sha256('/'.join(texts).encode(errors='surrogateescape')).digest()
+    return int.from_bytes(digest[:6], 'big') / 2 ** 48

@@ -1,12 +1,17 @@
 "Which films are worth a look, and why: what `check` has found, and of what a prediction is least sure."
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from ..errors import UsageError
 from ..formats.annotations import Annotations
+from ..formats.columns import REVIEW
 from ..formats.csv_table import Row, read_rows, read_table
+from ..formats.spreadsheet import plain_name
 from ..quality.findings import NOTE, Finding
 
 
@@ -45,6 +50,26 @@ def least_sure(annotations: Annotations) -> dict[str, Reason]:
         k = np.nanargmin(values)
         reasons[image] = Reason(1 - values[k], f'confidence {values[k]:.2f} at {annotations.names[k]}')
     return reasons
+
+
+def read_review(path: str | Path) -> dict[str, Reason]:
+    """The reasons that the `review.csv` of `predict` gives, of an image the worst first; by image.
+
+    Raises UsageError where the file is none.
+    """
+    path = Path(path)
+    try: table = pd.read_csv(path, dtype=str, na_filter=False)
+    except (OSError, ValueError) as e: raise UsageError(f'{path} cannot be read ({e}), expected a review.csv') from None
+    if missing := [name for name in REVIEW if name not in table]:
+        raise UsageError(f'{path} has no column {missing[0]}, expected {",".join(REVIEW)} as predict writes it')
+    reasons = {}
+    for line, row in enumerate(table[list(REVIEW)].itertuples(index=False), 2):
+        image = plain_name(row.image_name)
+        try: score = float(row.score)
+        except ValueError: raise UsageError(f'{path}, row {line}: score is {row.score!r}, expected a number') from None
+        reasons.setdefault(image, []).append(Reason(score, f'{row.landmark}: {row.reason}'))
+    return {image: Reason(max(each.score for each in of_image), '; '.join(each.text for each in of_image))
+            for image, of_image in reasons.items()}
 
 
 def read_confidence(annotations: Annotations) -> np.ndarray:

@@ -11,6 +11,7 @@ from ..quality.shapes import FEW, mean_shape
 from .actions import Mark, Work
 from .hints import template
 from .labels import mark_of, point_of
+from .repeats import image_of
 from .run import Run
 
 SHAPES = 50   # images that say what a shape is like: more hardly change it, and take longer
@@ -39,7 +40,8 @@ class Help:
 
     def of(self, image: str, work: Work) -> dict[str, list[Suggestion]]:
         "What is known for landmarks of an image by now, the best first; the `run` is not asked."
-        found = self.given.get(image) or (self.run.found.get(image) if self.run else None) or {}
+        shown = image_of(image)
+        found = self.given.get(shown) or (self.run.found.get(shown) if self.run else None) or {}
         offered = {name: Suggestion(mark, 'model') for name, mark in found.items()
                    if mark is not None and name in self.names}
         for name, point in self._following(image, work).items():
@@ -48,7 +50,7 @@ class Help:
 
     def can_ask(self, image: str) -> bool:
         "Whether the run knows what it could not tell yet."
-        return self.run is not None and image not in self.given and image not in self.run.found
+        return self.run is not None and image_of(image) not in self.given and image_of(image) not in self.run.found
 
     def _following(self, image, work):
         "The points that follow from those that the reader has placed."

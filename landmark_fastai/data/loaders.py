@@ -24,7 +24,7 @@ from ..flags import check_values
 from ..formats.annotations import UNLABELLED, Annotations, fill_spacing, read_annotations, warn_doubtful
 from ..formats.dataset import check_images
 from ..formats.spacing import FLAG_SOURCE
-from ..formats.splits import checked_split, split_rows
+from ..formats.splits import TRAINED, checked_split, split_rows
 from ..threads import in_threads
 from .augmentation import FlipPairs, augmentations
 from .items import AnnotatedImage, annotated_images
@@ -124,7 +124,7 @@ def landmark_dls(
     _check_batch(batch_size, int((split == 'train').sum()))
     _warn_unlabelled(annotations, split)
     reader = SquareReader(image_resize, color, cache)
-    used = np.flatnonzero(split != 'test')
+    used = np.flatnonzero(np.isin(split, TRAINED))
     warn_doubtful(annotations.subset(used))
     reader.load([paths[i] for i in used], [annotations.where(i) for i in used])
     if flip_pairs: tfms = [FlipPairs(flip_pairs, annotations.names), *tfms]

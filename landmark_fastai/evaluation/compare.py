@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import PredictConfig
 from ..formats.annotations import ABSENT, UNLABELLED, VISIBLE, Annotations
 from ..inference.folder import predict_folder
 from ..inference.predictions import ImageFacts, Predictions
 from ..inference.predictor import Prediction, Predictor
+from ..predict_config import PredictConfig
 from ..viz.overlays import draw_landmarks
 from .scores import Scores, score
 

@@ -41,9 +41,9 @@ def _cells(name, entry, summary):
     cells['median'] = fixed(errors['median'])
     if unit == 'mm': cells['mean, px'] = fixed(entry['px']['mean'])
     if overall['spread'] is not None: cells['spread, px'] = fixed(entry['spread'])
-    cells |= {f'SDR {threshold} {unit}': _percent(rate) for threshold, rate in entry['success_rate'].items()}
+    cells |= {f'SDR {threshold} {unit}': percent(rate) for threshold, rate in entry['success_rate'].items()}
     if 'presence' not in overall: return cells
-    return cells | {'absent': f"{entry['n_absent']:,}", 'presence': _percent(entry.get('presence', {}).get('accuracy'))}
+    return cells | {'absent': f"{entry['n_absent']:,}", 'presence': percent(entry.get('presence', {}).get('accuracy'))}
 
 
 def fixed(value: float | None) -> str:
@@ -51,7 +51,9 @@ def fixed(value: float | None) -> str:
     return DASH if value is None else f'{value:.2f}'
 
 
-def _percent(share): return DASH if share is None else f'{100 * share:.1f} %'
+def percent(share: float | None) -> str:
+    "A `share` with one decimal, a dash for None."
+    return DASH if share is None else f'{100 * share:.1f} %'
 
 
 def fold_table(scores: Scores, fold_of: dict[str, int], summary: dict) -> Table:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..config import EvaluateConfig
 from ..errors import UsageError
 from ..flags import takes
 from ..formats.annotations import Annotations, fill_spacing, read_annotations, warn_doubtful
@@ -15,7 +14,10 @@ from ..formats.spreadsheet import plain_name
 from ..inference.folder import make_output
 from ..inference.loading import config_predictor
 from ..inference.predictor import Predictor
+from ..inference.trust import bound_notes
+from ..predict_config import EvaluateConfig
 from ..viz.report import CURVES, figures_in
+from .bounds import coverage_table
 from .compare import predict_annotated
 from .error_table import aligned, errors_table
 from .notes import flag_notes, result_notes, split_notes
@@ -39,7 +41,8 @@ def evaluate(config: EvaluateConfig) -> dict:
     evaluation = predict_annotated(predictor, truth, config, folder)
     notes = split_notes(evaluation, sides) + flag_notes(config, n_corner) + result_notes(evaluation, truth)
     tables, of_stages = compare_stages(evaluation)
-    notes += of_stages
+    tables += coverage_table(evaluation, config.level)
+    notes += of_stages + bound_notes(predictor.facts.bounds.get(predictor.stage), config, evaluation.predictions)
     source = config.weights or config.model
     settings = asdict(config) | {'model': source, 'weights': ', '.join(map(str, predictor.weights)),
                                  'thresholds': config.distances}

@@ -2,14 +2,14 @@
 
 from collections import Counter
 
-from ..config import PredictConfig
 from ..formats.annotations import ABSENT, UNLABELLED, Annotations
 from ..inference.predictions import spacing_notes
+from ..predict_config import PredictConfig
 from .compare import Evaluation
 
 
 def split_notes(evaluation: Evaluation, sides: dict[str, str]) -> list[str]:
-    "What it means for the errors that images were trained or validated on; `sides` is train, val or test by name."
+    "What it means for the errors that images were trained or validated on; `sides` are of `columns.SPLITS`, by name."
     names = evaluation.annotations.image_names
     counts = Counter(sides.get(name) for name in names)
     notes = []
@@ -19,6 +19,9 @@ def split_notes(evaluation: Evaluation, sides: dict[str, str]) -> list[str]:
     if counts['val']:
         notes.append(f'{counts["val"]} of {len(names)} images have the names of validation images: if they are the '
                      'same, they chose the best epoch, and their errors are a little optimistic')
+    if counts['cal']:
+        notes.append(f'{counts["cal"]} of {len(names)} images have the names of images that the bounds are from: if '
+                     'they are the same, it says nothing that bounds hold there')
     return notes
 
 

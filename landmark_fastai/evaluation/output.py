@@ -16,9 +16,10 @@ from ..formats.images import read_image
 from ..formats.spreadsheet import safe_name
 from ..inference.predictions import printable
 from ..model.facts import ModelFacts
-from ..viz.figures import plot_boxes, plot_confidence, plot_cumulative, plot_vectors
+from ..viz.figures import plot_boxes, plot_confidence, plot_coverage, plot_cumulative, plot_vectors
 from ..viz.overlays import contact_sheet, draw_markers, write_png
 from ..viz.report import FIGURES, Figure, Table, figures_in, write_report
+from .bounds import LEVELS, coverage
 from .compare import Evaluation
 from .error_table import errors_table, headline
 from .scores import Scores
@@ -77,6 +78,8 @@ def write_figures(folder: Path, evaluation: Evaluation, summary: dict):
     plot_vectors(scores.offsets[unit], names, unit, folder / 'vectors.png')
     rank = summary['overall']['confidence_rank']
     plot_confidence(scores.confidence, distances, rank, unit, folder / 'confidence.png')
+    of_bounds = coverage(evaluation)
+    if np.isfinite(of_bounds).any(): plot_coverage(LEVELS, of_bounds, folder / 'coverage.png')
     write_worst(folder / 'worst.png', evaluation, distances)
 
 

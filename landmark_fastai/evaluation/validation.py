@@ -1,23 +1,28 @@
-"Evaluations that a training ends with: of its validation images, or of all folds together."
+"Evaluations that a training ends with: of its validation images, of those for bounds, or of all folds together."
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ..config import PredictConfig, TrainConfig
+from ..config import TrainConfig
 from ..data.loaders import LandmarkDataLoaders
 from ..formats.annotations import Annotations
 from ..inference.loading import load
 from ..inference.predictions import Predictions
 from ..inference.predictor import Predictor
-from ..model.facts import ModelFacts, write_facts
+from ..model.facts import CAL, FOLDS, ModelFacts, write_facts
+from ..predict_config import PredictConfig
 from ..viz.report import CURVES, figures_in
+from .bounds import bounds_of
 from .compare import Evaluation, compare, predict_annotated
 from .error_table import aligned, errors_table, fold_table
 from .notes import result_notes, split_notes
 from .output import run_settings, write_evaluation, write_evaluation_report
 from .stages import compare_stages
+
+CALIBRATION = 'calibration'  # folder in that of a run
 
 
 def evaluate_validation(config: TrainConfig, predictor: Predictor, dls: LandmarkDataLoaders) -> Evaluation:
@@ -35,6 +40,20 @@ def evaluate_validation(config: TrainConfig, predictor: Predictor, dls: Landmark
     for note in of_stages: print(note)
     print(f'report: {config.folder / "report.html"}')
     return evaluation
+
+
+def with_bounds(config: TrainConfig, facts: ModelFacts, annotations: Annotations,
+                predictors: Mapping[str, Predictor]) -> ModelFacts:
+    """The `facts` of a run with the bounds of its `predictors`, by stage, from the images of `annotations`, if any.
+
+    Writes what these find on the images to `calibration/` in the folder of the run.
+    """
+    if not len(annotations): return facts
+    bounds = {}
+    for stage, predictor in predictors.items():
+        out = config.folder / CALIBRATION / stage
+        bounds[stage] = bounds_of(predict_annotated(predictor, annotations, as_predict(config, out), out), CAL)
+    return replace(facts, bounds=bounds)
 
 
 def as_predict(config: TrainConfig, out: Path) -> PredictConfig:
@@ -62,11 +81,12 @@ def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotati
     facts_of_folds = [each.predictor.facts for each in evaluations]
     facts = replace(facts, presence=in_any(annotations.names, [each.presence for each in facts_of_folds]),
                     flat=in_any(annotations.names, [each.flat for each in facts_of_folds]))
-    write_facts(config.folder, facts)
     predictions = merged(evaluations, annotations)
     predictions.write(out)
     predictor = evaluations[0].predictor.with_facts(facts)
     evaluation = compare(predictor, annotations, Path(config.train_image_dir), predictions)
+    # by models of fewer images than the ensemble has seen
+    write_facts(config.folder, replace(facts, bounds={evaluations[0].predictor.stage: bounds_of(evaluation, FOLDS)}))
     notes = ['Each image was predicted by the model that was not trained on it. It did choose the best epoch of that '
              'model, so errors are a little optimistic', *result_notes(evaluation, annotations)]
     summary, figures = write_evaluation(out, evaluation, notes, settings={})
@@ -89,5 +109,6 @@ def merged(evaluations: list[Evaluation], annotations: Annotations) -> Predictio
     for each in evaluations:
         together.found |= each.predictions.found
         together.facts |= each.predictions.facts
+        together.looks |= each.predictions.looks
         together.failed |= each.predictions.failed
     return together

@@ -43,7 +43,7 @@ class Annotations:
     spacing: np.ndarray  # (n, 2) float64: mm per pixel in x and y, NaN where unknown
     spacing_source: np.ndarray  # (n,) object: where each spacing is from, '' where it is unknown
     patient_id: list[str] | None
-    split: list[str] | None  # 'train', 'val' or 'test'
+    split: list[str] | None  # of `columns.SPLITS`
 
     def __len__(self): return len(self.image_names)
 

@@ -87,7 +87,7 @@ def read_sides(header: list[str], rows: list[Row]) -> list[str] | None:
     if 'split' not in header: return None
     for row in rows:
         if row.cells['split'] not in SPLITS:
-            raise row.error(f'split is {row.cells["split"]!r}, expected train, val or test; '
+            raise row.error(f'split is {row.cells["split"]!r}, expected train, val, cal or test; '
                             'fill it, or leave the column out')
     return [row.cells['split'] for row in rows]
 

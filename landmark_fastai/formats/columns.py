@@ -10,9 +10,11 @@ from .spreadsheet import is_formula
 REQUIRED = ('image_name', 'image_width', 'image_height')
 OPTIONAL = ('n_landmarks', 'pixel_spacing', 'pixel_spacing_x', 'pixel_spacing_y', 'patient_id', 'split', 'reader',
             'image_spacing_source')
-SPLITS = ('train', 'val', 'test')  # in the column split
+SPLITS = ('train', 'val', 'cal', 'test')  # in the column split; cal is for bounds
 # what predictions hold beside each landmark, as <name>_confidence; ignored on reading
-ESTIMATES = ('confidence', 'spread', 'expected_error', 'bound', 'stage')
+ESTIMATES = ('confidence', 'spread', 'expected_error', 'expected_error_mm', 'bound', 'bound_mm', 'stage')
+
+REVIEW = ('image_name', 'landmark', 'score', 'reason')  # of review.csv
 
 
 def read_names(path: Path, header: list[str], n_landmarks: int | None = None) -> list[str]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,6 +51,19 @@ class QuietPydicom(Quiet):
 
 
 _quiet = QuietPydicom(Warning, 'pydicom')
+
+
+class Window(NamedTuple):
+    "A window, in the terms of LINEAR_EXACT; LINEAR is that of half a value less, and one narrower (DICOM C.11.2.1.2)."
+    center: float
+    width: float     # 0 for a step
+    is_curved: bool  # SIGMOID (C.11.2.1.3.1)
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        "`values` as 0 to 255."
+        if self.is_curved: return 127.5 * (1 + np.tanh(2 * (values - self.center) / self.width))
+        if self.width == 0: return 255 * (values > self.center)
+        return 255 * np.clip((values - self.center) / self.width + 0.5, 0, 1)
 
 
 def is_dicom(path: str | Path) -> bool:
@@ -238,24 +252,25 @@ def find_window(ds: Dataset) -> Callable[[np.ndarray], np.ndarray] | None:
     if 'LUTDescriptor' in table and 'LUTData' in table:
         white = 2**table.LUTDescriptor[2] - 1
         return lambda values: np.clip(apply_lut(values, table) * (255 / white), 0, 255)
-    window = _numbers(ds, 'WindowCenter')[:1] + _numbers(ds, 'WindowWidth')[:1]
-    if len(window) != 2: return None
-    center, width = window
-    function = ds.get('VOILUTFunction') or 'LINEAR'
-    if function == 'LINEAR' and width >= 1 or function in ('LINEAR_EXACT', 'SIGMOID') and width > 0:
-        return lambda values: apply_window(values, center, width, function)
+    window = _first_window(ds)
+    return window and window.apply
 
 
 def find_window_ends(ds: Dataset) -> tuple[float, float] | None:
     "The values that the window of `ds` makes black and white; None without one, and where it is a table or a curve."
-    window = _numbers(ds, 'WindowCenter')[:1] + _numbers(ds, 'WindowWidth')[:1]
-    is_curved = ds.get('VOILUTSequence') or ds.get('VOILUTFunction') == 'SIGMOID'
-    if not find_window(ds) or is_curved or len(window) != 2: return None
-    center, width = window
-    if ds.get('VOILUTFunction') != 'LINEAR_EXACT':
-        center = center - 0.5
-        width = width - 1
-    return center - width / 2, center + width / 2
+    window = _first_window(ds)
+    if not window or window.is_curved or ds.get('VOILUTSequence'): return None
+    return window.center - window.width / 2, window.center + window.width / 2
+
+
+def _first_window(ds):
+    "The first `Window` of `ds`, None where there is none that can be."
+    numbers = _numbers(ds, 'WindowCenter')[:1] + _numbers(ds, 'WindowWidth')[:1]
+    if len(numbers) != 2: return None
+    center, width = numbers
+    function = ds.get('VOILUTFunction') or 'LINEAR'
+    if function == 'LINEAR' and width >= 1: return Window(center - 0.5, width - 1, False)
+    if function in ('LINEAR_EXACT', 'SIGMOID') and width > 0: return Window(center, width, function == 'SIGMOID')
 
 
 def apply_lut(values: np.ndarray, table: Dataset) -> np.ndarray:
@@ -267,13 +282,3 @@ def apply_lut(values: np.ndarray, table: Dataset) -> np.ndarray:
         kind = np.uint8 if len(entries) < 2 * n else '<u2' if table.original_encoding[1] else '>u2'
         entries = np.frombuffer(entries, kind)
     return np.atleast_1d(entries)[:n][np.clip(np.rint(values).astype(int) - first, 0, n - 1)]
-
-
-def apply_window(values: np.ndarray, center: float, width: float, function: str) -> np.ndarray:
-    "`values` as 0 to 255 through a window: LINEAR, LINEAR_EXACT or SIGMOID (DICOM PS3.3 C.11.2.1.2 and 3)."
-    if function == 'SIGMOID': return 127.5 * (1 + np.tanh(2 * (values - center) / width))
-    if function == 'LINEAR':
-        center = center - 0.5
-        width = width - 1
-    if width == 0: return 255 * (values > center)  # a step
-    return 255 * np.clip((values - center) / width + 0.5, 0, 1)

@@ -54,7 +54,7 @@ def read_film(path: str | Path) -> Film:
     Values that are no uint16 are shifted to be some, or scaled where they do not fit; what is padding or no number is
     0, as black as can be. Raises `UsageError` as `read_image` does.
     """
-    image, window = _decode_dicom(path, read_full_depth) if is_dicom(path) else (_decode(path), None)
+    image, window = _full_depth(path)
     if image.dtype == np.uint8: return Film(_rgb(image) if _is_coloured(image) else _grey(image, path), (0., 255.))
     if image.dtype != np.uint16 or image.ndim == 3: image = _grey(image.astype(np.float32), path)
     window = window or find_percentiles(image)
@@ -126,7 +126,17 @@ def letterbox(image: np.ndarray, image_resize: int) -> np.ndarray:
 
 def _stored_image(path):
     "The pixels of the file upright, BGR or grey, at their own depth; those of a DICOM file as it says they look."
-    return _decode_dicom(path, lambda path: (read_dicom(path), None))[0] if is_dicom(path) else _decode(path)
+    if not is_dicom(path): return _decode(path)
+    image_size(path)  # refuses what is too large
+    return _bgr(read_dicom(path))
+
+
+def _full_depth(path):
+    "As `_stored_image`, but a DICOM file before its window, which is told beside it; None without one."
+    if not is_dicom(path): return _decode(path), None
+    image_size(path)
+    image, window = read_full_depth(path)
+    return _bgr(image), window
 
 
 def _decode(path):
@@ -153,14 +163,10 @@ def _check_complete(file, path):
     except Exception: raise broken(path) from None  # damaged tags lead Pillow to errors of any kind
 
 
-def _decode_dicom(path, read):
-    "What `read` finds in the DICOM file: pixels, uint8 BGR or grey, or float32 grey, and a window."
-    check_pixels(dicom_header(path)[0], path)
-    image, window = read(path)
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR), window
-
-
 # colour and depth
+
+def _bgr(image): return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+
 
 def _rgb(image): return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB)
 

@@ -1,4 +1,4 @@
-"Which images train, validate and test: the `split` column, a drawn split, or folds; never a patient on two sides."
+"Which images train, validate, calibrate, test: the `split` column, a drawn split, or folds; no patient on two sides."
 
 import math
 from collections import Counter
@@ -8,10 +8,13 @@ import numpy as np
 
 from ..errors import UsageError
 from .annotations import Annotations
+from .columns import SPLITS
+
+TRAINED = 'train', 'val'  # sides that a training looks at
 
 
 def split_rows(annotations: Annotations, val_fraction: float = 0.2, seed: int = 42) -> np.ndarray:
-    """Side of each image, (n,) of 'train', 'val' or 'test'.
+    """Side of each image, (n,) of `columns.SPLITS`.
 
     The `split` column where there is one. Else ceil(n * `val_fraction`) images are drawn for validation; where
     `patient_id` is known, whole patients until there are at least so many. The training side is never empty.
@@ -32,12 +35,12 @@ def split_rows(annotations: Annotations, val_fraction: float = 0.2, seed: int = 
 
 
 def split_folds(annotations: Annotations, n_folds: int, seed: int = 42) -> np.ndarray:
-    """The fold of each image, (n,) from 1 to `n_folds`, for cross-validation; 0 for `test` images, which are in none.
+    """The fold of each image, (n,) from 1 to `n_folds`, for cross-validation; 0 for `cal` and `test`, in none of them.
 
     Folds are of equal size, as nearly as whole patients allow where `patient_id` is known. Raises `UsageError` for
     fewer images or patients than folds.
     """
-    kept = [i for i in range(len(annotations)) if annotations.split is None or annotations.split[i] != 'test']
+    kept = [i for i in range(len(annotations)) if annotations.split is None or annotations.split[i] in TRAINED]
     groups = annotations.patient_id if annotations.patient_id is not None else annotations.image_names
     size_of = Counter(groups[i] for i in kept)
     if not 2 <= n_folds <= len(size_of):
@@ -55,13 +58,13 @@ def split_folds(annotations: Annotations, n_folds: int, seed: int = 42) -> np.nd
 
 
 def checked_split(annotations: Annotations, split: Sequence[str]) -> np.ndarray:
-    "`split`, train, val or test of each image, as an array (n,). Raises UsageError for another, and for an empty side."
+    "`split`, of `columns.SPLITS` for each image, as an array (n,). Raises UsageError for another, and an empty side."
     split, name = np.asarray(split), annotations.path.name
     if split.shape != (len(annotations),):
-        raise UsageError(f'{name}: split has the shape {split.shape}, expected train, val or test of each of the '
+        raise UsageError(f'{name}: split has the shape {split.shape}, expected the side of each of the '
                          f'{len(annotations)} images')
-    others = sorted(set(split.tolist()) - {'train', 'val', 'test'}, key=str)
-    if others: raise UsageError(f'{name}: split has {others[0]!r}, expected train, val or test')
+    others = sorted(set(split.tolist()) - set(SPLITS), key=str)
+    if others: raise UsageError(f'{name}: split has {others[0]!r}, expected {", ".join(SPLITS)}')
     for side in ('train', 'val'):
         if side not in split:
             raise UsageError(f'{name}: no row has split {side}, expected train and val; mark some, or leave the split '

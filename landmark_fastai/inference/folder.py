@@ -11,17 +11,19 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..config import PredictConfig, run_file
+from ..config import run_file
 from ..errors import UsageError
 from ..files import check_writable, lies_in
+from ..predict_config import PredictConfig
 from ..threads import in_threads
 from ..viz.overlays import write_png
 from ..viz.report import FIGURES
+from .likeness import look_of
 from .predictions import ImageFacts, Predictions, printable
 from .predictor import Prediction, Predictor
 
-WRITTEN = ('predictions.csv', 'failed.csv', 'overlays/**/*.png', 'distances.csv', 'summary.json', 'report.html',
-           *(f'figures/{file}' for file, *_ in FIGURES))  # by `predict` and `evaluate`
+WRITTEN = ('predictions.csv', 'failed.csv', 'review.csv', 'overlays/**/*.png', 'distances.csv', 'summary.json',
+           'report.html', *(f'figures/{file}' for file, *_ in FIGURES))  # by `predict` and `evaluate`
 SAVE_EVERY = 30  # seconds between two writings of predictions.csv while it grows
 UNFIT_NAMES = errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST  # of an overlay beside others
 
@@ -69,11 +71,11 @@ def predict_folder(predictor: Predictor, config: PredictConfig, folder: Path, im
         name = names[path]
         if not config.no_overlays: write_overlay(folder, name, draw(name, pixels, prediction))
         # here, in the thread, so that what is finished counts when the main thread is interrupted
-        predictions.add(name, prediction, facts_of(name))
+        predictions.add(name, prediction, facts_of(name), look_of(pixels, prediction.expected_error))
 
     def fail(path: Path, error: UsageError): predictions.failed[names[path]] = error
 
-    results = predictor.stream(names, config.tta, config.min_confidence, fail)
+    results = predictor.stream(names, config.tta, config.min_confidence, config.level, fail)
     bar = tqdm(total=len(image_names), unit='image', disable=not sys.stderr.isatty())
     written = time.time()
     try:

@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..config import PredictConfig, TrainConfig, is_run, read_config
+from ..config import TrainConfig, is_run, read_config
 from ..errors import UsageError
 from ..model.facts import ModelFacts, read_facts
 from ..model.network import create_model
 from ..model.state import read_state_dict
 from ..model.weights import IMAGENET_STATS, load_weights
+from ..predict_config import PredictConfig
 from .predictor import Predictor
 from .refining import RefinedPredictor
 

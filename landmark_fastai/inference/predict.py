@@ -4,16 +4,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import PredictConfig
 from ..flags import takes
 from ..formats.annotations import Annotations, warn_doubtful
 from ..formats.images import find_images, image_spacing
 from ..formats.spacing import FLAG_SOURCE
+from ..predict_config import PredictConfig
 from ..viz.overlays import draw_landmarks
 from .folder import make_output, predict_folder
 from .loading import config_predictor
-from .predictions import ImageFacts, confidence_note, spacing_notes, spread_notes
+from .predictions import ImageFacts, spacing_notes, spread_notes
 from .predictor import Prediction
+from .review import doubts, write_review
+from .trust import bound_notes, trust_notes
 
 
 @takes(PredictConfig)
@@ -33,15 +35,19 @@ def predict(config: PredictConfig) -> Annotations:
         return ImageFacts((config.pixel_spacing,) * 2, FLAG_SOURCE, None)
 
     def draw(name: str, pixels: np.ndarray, prediction: Prediction) -> np.ndarray:
-        notes = [confidence_note(*facts) for facts
-                 in zip(prediction.state, prediction.confidence, prediction.spread, strict=True)]
         unknown = np.full_like(prediction.points, np.nan)
-        return draw_landmarks(pixels, unknown, prediction.points, predictor.names, notes=notes, heading='confidence')
+        return draw_landmarks(pixels, unknown, prediction.points, predictor.names, heading='confidence, error',
+                              notes=trust_notes(prediction, facts_of(name).spacing), radii=prediction.bound)
 
     predictions = predict_folder(predictor, config, folder, image_names, facts_of, draw)
     print(f'{len(predictions)} images predicted: {folder / "predictions.csv"}')
-    for line in spacing_notes(predictions) + spread_notes(predictions): print(line)
+    notes = [*spacing_notes(predictions), *spread_notes(predictions),
+             *bound_notes(predictor.facts.bounds.get(predictor.stage), config, predictions)]
+    for line in notes: print(line)
     annotations = predictions.annotations(folder)
     warn_doubtful(annotations)
+    doubted = doubts(predictions.stacked(), annotations, config.tolerance)
+    write_review(folder / 'review.csv', doubted, annotations)
+    print(f'{len({doubt.i for doubt in doubted})} images to look at: {folder / "review.csv"}')
     predictions.check_complete(folder, annotations)
     return annotations

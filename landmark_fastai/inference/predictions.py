@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..errors import Incomplete, UsageError
 from ..files import write_text
-from ..formats.annotations import ABSENT, UNLABELLED, Annotations, write_annotations
+from ..formats.annotations import Annotations, write_annotations
 from ..formats.spreadsheet import safe_name
 from .predictor import Prediction
 
@@ -30,13 +30,15 @@ class Predictions:
     image_names: list[str]
     found: dict[str, Prediction] = field(default_factory=dict)  # by image name, in any order
     facts: dict[str, ImageFacts] = field(default_factory=dict)
+    looks: dict[str, list[float]] = field(default_factory=dict)  # by image name, see `likeness`
     failed: dict[str, str | UsageError] = field(default_factory=dict)  # by image name: the reason
 
     def __len__(self): return len(self.found)
 
-    def add(self, name: str, prediction: Prediction, facts: ImageFacts):
-        "Note what was found on an image."
+    def add(self, name: str, prediction: Prediction, facts: ImageFacts, look: list[float]):
+        "Note what was found on an image, and how it looks."
         self.facts[name] = facts
+        self.looks[name] = look
         self.found[name] = prediction  # last: another thread may be writing what is found
 
     @property
@@ -63,11 +65,8 @@ class Predictions:
     def write(self, folder: Path):
         "Write predictions.csv and, where there is one to name, failed.csv."
         now = replace(self, found=self.found.copy())  # threads may go on adding to `found`
-        all_images = now.stacked()
-        estimates = {'confidence': all_images.confidence}
-        if np.isfinite(all_images.spread).any(): estimates['spread'] = all_images.spread
-        if (all_images.stage != '').any(): estimates['stage'] = all_images.stage
-        write_annotations(folder / 'predictions.csv', now.annotations(folder), estimates)
+        annotations = now.annotations(folder)
+        write_annotations(folder / 'predictions.csv', annotations, estimates(now.stacked(), annotations.spacing))
         if not self.failed: return
         failed = pd.DataFrame([[safe_name(printable(str(text))) for text in texts] for texts in self.failed.items()],
                               columns=['image_name', 'reason'])  # a reason begins with a path
@@ -80,16 +79,23 @@ class Predictions:
                          f'are in {folder / "failed.csv"}', result)
 
 
+def estimates(found: Prediction, spacing: np.ndarray) -> dict[str, np.ndarray]:
+    """What predictions.csv says of the landmarks of n images beside their points, (n, N) by `columns.ESTIMATES`.
+
+    Errors in mm where the `spacing` (n, 2) of pixels is known, by its mean over x and y. Bounds, spread and
+    what else is known of no image is left out.
+    """
+    mm = spacing.mean(1, keepdims=True)
+    columns = {'confidence': found.confidence, 'spread': found.spread, 'expected_error': found.expected_error,
+               'expected_error_mm': found.expected_error * mm, 'bound': found.bound, 'bound_mm': found.bound * mm}
+    known = {name: values for name, values in columns.items()
+             if name in ('confidence', 'expected_error') or np.isfinite(values).any()}
+    return known | ({'stage': found.stage} if (found.stage != '').any() else {})
+
+
 def printable(text: str) -> str:
     "`text` without what UTF-8 cannot write."
     return text.encode('utf-8', 'backslashreplace').decode()
-
-
-def confidence_note(state: int, confidence: float, spread: float) -> str:
-    "What an overlay says of a landmark."
-    if state == ABSENT: return 'absent'
-    if state == UNLABELLED: return f'{confidence:.2f}, left blank'
-    return f'{confidence:.2f}' + (f', ± {spread:.1f} px' if np.isfinite(spread) else '')
 
 
 def spread_notes(predictions: Predictions) -> list[str]:

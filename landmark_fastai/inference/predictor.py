@@ -12,7 +12,7 @@ from fastai.learner import Learner
 from fastcore.basics import chunked
 from torch import Tensor, nn
 
-from ..config import PredictConfig, TrainConfig
+from ..config import TrainConfig
 from ..data.augmentation import mirror_order
 from ..data.items import image_frame
 from ..data.loaders import config_dls, upload, usable_device
@@ -24,9 +24,11 @@ from ..formats.images import letterbox
 from ..geometry.decoding import decode, read
 from ..geometry.distances import confidence, spread
 from ..geometry.frame import Frame, to_original
-from ..model.facts import ModelFacts
+from ..model.facts import FIRST, ModelFacts
 from ..model.precision import autocast, choose_precision
+from ..predict_config import PredictConfig
 from ..threads import in_threads
+from .bounds import factors
 from .views import average_views
 
 MOST = 32     # images that go through the network together: those that wait are in memory at full size
@@ -44,13 +46,14 @@ class Prediction(NamedTuple):
     expected_error: np.ndarray  # (N,) float64: original px, see `inference.calibration`; NaN where absent
     stage: np.ndarray       # (N,) of str: which stages the point is of, see `inference.refining`; '' of one stage
     first: np.ndarray       # (N, 2) float64: as `points`, of the first stage alone
+    bound: np.ndarray       # (N,) float64: radius that the error stays within, original px, see `inference.bounds`
 
     @classmethod
     def stack(cls, each: Sequence['Prediction'], n_landmarks: int) -> 'Prediction':
         "One `Prediction` of all images, of which there may be none."
         columns = zip(*each, strict=True) if each else [()] * len(cls._fields)
         n = (n_landmarks,)
-        shapes = (*n, 2), n, n, n, (2,), n, n, (*n, 2)
+        shapes = (*n, 2), n, n, n, (2,), n, n, (*n, 2), n
         return cls(*(np.array(values).reshape(-1, *shape) for values, shape in zip(columns, shapes, strict=True)))
 
     def blanked(self, min_confidence: float) -> 'Prediction':
@@ -83,6 +86,8 @@ class Predictor:
     `names` are its landmarks, `weights` the files that its weights are from. The heatmaps of several `models` are
     averaged, and their points tell the spread.
     """
+    stage = FIRST  # whose `facts.bounds` are those of its points
+
     def __init__(self, models: list[nn.Module], config: TrainConfig, facts: ModelFacts,
                  device: str | torch.device | None = None, precision: str = 'auto',
                  weights: Sequence[str | Path] = ()):
@@ -102,21 +107,23 @@ class Predictor:
         self.calibration = torch.tensor(facts.calibration or [1.] * len(self.names))
         self.mirrored = mirror_order(config.pairs, self.names) if config.pairs else None
 
-    def predict(self, images: ImageSource | Iterable[ImageSource], tta: bool = False,
-                min_confidence: float = 0.) -> Prediction:
+    def predict(self, images: ImageSource | Iterable[ImageSource], tta: bool = PredictConfig.tta,
+                min_confidence: float = PredictConfig.min_confidence, level: float = PredictConfig.level) -> Prediction:
         """Landmarks of `images`: paths of files, or uint8 arrays (H, W), (H, W, 3) RGB for a run with --color.
 
         One image may stand alone. Returns a `Prediction` of arrays (n, N, ...): points in original px, (0, 0) is the
         centre of the top-left pixel. `tta` averages over small shifts and scales, and mirror images where the run knows
-        flip pairs; landmarks of a confidence below `min_confidence`, 0 to 1, are left blank. Raises UsageError for the
-        first image that cannot be read.
+        flip pairs; landmarks of a confidence below `min_confidence`, 0 to 1, are left blank. A share `level` of points
+        lies within their bounds; with `tta` there are none, for they are made without. Raises UsageError for the first
+        image that cannot be read.
         """
         if isinstance(images, ImageSource) or not isinstance(images, Iterable): images = [images]
-        found = [prediction for *_, prediction in self.stream(images, tta, min_confidence)]
+        found = [prediction for *_, prediction in self.stream(images, tta, min_confidence, level)]
         if not found: raise UsageError('no images were given')
         return Prediction.stack(found, len(self.names))
 
-    def stream(self, images: Iterable[ImageSource], tta: bool = False, min_confidence: float = 0.,
+    def stream(self, images: Iterable[ImageSource], tta: bool = PredictConfig.tta,
+               min_confidence: float = PredictConfig.min_confidence, level: float = PredictConfig.level,
                fail: Callable[[ImageSource, UsageError], None] | None = None
                ) -> Iterator[tuple[ImageSource, np.ndarray, Prediction]]:
         """Yield, in order, each of `images`, its pixels and its `Prediction`; memory does not grow with their number.
@@ -124,7 +131,8 @@ class Predictor:
         Files are read ahead in threads while the network is busy. For an image that cannot be read `fail` is called,
         with the image and the error; without it the error is raised.
         """
-        check_values(PredictConfig, tta=tta, min_confidence=min_confidence)
+        check_values(PredictConfig, tta=tta, min_confidence=min_confidence, level=level)
+        scale = np.full(len(self.names), np.nan) if tta else self.bound_factors(level)
         ahead = max(self.batch_size, os.cpu_count())
         for batch in chunked(in_threads(self._read, images, ahead), self.batch_size):
             for reading in batch:
@@ -139,7 +147,13 @@ class Predictor:
             each = zip(good, self.on_images(seen, frames), seen.scatter.numpy(), strict=True)
             for reading, prediction, scatter in each:
                 found = self.finish(reading.pixels, prediction, scatter, tta)
+                found = found._replace(bound=found.expected_error * scale)
                 yield reading.image, reading.pixels, found.blanked(min_confidence)
+
+    def bound_factors(self, level: float) -> np.ndarray:
+        "What the expected errors of landmarks (N,) are multiplied by for their bounds; NaN where there are none."
+        known = self.facts.bounds.get(self.stage)
+        return factors(known.scores, level) if known else np.full(len(self.names), np.nan)
 
     def finish(self, pixels: np.ndarray, prediction: Prediction, scatter: np.ndarray, tta: bool) -> Prediction:
         """What becomes of the `prediction` of an image, which another look at its `pixels` may sharpen.
@@ -227,7 +241,7 @@ class Predictor:
                            for values in (seen.scatter * self.calibration, seen.spread))
         state = np.where(seen.absent, ABSENT, VISIBLE).astype(np.uint8)
         found = Prediction(points, state, np.full(state.shape, np.nan), apart, sizes, expected,
-                           np.full(state.shape, ''), points)
+                           np.full(state.shape, ''), points, np.full(state.shape, np.nan))
         each = [Prediction(*of_image) for of_image in zip(*found, strict=True)]
         return [prediction._replace(confidence=self.confidence(prediction)) for prediction in each]
 

@@ -16,13 +16,14 @@ from ..data.items import AnnotatedImage, make_frame
 from ..formats.annotations import VISIBLE
 from ..formats.images import letterbox
 from ..geometry.frame import Frame, to_original
+from ..model.facts import BOTH, FIRST
 from .calibration import LOOKED_AT, Observed
 from .predictor import DECIMALS, MOST, Prediction, Predictor
 
 MARGIN = 0.04  # of the side of a crop: a peak so near its border may be the flank of what lies beyond
 TINY = 1e-9
 NEGLIGIBLE = 0.01  # share of a stage in a point
-FIRST, REFINED, BOTH = 'first', 'refined', 'both'  # what became of a landmark, see `combine`
+REFINED = 'refined'  # as FIRST and BOTH, what became of a landmark: see `combine`
 
 
 class Seen(NamedTuple):
@@ -32,11 +33,13 @@ class Seen(NamedTuple):
     counts: np.ndarray   # (N,) bool: there was a point to crop around, and the peak is off the border
 
 
-def look_closer(second: Predictor, pixels: np.ndarray, first: Prediction, tta: bool = False) -> Seen:
-    "What the network of `second` sees in crops of the image `pixels` around the points that the `first` stage found."
-    side, film_side = second.config.image_resize, second.facts.crop.film
-    film = letterbox(pixels, film_side)
-    frame = make_frame(pixels.shape[1::-1], (np.nan, np.nan), film_side)
+def look_closer(second: Predictor, film: np.ndarray, first: Prediction, tta: bool = False) -> Seen:
+    """What the network of `second` sees in crops around the points that the `first` stage found on an image.
+
+    `film` (S, S) or (S, S, 3) is the image, padded and resized as the crops of `second` want it.
+    """
+    side = second.config.image_resize
+    frame = make_frame(first.size, (np.nan, np.nan), len(film))
     n = len(first.points)
     there = np.flatnonzero((first.state == VISIBLE) & np.isfinite(first.points).all(-1))
     seen = Seen(np.full((n, 2), np.nan), np.full(n, np.nan), np.zeros(n, bool))
@@ -58,11 +61,11 @@ def observe_crops(second: Predictor, first: Predictor, images: Sequence[Annotate
 
     Both in film px; the scatter is NaN where a crop does not count.
     """
-    images, film = images[:LOOKED_AT], second.facts.crop.film
+    images, film_side = images[:LOOKED_AT], second.facts.crop.film
     errors, scatters = [], []
     for image, (_, pixels, found) in zip(images, first.stream(image.path for image in images), strict=True):
-        seen = look_closer(second, pixels, found)
-        errors.append(np.linalg.norm(seen.points - image.points, axis=-1) * (film / found.size.max()))
+        seen = look_closer(second, letterbox(pixels, film_side), found)
+        errors.append(np.linalg.norm(seen.points - image.points, axis=-1) * (film_side / found.size.max()))
         scatters.append(np.where(seen.counts, seen.scatter, np.nan))
     return Observed(np.stack(errors), np.stack(scatters))
 
@@ -95,6 +98,8 @@ def combine(first: Prediction, first_error: np.ndarray, seen: Sequence[Seen], er
 
 class RefinedPredictor(Predictor):
     "A `Predictor` of two stages: `first`, and `seconds` that look closer at what it finds, one of each model."
+    stage = BOTH
+
     def __init__(self, first: Predictor, seconds: Sequence[Predictor]):
         super().__init__(first.models, first.config, first.facts, first.device, first.precision,
                          first.weights + [path for second in seconds for path in second.weights])
@@ -104,8 +109,10 @@ class RefinedPredictor(Predictor):
     def finish(self, pixels, prediction, scatter, tta):
         size = prediction.size
         first_error = expected_error(self.first_variance, scatter, self.config.image_resize, size)
-        seen = [look_closer(second, pixels, prediction, tta) for second in self.seconds]
         crops = [second.facts.crop for second in self.seconds]
+        films = {side: letterbox(pixels, side) for side in {crop.film for crop in crops}}
+        seen = [look_closer(second, films[crop.film], prediction, tta)
+                for second, crop in zip(self.seconds, crops, strict=True)]
         errors = [expected_error(crop.variance, each.scatter, crop.film, size)
                   for crop, each in zip(crops, seen, strict=True)]
         combined = combine(prediction, first_error, seen, np.stack(errors))

@@ -8,16 +8,19 @@ import platform
 import subprocess
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..errors import UsageError
 from ..files import write_text
+from ..flags import is_number
 
 FORMAT = 1  # of model.json; to be counted up when an older version would misread it
+LATER = {'crop': None, 'bounds': {}}  # facts that are newer than the format, and what they are where they are not known
 FILE = 'model.json'
+SOURCES = CAL, FOLDS = 'cal', 'folds'  # rows of the split `cal`, or images that a fold was not trained on
+FIRST, BOTH = 'first', 'both'
 LIBRARIES = 'fastai', 'torch', 'segmentation-models-pytorch', 'opencv-python', 'numpy'
 
 
@@ -32,6 +35,14 @@ class CropFacts:
 
 
 @dataclass
+class BoundFacts:
+    "What the bounds of points follow from: images that took no part in the training, see `inference.bounds`."
+    scores: list[list[float]]  # errors over expected errors of each landmark, ascending
+    source: str                # of `SOURCES`
+    looks: list[list[float]]   # how each of the images looks, see `inference.likeness`
+
+
+@dataclass
 class ModelFacts:
     "What is known of a trained network; the first three are needed to predict."
     landmarks: list[str]
@@ -42,6 +53,7 @@ class ModelFacts:
     flat: list[str] = field(default_factory=list)  # landmarks for which it sees no place
     median_pixel_spacing: list[float] | None = None  # mm per px in x and y, of the images of the run
     crop: CropFacts | None = None  # of a network that is the second stage of a run
+    bounds: dict[str, BoundFacts] = field(default_factory=dict)  # by stage: FIRST, or BOTH together
     data: str = ''  # fingerprint of annotations and split
     device: str = ''
     precision: str = ''
@@ -65,13 +77,15 @@ def read_facts(run: str | Path) -> ModelFacts:
     if values['format'] != FORMAT:
         raise UsageError(f'{path} has the format {values["format"]}, this version reads {FORMAT}; use the version that '
                          'wrote it')
+    values = LATER | values
     names = [each.name for each in fields(ModelFacts)]
     missing = [name for name in names if name not in values]
     if missing: raise UsageError(f'{path} lacks {", ".join(missing)}, expected that of a run')
     damaged = [name for name, is_right in expected_facts(values).items() if not is_right]
     if damaged: raise UsageError(f'{path} is damaged: {damaged[0]} is {str(values[damaged[0]])[:100]}')
     crop = values['crop'] and CropFacts(**values['crop'])
-    return ModelFacts(**{name: values[name] for name in names} | {'crop': crop})
+    bounds = {stage: BoundFacts(**of_stage) for stage, of_stage in values['bounds'].items()}
+    return ModelFacts(**{name: values[name] for name in names} | {'crop': crop, 'bounds': bounds})
 
 
 def expected_facts(values: dict) -> dict[str, bool]:
@@ -89,22 +103,32 @@ def expected_facts(values: dict) -> dict[str, bool]:
         'calibration': calibration is None or is_list(calibration, float) and len(calibration) == len(names),
         'median_pixel_spacing': spacing is None or is_list(spacing, float) and len(spacing) == 2 and min(spacing) > 0,
         'crop': values['crop'] is None or is_crop(values['crop'], len(names)),
+        'bounds': isinstance(values['bounds'], dict) and values['bounds'].keys() <= {FIRST, BOTH} and all(
+            is_bounds(of_stage, len(names)) for of_stage in values['bounds'].values()),
         'data': isinstance(values['data'], str)}
 
 
 def is_crop(value: Any, n_landmarks: int) -> bool:
     "Whether `value` can be made `CropFacts` of so many landmarks."
     return (isinstance(value, dict) and value.keys() == {each.name for each in fields(CropFacts)}
-            and isinstance(value['film'], int) and value['film'] > 0 and is_list([value['jitter']], float)
+            and isinstance(value['film'], int) and value['film'] > 0 and is_number(value['jitter'])
             and all(is_list(value[name], float) and len(value[name]) == n_landmarks
                     for name in ('first_variance', 'variance')))
+
+
+def is_bounds(value: Any, n_landmarks: int) -> bool:
+    "Whether `value` can be made `BoundFacts` of so many landmarks."
+    return (isinstance(value, dict) and value.keys() == {each.name for each in fields(BoundFacts)}
+            and value['source'] in SOURCES
+            and all(isinstance(value[name], list) and all(is_list(each, float) for each in value[name])
+                    for name in ('scores', 'looks'))
+            and len(value['scores']) == n_landmarks)
 
 
 def is_list(value: Any, kind: type) -> bool:
     "Whether `value` is a list of texts, or of finite numbers where `kind` is float."
     if not isinstance(value, list): return False
-    if kind is str: return all(isinstance(each, str) for each in value)
-    return all(isinstance(each, (int, float)) and not isinstance(each, bool) and isfinite(each) for each in value)
+    return all(isinstance(each, str) if kind is str else is_number(each) for each in value)
 
 
 def installed_versions() -> dict[str, str]:

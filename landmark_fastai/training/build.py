@@ -1,6 +1,10 @@
 "The parts of a run, from its flags: learner, callbacks, and what is known of the model before it is trained."
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import torch
 from fastai.callback.core import Callback
 from fastai.data.load import DataLoader
 from fastai.torch_core import num_distrib, rank_distrib, set_seed
@@ -22,6 +26,15 @@ from ..model.facts import ModelFacts, git_commit, installed_versions
 from ..model.network import check_batch_of_one
 from ..model.precision import choose_precision
 from . import distributed
+
+
+@contextmanager
+def cudnn_restored() -> Iterator[None]:
+    "A context, or decorator, that leaves cuDNN as it was: equal seeds need it deterministic, and it is the process's."
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    try: yield
+    finally: cudnn.deterministic, cudnn.benchmark = before
 
 
 def make_learner(config: TrainConfig, split: np.ndarray | None = None) -> LandmarkLearner:

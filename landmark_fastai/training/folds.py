@@ -9,10 +9,11 @@ from fastai.callback.core import Callback
 from ..config import TrainConfig, is_run, read_config
 from ..errors import UsageError
 from ..evaluation.compare import Evaluation
-from ..evaluation.validation import evaluate_again, evaluate_folds
+from ..evaluation.validation import evaluate_again, evaluate_folds, with_bounds
 from ..formats.annotations import Annotations, fingerprint, read_annotations
 from ..formats.splits import split_folds
-from ..model.facts import ModelFacts
+from ..inference.loading import load
+from ..model.facts import CAL, ModelFacts, write_facts
 from ..processes import check_single_process
 from .build import make_facts, make_learner
 from .run import train_run
@@ -33,7 +34,14 @@ def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
     start_folder(config, facts, resumed, annotations.image_names, split=fold_split(fold_of, 0), fold=fold_of)
     evaluations = [run_fold(config, k, fold_of, annotations, cbs) for k in range(1, config.folds + 1)]
     rows = np.flatnonzero(fold_of)
-    return evaluate_folds(config, facts, annotations.subset(rows), fold_of[rows], evaluations)
+    summary = evaluate_folds(config, facts, annotations.subset(rows), fold_of[rows], evaluations)
+    for_bounds = [i for i, side in enumerate(annotations.split or []) if side == CAL]
+    if for_bounds:  # better than what folds tell: the ensemble itself, on images that are new to all of it
+        ensemble = load(config.folder, device=None if config.device == 'auto' else config.device,
+                        precision=config.precision)
+        write_facts(config.folder, with_bounds(config, ensemble.facts, annotations.subset(for_bounds),
+                                               {ensemble.stage: ensemble}))
+    return summary
 
 
 def check_start(config: TrainConfig, resumed: bool):

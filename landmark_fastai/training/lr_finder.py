@@ -7,10 +7,11 @@ from ..errors import UsageError
 from ..files import check_writable
 from ..flags import takes
 from ..viz.curves import plot_lr_find
-from .build import make_learner
+from .build import cudnn_restored, make_learner
 
 
 @takes(TrainConfig)
+@cudnn_restored()
 def find_lr(config: TrainConfig) -> float:
     "Run fastai's learning rate finder with the flags of `train`; writes the plot, returns the suggested rate."
     if config.resume: raise UsageError('find_lr has nothing to resume; leave resume out')

@@ -9,15 +9,17 @@ from fastai.callback.core import Callback
 from fastai.torch_core import rank_distrib
 
 from ..config import TrainConfig
+from ..data.loaders import LandmarkDataLoaders
 from ..errors import UsageError
+from ..evaluation.compare import Evaluation
 from ..evaluation.evaluate import read_split
-from ..evaluation.validation import evaluate_validation
+from ..evaluation.validation import evaluate_validation, with_bounds
 from ..formats.annotations import fingerprint, read_annotations
 from ..inference.calibration import calibrated
 from ..inference.predictor import Predictor
 from ..inference.refining import RefinedPredictor
 from ..learner import LandmarkLearner
-from ..model.facts import ModelFacts, write_facts
+from ..model.facts import BOTH, CAL, FIRST, ModelFacts, write_facts
 from . import distributed
 from .build import make_facts, make_learner
 from .minutes import fit_minutes
@@ -28,30 +30,43 @@ from .stage import train_stage
 
 def train_run(config: TrainConfig, split: np.ndarray | None = None,
               cbs: Sequence[Callback] = ()) -> LandmarkLearner:
-    "Train the model of `config`; `split` (n,) is train, val or test of each image, drawn when left out."
+    "Train the model of `config`; `split` (n,) is the side of each image, drawn when left out."
     device = distributed.join(config.batch_size, config.device)
-    with distributed.in_turn(): learn, facts, state = prepare(config, device, split)
+    with distributed.in_turn(): learn, facts, state, kept = prepare(config, device, split)
     if state is None and config.minutes: config = fit_minutes(config, learn)
-    if state is None and config.keeps_first_stage: state = keep_first_stage(config, learn, facts)
+    if kept:
+        keep_first_stage(config, learn, facts)
+        state = kept
     train_stage(config, learn, facts, state, cbs)
     if rank_distrib() and not config.refine: return learn
-    predictor = calibrated(Predictor([learn.model], config, facts, learn.dls.device, learn.precision,
-                                     [config.folder / 'weight' / 'best.pth']), learn.dls.train_ds)
-    if not rank_distrib(): write_facts(config.folder, predictor.facts)
-    if config.refine: predictor = RefinedPredictor(predictor, [refine(config, predictor, learn.dls, cbs)])
-    if not rank_distrib(): learn.evaluation = evaluate_validation(config, predictor, learn.dls)
+    first = calibrated(Predictor([learn.model], config, facts, learn.dls.device, learn.precision,
+                                 [config.folder / 'weight' / 'best.pth']), learn.dls.train_ds)
+    if not rank_distrib(): write_facts(config.folder, first.facts)
+    seconds = [refine(config, first, learn.dls, cbs)] if config.refine else []
+    if not rank_distrib(): learn.evaluation = report(config, first, seconds, learn.dls)
     return learn
 
 
+def report(config: TrainConfig, first: Predictor, seconds: list[Predictor], dls: LandmarkDataLoaders) -> Evaluation:
+    "Find out how far to trust the points of a run, in one stage or two, and report how good they are."
+    stages = {FIRST: first} | ({BOTH: RefinedPredictor(first, seconds)} if seconds else {})
+    for_bounds = dls.annotations.subset(dls.split == CAL)
+    first = first.with_facts(with_bounds(config, first.facts, for_bounds, stages))
+    write_facts(config.folder, first.facts)
+    predictor = RefinedPredictor(first, seconds) if seconds else first
+    return evaluate_validation(config, predictor, dls)
+
+
 def prepare(config: TrainConfig, device: str,
-            split: np.ndarray | None) -> tuple[LandmarkLearner, ModelFacts, dict | None]:
+            split: np.ndarray | None) -> tuple[LandmarkLearner, ModelFacts, dict | None, dict | None]:
     """The learner of a run on `device`, what is known of it, and the checkpoint to go on from, if any.
 
-    Every mistake shows here.
+    For a new run that keeps the first stage of another, the checkpoint of that comes last. Every mistake shows here.
     """
     if config.keeps_first_stage: split = split_of_run(config)
     state = read_progress(config) if config.resume else None
     if state is None: check_folder(config)
+    kept = read_checkpoint(Path(config.from_run), needed=True) if state is None and config.keeps_first_stage else None
     # a checkpoint has all weights: those that the run began with are not looked for again
     begins = {} if state is None else {'encoder_weights': 'none', 'from_run': None}
     learn = make_learner(replace(config, device=device, **begins), split)
@@ -59,7 +74,7 @@ def prepare(config: TrainConfig, device: str,
     if state: check_data(config.folder, facts.data)
     if config.refine: check_refinable(config, learn.dls)
     if config.keeps_first_stage: check_data(Path(config.from_run), facts.data)
-    return learn, facts, state
+    return learn, facts, state, kept
 
 
 def split_of_run(config: TrainConfig) -> np.ndarray:
@@ -70,7 +85,6 @@ def split_of_run(config: TrainConfig) -> np.ndarray:
     run = Path(config.from_run)
     if not (run / 'report.html').is_file():
         raise UsageError(f'{run} is not finished, and refine adds a second stage to a run that is; see --resume')
-    read_checkpoint(run, needed=True)
     sides = read_split(run)
     names = read_annotations(config.csv_file).image_names
     other = [name for name in names if name not in sides]
@@ -80,9 +94,8 @@ def split_of_run(config: TrainConfig) -> np.ndarray:
     return np.array([sides[name] for name in names])
 
 
-def keep_first_stage(config: TrainConfig, learn: LandmarkLearner, facts: ModelFacts) -> dict | None:
-    "Begin the folder of `config` with the first stage of the run it starts from; returns the checkpoint of that."
-    run = Path(config.from_run)
-    if not rank_distrib():
-        start_folder(config, facts, False, learn.dls.annotations.image_names, kept=run, split=learn.dls.split)
-    return read_checkpoint(run, needed=True)
+def keep_first_stage(config: TrainConfig, learn: LandmarkLearner, facts: ModelFacts):
+    "Begin the folder of `config` with the first stage of the run it starts from."
+    if rank_distrib(): return
+    start_folder(config, facts, False, learn.dls.annotations.image_names, kept=Path(config.from_run),
+                 split=learn.dls.split)

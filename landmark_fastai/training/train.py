@@ -8,11 +8,13 @@ from fastcore.foundation import L
 from ..config import TrainConfig
 from ..flags import takes
 from ..learner import LandmarkLearner
+from .build import cudnn_restored
 from .folds import cross_validate
 from .run import train_run
 
 
 @takes(TrainConfig, shared=True)
+@cudnn_restored()
 def train(config: TrainConfig, cbs: Callback | Sequence[Callback] = ()) -> LandmarkLearner | dict:
     """Train a model and write the run folder `<output_dir>/<experiment_name>/`; `cbs` are more callbacks of the fit.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.patches import Circle
+from matplotlib.ticker import PercentFormatter
 
 from .axes import add_legend, label_log, label_plainly, new_figure, save_figure, say_empty, shorten
 
@@ -112,6 +113,23 @@ def plot_confidence(confidence: np.ndarray, distances: np.ndarray, rank: float |
     else: say_empty(ax)
     known = '' if rank is None else f' (rank correlation {rank:.2f})'
     ax.set(xlabel='confidence', ylabel=f'error, {unit}, logarithmic', title=f'Errors and confidence{known}')
+    ax.grid(alpha=0.3)
+    add_legend(figure, ax, rows=24)
+    save_figure(figure, path)
+
+
+def plot_coverage(levels: Sequence[float], coverage: np.ndarray, path: Path):
+    "Write the `coverage` (levels, N) of the bounds of N landmarks, 0 to 1, over their `levels` to `path`."
+    figure = new_figure(6.4, 5.8)
+    ax = figure.subplots()
+    low = min(float(np.nanmin(coverage)), *levels)
+    ax.plot([low, 1], [low, 1], color='0.5', linestyle='--', linewidth=1, label='as they say')
+    for k, of_landmark in enumerate(coverage.T):
+        ax.plot(levels, of_landmark, color='C0', alpha=0.35, linewidth=1, label='' if k else 'a landmark')
+    ax.plot(levels, np.nanmean(coverage, axis=1), 'o-', color='C3', linewidth=2, label='mean of the landmarks')
+    ax.set(xlabel='level of the bounds', ylabel='share of points within', title='How often bounds hold')
+    ax.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, 0))
     ax.grid(alpha=0.3)
     add_legend(figure, ax, rows=24)
     save_figure(figure, path)

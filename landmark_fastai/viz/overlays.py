@@ -21,22 +21,34 @@ SHIFT = 4     # bits after the binary point of cv2's coordinates
 
 
 def draw_landmarks(image: np.ndarray, true: np.ndarray, pred: np.ndarray, names: list[str],
-                   heading: str = 'errors in network px', notes: list[str] | None = None) -> np.ndarray:
+                   heading: str = 'errors in network px', notes: list[str] | None = None,
+                   radii: np.ndarray | None = None) -> np.ndarray:
     """Draw true points as blue rings and predicted ones as red dots, with a key of names and errors beside the picture.
 
     `image` is uint8 (H, W) or (H, W, 3) RGB; `true` and `pred` are (N, 2) float px of `image`, (0, 0) the centre of its
     top-left pixel, NaN where there is no point. `notes`, a text a landmark, takes the place of the errors, which are in
-    px of `image`; `heading` tells in the key what is shown. Returns RGB uint8: the picture of `draw_markers` and the
+    px of `image`; `heading` tells in the key what is shown. `radii` (N,), px of `image`, draw thin circles around the
+    predicted points, NaN for none. Returns RGB uint8: the picture of `draw_markers` and the
     panel on its right, whose width depends only on `names` and `notes`.
     """
     true, pred = np.asarray(true, float), np.asarray(pred, float)
     if notes is None: notes = [distance_note(*pair) for pair in zip(true, pred, strict=True)]
     marks = {'truth': _ring, 'prediction': _dot} if any(map(_is_known, true)) else {'prediction': _dot}
-    picture = draw_markers(image, true, pred)
+    picture = draw_markers(image, true, pred, radii=radii)
     return np.hstack([picture, draw_panel(len(picture), names, notes, marks, heading)])
 
 
-def draw_markers(image: np.ndarray, true: np.ndarray, pred: np.ndarray, largest: int = LARGE) -> np.ndarray:
+def draw_annotated(image: np.ndarray, points: np.ndarray, names: list[str], notes: list[str]) -> np.ndarray:
+    """Draw `points` (N, 2) of one reader as blue rings, as `draw_landmarks` does true ones.
+
+    Beside the picture are the names, each with its text of `notes`. Returns RGB uint8.
+    """
+    picture = draw_markers(image, points, np.full_like(points, np.nan))
+    return np.hstack([picture, draw_panel(len(picture), names, notes, {'annotated': _ring}, 'x, y in px')])
+
+
+def draw_markers(image: np.ndarray, true: np.ndarray, pred: np.ndarray, largest: int = LARGE,
+                 radii: np.ndarray | None = None) -> np.ndarray:
     """Draw points as `draw_landmarks` does, without the panel: for a sheet, whose tiles would make it unreadable.
 
     Returns RGB uint8, enlarged to about 768 px on the longer side where `image` is smaller, and shrunk to `largest`
@@ -45,6 +57,9 @@ def draw_markers(image: np.ndarray, true: np.ndarray, pred: np.ndarray, largest:
     picture = _as_rgb(_resize_to_show(image, largest))
     ratio = np.divide(picture.shape[1::-1], image.shape[1::-1])
     true, pred = ((np.asarray(points, float) + 0.5) * ratio - 0.5 for points in (true, pred))
+    for point, radius in zip(pred, [] if radii is None else radii * ratio.mean(), strict=radii is not None):
+        if _is_known([*point, radius]):
+            cv2.circle(picture, _fixed(point), round(radius * (1 << SHIFT)), RED, 1, cv2.LINE_AA, SHIFT)
     _draw_pairs(picture, true, pred)
     return _draw_numbers(picture, true, pred)
 

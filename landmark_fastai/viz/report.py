@@ -24,6 +24,8 @@ FIGURES = (
      'annotated point in the centre. A cloud beside the centre is a bias, a long one an ill-defined direction.'),
     ('confidence.png', 'Confidence', 'Each dot is a landmark of an image, the line the median error of each tenth '
      'of them. Where it falls to the right, the confidence tells where to look; where it is flat, it does not.'),
+    ('coverage.png', 'Bounds', 'How often bounds hold, against how often they say so: on the diagonal they are true, '
+     'above it they are wider than need be. Thin lines are landmarks, which scatter by chance.'),
     ('worst.png', 'Worst images', 'The images with the largest mean error: blue rings are the truth, red dots the '
      'prediction. Look here first for wrong annotations and for kinds of images that the training lacked.'))
 CURVES = (

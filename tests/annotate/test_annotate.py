@@ -1,5 +1,6 @@
 "The command annotate: what it needs, and what it refuses in one line before anything is changed."
 
+import json
 import signal
 import subprocess
 import sys
@@ -32,7 +33,10 @@ def test_landmarks_are_names_between_commas():
     (['--landmarks', 'hip,hip'], ["'hip,hip'", 'differ']), (['--landmarks', 'hip,,knee'], ["'hip,,knee'"]),
     (['--landmarks='], ['landmarks']), ([], ['--landmarks']), (['--landmarks', '=1+1'], ['=1+1', 'formula']),
     (['--landmarks', 'image_a'], ['image_a']), (['--landmarks', 'hip', '--reader', '../AB'], ["'../AB'"]),
-    (['--landmarks', 'hip', '--port', '70000'], ['port', '70000']),
+    (['--landmarks', 'hip', '--port', '70000'], ['port', '70000']), (['--adjudicate'], ['readers', 'no journal']),
+    (['--adjudicate', '--repeats', '0.1'], ['repeats', 'adjudicate']), (['--repeats', '0.6'], ['repeats', '0.6']),
+    (['--landmarks', 'hip', '--reader', 'adjudicated'], ['adjudicated', '--adjudicate']),
+    (['--landmarks', 'hip', '--withhold', '1'], ['withhold']),
     (['--landmarks', 'hip', '--csv', 'nowhere.csv'], ['nowhere.csv']),
     (['--landmarks', 'hip', '--from_check'], ['.csv']),
     (['--landmarks', 'hip', '--model', 'runs/nowhere'], ['runs/nowhere']),
@@ -60,4 +64,5 @@ def test_a_port_in_use_and_a_second_server_are_one_line(films, capsys):
         first.send_signal(signal.SIGINT)
         try: said, _ = first.communicate(timeout=20)
         finally: first.kill()
-        assert said == f'{labels / "train_annotation.csv"}: 0 images\n' and first.returncode == 0
+        assert said == f'{labels / "train_annotation.csv"}: 0 images\n0 of 1 films finished\n' and first.returncode == 0
+        assert json.loads((labels / 'readers' / 'reader.json').read_text())['films']['of'] == 1

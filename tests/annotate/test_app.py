@@ -7,6 +7,8 @@ from starlette.testclient import TestClient
 
 from landmark_fastai.annotate.app import HEADERS, make_app
 from landmark_fastai.annotate.desk import Desk
+from landmark_fastai.annotate.review import Reason
+from landmark_fastai.annotate.study import Study
 
 TOKEN, HOST = 'secret', '127.0.0.1:8000'
 ORIGIN = {'origin': f'http://{HOST}'}
@@ -94,8 +96,8 @@ def test_every_answer_has_the_headers_that_keep_others_out(page, stranger):
 def test_the_desk_and_an_image(page, desk):
     assert page.get('/api/desk').json() == {
         'key': desk.key, 'films': desk.films, 'reader': 'AB', 'landmarks': ['hip', 'knee'],
-        'images': ['a.png', 'b.png', 'broken.png'], 'answered': [0, 0, 0], 'notes': {},
-        'n': 0, 'undo': None, 'redo': None}
+        'images': ['a.png', 'b.png', 'broken.png'], 'ids': desk.ids, 'isBlind': False, 'answered': [0, 0, 0],
+        'seconds': [0, 0, 0], 'notes': {}, 'n': 0, 'undo': None, 'redo': None}
     assert page.get('/api/images/1').json() == {'width': 100, 'height': 80, 'marks': {}, 'origins': {}, 'conflicts': {},
                                                 'seconds': 0, 'canAsk': False, 'suggestions': {}}
     assert page.get('/api/order?how=name').json() == [0, 1, 2]
@@ -159,6 +161,24 @@ def test_a_page_of_other_films_is_told_to_load_again(page, desk, path):
     assert page.get(path, params={'films': 'of yesterday'}).status_code == 409
     answer = page.post('/api/actions', params={'films': 'of yesterday'}, json=[action()], headers=ORIGIN)
     assert answer.status_code == 409 and desk.work.n == 0
+
+
+def test_names_that_are_hidden_are_nowhere_in_what_a_page_gets(desk):
+    desk.lock.release()
+    blind = Desk(desk.image_dir, desk.csv_file, 'AB', ['hip', 'knee'], reasons={'a.png': Reason(1, 'as b.png')},
+                 study=Study(blind=True))
+    page = TestClient(make_app(blind, TOKEN, {HOST}), f'http://{HOST}')
+    page.get('/', params={'token': TOKEN})
+    told = page.get('/api/desk')
+    assert told.json()['images'] == ['film 1', 'film 2', 'film 3'] and told.json()['isBlind']
+    number = blind.images.index('broken.png')
+    broken = [page.get(f'/api/images/{number}{end}') for end in ('', '/pixels')]
+    assert all(answer.status_code == 400 and f'film {number + 1}' in answer.json()['error'] for answer in broken)
+    beside = post(page, action(image=blind.images.index('a.png'), marks={'hip': [500, 1]}))
+    answers = [told, *broken, beside, *(page.get(f'/api/images/{number}') for number in range(3))]
+    for answer in answers:
+        assert not any(name in answer.text + str(answer.headers) for name in ('a.png', 'b.png', 'broken'))
+    blind.close()
 
 
 # --- pixels

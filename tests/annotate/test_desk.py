@@ -9,7 +9,10 @@ import pytest
 
 from landmark_fastai import UsageError
 from landmark_fastai.annotate.actions import ABSENT, MARK, Action
+from landmark_fastai.annotate.adjudication import Disputed
 from landmark_fastai.annotate.desk import Desk
+from landmark_fastai.annotate.repeats import again
+from landmark_fastai.annotate.study import Study
 from landmark_fastai.formats.annotations import read_annotations
 
 NAMES = ['hip', 'knee']
@@ -29,8 +32,8 @@ def folders(tmp_path):
 def sit(folders):
     "A function that opens a desk; all are closed in the end."
     desks = []
-    def sit(reader='AB', landmarks=NAMES):
-        desks.append(Desk(*folders, reader, landmarks))
+    def sit(reader='AB', landmarks=NAMES, **kwargs):
+        desks.append(Desk(*folders, reader, landmarks, **kwargs))
         return desks[-1]
     yield sit
     for desk in desks: desk.lock.release()
@@ -142,7 +145,7 @@ def test_what_does_not_fit_together_is_refused_and_changes_nothing(sit, folders,
     assert not (folders[1].parent / 'readers').exists()
 
 
-@pytest.mark.parametrize('reader', ['', '../AB', 'a b', 'x' * 41, 'AB.jsonl'])
+@pytest.mark.parametrize('reader', ['', '../AB', 'a b', 'x' * 41, 'AB.jsonl', 'AB_again'])
 def test_a_reader_has_a_short_name(sit, reader):
     with pytest.raises(UsageError, match='reader is'): sit(reader)
 
@@ -154,3 +157,81 @@ def test_an_image_that_breaks_meanwhile_has_no_row_and_is_named(sit, folders):
     (folders[0] / 'a.png').write_bytes(b'broken')
     with pytest.warns(UserWarning, match='a.png'): desk = sit()
     assert read_annotations(folders[1]).image_names == ['d.png'] and desk.work.marks['a.png']
+
+
+# --- studies of readers
+
+def test_an_image_that_came_back_is_in_a_csv_of_its_own_and_never_twice_in_that_of_annotations(sit, folders):
+    folders[1].parent.mkdir()
+    folders[1].write_text(f'{HEADER},pixel_spacing\nd.png,100,80,2,1,2,,,0.5\n')
+    desk = sit(study=Study(repeats=0.5))
+    (back,) = [item for item in desk.images if item.endswith(again(''))]
+    image = back.removesuffix(again(''))
+    desk.take([mark('1', image, hip=(1., 1.)), mark('2', back, hip=(2., 3.), knee=ABSENT)])
+    assert desk.size(back) == (100, 80) and desk.path(back) == folders[0] / image
+    desk.close()
+    found = read_annotations(folders[1])
+    assert sorted(found.image_names) == sorted({image, 'd.png'})
+    assert found.points[found.image_names.index(image), 0].tolist() == [1, 1]
+    second = read_annotations(folders[1].parent / 'readers' / 'AB_again.csv')
+    assert second.image_names == [image] and second.points[0, 0].tolist() == [2, 3] and second.names == NAMES
+    again_without = sit()  # nothing comes back any more, and what was said stays
+    assert again_without.images == ['a.png', 'b/c.png', 'd.png'] and again_without.work.of(back)['knee'] == ABSENT
+    again_without.close()
+    assert read_annotations(folders[1].parent / 'readers' / 'AB_again.csv').image_names == [image]
+
+
+def test_a_page_knows_films_by_what_stays_when_names_are_hidden_or_one_more_film_is_there(sit, folders):
+    desk = sit()
+    known = dict(zip(desk.images, desk.ids, strict=True))
+    desk.close()
+    cv2.imwrite(str(folders[0] / '0.png'), np.zeros((80, 100), np.uint8))
+    blind = sit(study=Study(blind=True))
+    assert known.items() <= dict(zip(blind.images, blind.ids, strict=True)).items()
+    assert blind.films != desk.films and len(set(blind.ids)) == 4
+
+
+def test_what_is_withheld_is_not_offered_but_known(sit):
+    given = {image: {'hip': (5., 5.)} for image in ('a.png', 'b/c.png', 'd.png')}
+    desk = sit(given=given, study=Study(withhold=0.5))
+    withheld = [image for image in desk.images if desk.study.is_withheld(image)]
+    assert 0 < len(withheld) < 3
+    for image in desk.images:
+        assert bool(desk.suggestions_of(image)) == (image not in withheld)
+        assert desk.known_suggestions(image)['hip'][0].mark == (5., 5.)
+
+
+# --- adjudication
+
+def read_by(sit, reader, **kwargs):
+    "What a reader says of images, by their stems."
+    desk = sit(reader, landmarks=None if reader != 'AB' else NAMES)
+    desk.take([mark(f'{reader}{image}', f'{image}.png', hip=point) for image, point in kwargs.items()])
+    desk.close()
+
+
+def test_in_adjudication_the_annotation_csv_is_of_what_was_settled(sit, folders):
+    read_by(sit, 'AB', a=(1., 1.), d=(5., 5.))
+    read_by(sit, 'CD', a=(4., 5.))
+    disputed = Disputed(folders[1].parent / 'readers')
+    desk = sit('adjudicated', None, reasons=disputed.reasons(), disputed=disputed)
+    assert desk.images == ['a.png'] and desk.work.of('a.png') == {}
+    assert [each.mark for each in desk.suggestions_of('a.png')['hip']] == [(2.5, 3.), (1., 1.), (4., 5.)]
+    desk.take([mark('1', 'a.png', hip=(2., 2.))])
+    desk.close()
+    def points(): return dict(pd.read_csv(folders[1]).set_index('image_name').hip_x)
+    assert points() == {'a.png': 2, 'd.png': 5}  # the second was read once
+    read_by(sit, 'AB', d=(6., 6.))
+    assert points() == {'a.png': 2, 'd.png': 5}
+    folders[1].write_text(f'{HEADER}\na.png,100,80,2,3,3,,\nd.png,100,80,2,5,5,,\n')
+    desk = sit('adjudicated', None, disputed=disputed)
+    assert desk.work.of('a.png')['hip'] == (3., 3.)  # changed by hand
+
+
+def test_who_adjudicates_has_a_name_that_no_reader_has(sit, folders):
+    with pytest.raises(UsageError, match='adjudicated'): sit('adjudicated')
+    read_by(sit, 'AB', a=(1., 1.))
+    read_by(sit, 'CD', a=(4., 5.))
+    disputed = Disputed(folders[1].parent / 'readers')
+    (folders[0] / 'a.png').unlink()
+    with pytest.raises(UsageError, match='a.png'): sit('adjudicated', None, disputed=disputed)

@@ -3,7 +3,7 @@
 import pytest
 
 from landmark_fastai import UsageError
-from landmark_fastai.annotate.review import found_by_check, least_sure
+from landmark_fastai.annotate.review import found_by_check, least_sure, read_review
 from landmark_fastai.formats.annotations import read_annotations
 from landmark_fastai.quality.findings import LOOK, NOTE, SERIOUS, Finding
 
@@ -40,3 +40,22 @@ def test_of_a_prediction_the_landmark_of_the_least_confidence(csv):
     assert least_sure(csv(['a.png,9,9,2,1,1,2,2'])) == {}
     with pytest.raises(UsageError, match='row 2.*hip_confidence.*high'):
         least_sure(csv(['a.png,9,9,2,1,1,2,2,high,0.25'], header))
+
+
+def test_a_review_says_what_is_doubtful_on_each_film_the_worst_first(tmp_path):
+    path = tmp_path / 'review.csv'
+    path.write_text('image_name,landmark,score,reason\nb.png,hip,3.5,left blank\n./=a.png,hip,2,"far, off"\n'
+                    'b.png,knee,1.5,unusual\n')
+    assert read_review(path) == {'b.png': (3.5, 'hip: left blank; knee: unusual'), '=a.png': (2, 'hip: far, off')}
+    path.write_text('image_name,landmark,score,reason\n')
+    assert read_review(path) == {}
+
+
+@pytest.mark.parametrize('text, words', [
+    ('image_name,landmark,reason\n', ['score']), ('', ['review.csv']),
+    ('image_name,landmark,score,reason\na.png,hip,high,x\n', ['row 2', "'high'"])])
+def test_what_is_no_review_is_refused(tmp_path, text, words):
+    path = tmp_path / 'review.csv'
+    path.write_text(text)
+    with pytest.raises(UsageError) as error: read_review(path)
+    assert all(word in str(error.value) for word in words)

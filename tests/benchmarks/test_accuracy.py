@@ -6,7 +6,9 @@ import pytest
 from helpers import write_dots
 
 from benchmarks import accuracy
-from benchmarks.accuracy import PLANS, Training, comparison, headline, parts, results, run_all, write_split
+from benchmarks.accuracy import parts, results, run_all, write_split
+from benchmarks.accuracy_plans import PLANS, Training
+from benchmarks.accuracy_tables import comparison, headline
 from benchmarks.timing import RESULTS
 
 

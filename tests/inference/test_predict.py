@@ -53,7 +53,7 @@ def test_predictions_can_be_trained_on_as_they_are(finished, images, tmp_path):
     assert annotations.names == ['head', 'knee'] and len(annotations) == 10 and (annotations.state == VISIBLE).all()
     header = csv_file.read_text().splitlines()[0]
     assert header == ('image_name,image_width,image_height,n_landmarks,head_x,head_y,knee_x,knee_y,'
-                      'head_confidence,knee_confidence')
+                      'head_confidence,knee_confidence,head_expected_error,knee_expected_error')
     argv = ['--train_image_dir', images, '--label_dir', csv_file.parent, '--train_csv_file', csv_file.name]
     assert cli.main(['train', *map(str, argv), '--output_dir', str(tmp_path / 'runs'), *TINY, '--epochs', '1']) == 0
 

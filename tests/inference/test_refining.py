@@ -10,6 +10,7 @@ from landmark_fastai.data.crops import cut_around, piece_of
 from landmark_fastai.data.items import AnnotatedImage, make_frame
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
 from landmark_fastai.formats.images import letterbox
+from landmark_fastai.inference import refining
 from landmark_fastai.inference.refining import (
     BOTH,
     FIRST,
@@ -38,12 +39,17 @@ def one(points, **changes):
     return type(stacked)(*(values[0] for values in stacked))
 
 
+def closer(stage, image, first):
+    "What the `stage` sees in crops of `image`."
+    return look_closer(stage, letterbox(image, stage.facts.crop.film), first)
+
+
 # --- crops
 
 @pytest.mark.parametrize('film, atol', [(600, 0.3), (900, 0.3), (300, 0.6)])
 def test_a_crop_finds_what_is_near_its_middle_in_original_px(film, atol):
     image = discs(600, 400, TRUE)
-    seen = look_closer(second_stage(film), image, one(TRUE + (7, -9)))
+    seen = closer(second_stage(film), image, one(TRUE + (7, -9)))
     np.testing.assert_allclose(seen.points, TRUE, atol=atol)
     assert seen.counts.all() and np.isfinite(seen.scatter).all()
 
@@ -55,7 +61,7 @@ def test_an_expected_error_is_the_root_of_the_variance_in_original_px():
 
 def test_the_scatter_is_that_of_each_landmark_in_its_own_crop():
     image, stage = discs(600, 400, TRUE), second_stage(film=300)
-    seen = look_closer(stage, image, one(TRUE))
+    seen = closer(stage, image, one(TRUE))
     film, frames = letterbox(image, 300), [cut_around(make_frame((600, 400), (np.nan, np.nan), 300), point, 128)
                                            for point in TRUE]
     squares = torch.stack([torch.from_numpy(piece_of(film, corner, 128))[None] for corner, _ in frames])
@@ -65,21 +71,21 @@ def test_the_scatter_is_that_of_each_landmark_in_its_own_crop():
 
 def test_crops_reach_over_the_border_and_over_a_film_that_is_smaller_than_they_are():
     at = np.array([[14.2, 20.1], [90.6, 40.3]])
-    seen = look_closer(second_stage(film=110), discs(110, 70, at), one(at + 3)._replace(size=np.array([110, 70])))
+    seen = closer(second_stage(film=110), discs(110, 70, at), one(at + 3)._replace(size=np.array([110, 70])))
     np.testing.assert_allclose(seen.points, at, atol=0.4)
 
 
 def test_a_landmark_without_a_first_point_has_no_crop():
     first = one([TRUE[0], (np.nan, np.nan)], state=[[VISIBLE, ABSENT]])
-    seen = look_closer(second_stage(), discs(600, 400, TRUE), first)
+    seen = closer(second_stage(), discs(600, 400, TRUE), first)
     assert seen.counts.tolist() == [True, False] and np.isnan(seen.points[1]).all()
-    seen = look_closer(second_stage(), discs(600, 400, TRUE), one([(np.nan, np.nan)] * 2, state=ABSENT))
+    seen = closer(second_stage(), discs(600, 400, TRUE), one([(np.nan, np.nan)] * 2, state=ABSENT))
     assert not seen.counts.any()
 
 
 def test_a_peak_at_the_margin_of_its_crop_does_not_count():
     image = discs(600, 400, TRUE)
-    seen = look_closer(second_stage(), image, one(TRUE - (88, 0)))  # of the disc 6 px are left
+    seen = closer(second_stage(), image, one(TRUE - (88, 0)))  # of the disc 6 px are left
     assert not seen.counts.any()
 
 
@@ -90,7 +96,7 @@ def test_crops_are_observed_as_they_are_when_predicting(tmp_path):
     frame = make_frame((600, 400), (np.nan, np.nan), 300)
     image = AnnotatedImage(path, 'a.png', off, np.array([VISIBLE] * 2), frame, 300)
     stage, first = second_stage(film=300, variance=(1., 4.)), disc_finder(64)
-    seen = look_closer(stage, discs(600, 400, TRUE), one(first.predict(path).points[0]))
+    seen = closer(stage, discs(600, 400, TRUE), one(first.predict(path).points[0]))
     found = observe_crops(stage, first, [image])
     np.testing.assert_allclose(found.errors, [[2.5, 0]], atol=0.4)  # film px
     np.testing.assert_allclose(found.scatters, [seen.scatter], rtol=1e-5)
@@ -157,6 +163,15 @@ def test_two_stages_are_sharper_than_one_which_stays_what_it_was():
     errors = [np.linalg.norm(found.points - [TRUE, TRUE[::-1] - 20], axis=-1).mean() for found in (before, both)]
     assert errors[1] < 0.5 * errors[0]
     assert (before.stage == '').all() and (both.stage != '').all()
+
+
+def test_an_ensemble_resizes_an_image_once_for_all_that_see_it_at_one_size(monkeypatch):
+    sides = []
+    monkeypatch.setattr(refining, 'letterbox', lambda pixels, side: sides.append(side) or letterbox(pixels, side))
+    seconds = [second_stage(film=film) for film in (600, 450, 600)]
+    found = RefinedPredictor(disc_finder(64), seconds).predict(discs(600, 400, TRUE))
+    assert sorted(sides) == [450, 600]
+    np.testing.assert_allclose(found.points[0], TRUE, atol=1)
 
 
 def test_the_first_stage_counts_by_its_errors_on_images_that_it_does_not_know():

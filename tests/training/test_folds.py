@@ -13,7 +13,7 @@ from landmark_fastai import UsageError, cli, load
 from landmark_fastai.config import read_config
 from landmark_fastai.evaluation.validation import evaluate_again, evaluate_folds
 from landmark_fastai.formats.annotations import read_annotations
-from landmark_fastai.model.facts import read_facts
+from landmark_fastai.model.facts import FIRST, FOLDS, read_facts
 from landmark_fastai.training import folds
 from landmark_fastai.training.train import train
 
@@ -87,6 +87,15 @@ def test_what_one_model_knows_of_a_landmark_is_said_of_all(validated, tmp_path):
 def config_of(run):
     "The flags of `run`, in the folder where it lies."
     return replace(read_config(run), output_dir=str(run.parent), experiment_name=run.name)
+
+
+def test_bounds_are_from_the_images_that_a_fold_has_not_seen(validated):
+    known = read_facts(validated).bounds
+    table = pd.read_csv(validated / 'cross_validation' / 'distances.csv')
+    assert known.keys() == {FIRST} and known[FIRST].source == FOLDS
+    # images of a patient are no independent ones: three patients
+    assert len(known[FIRST].scores[1]) == 3 and len(known[FIRST].looks) == len(table) == 9
+    assert np.isnan(load(validated).predict(sorted((validated.parents[1] / 'images').iterdir())[:2]).bound).all()
 
 
 def test_one_table_has_a_row_for_each_fold(validated, capsys, tmp_path):

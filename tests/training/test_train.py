@@ -237,6 +237,24 @@ def test_more_callbacks_take_part_in_a_training_from_python(dots, tmp_path):
     assert epochs == [0, 1] * 3
 
 
+class Stop(Exception):
+    "What ends a training in the next test."
+
+
+@pytest.mark.parametrize('command', [train_from_python, find_lr])
+def test_cudnn_is_deterministic_in_a_training_and_left_as_it_was(dots, tmp_path, monkeypatch, command):
+    seen, cudnn = [], torch.backends.cudnn
+    def fit(learn, *args, **kwargs):
+        seen.append((cudnn.deterministic, cudnn.benchmark))
+        raise Stop
+    monkeypatch.setattr(LandmarkLearner, 'fit', fit)
+    monkeypatch.setattr(cudnn, 'deterministic', False)
+    monkeypatch.setattr(cudnn, 'benchmark', True)
+    small = dict(image_resize=64, encoder_weights='none', schedule='constant')
+    with pytest.raises(Stop): command(**where(dots, tmp_path), **small)
+    assert seen == [(True, False)] and (cudnn.deterministic, cudnn.benchmark) == (False, True)
+
+
 @pytest.mark.skipif(not MOUSE.is_dir(), reason='the mouse frames are not on this machine')
 @pytest.mark.slow
 def test_errors_with_gaps_are_those_computed_by_hand(tmp_path):

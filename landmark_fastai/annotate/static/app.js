@@ -33,6 +33,12 @@ export class App extends Sight {
   /** What is offered for a landmark, by name, the best first; nothing where it is set. */
   offered(name) { return this.marks()[name] == null ? this.desk.suggestionsOf(this.number)[name] ?? [] : []; }
 
+  /** What `y` and `t` take for a landmark: the best that is offered, unless readers have to be chosen between. */
+  best(name) {
+    const [best, ...others] = this.offered(name);
+    return best?.by && others.length ? undefined : best;
+  }
+
   /** The points of the film that is open, by landmark; where none is set the one that is offered. */
   points() {
     const marks = this.marks();
@@ -129,7 +135,7 @@ export class App extends Sight {
     this.commit();
     this.current = index;
     this.cross = null;
-    const mark = this.marks()[this.name], point = this.points()[this.name], [best] = this.offered(this.name);
+    const mark = this.marks()[this.name], point = this.points()[this.name], best = this.best(this.name);
     if (point && !this.view.shows(point)) this.view.centre(point);
     const todo = `Place ${this.name}${best ? `, or y takes what is offered: ${inWords(best.mark)}` : ''}`;
     this.page.say(mark == null ? todo : `${this.name}: ${inWords(mark)}`);
@@ -191,16 +197,17 @@ export class App extends Sight {
 
   /** Take what is offered for the landmark whose turn it is. */
   accept() {
-    const [best] = this.offered(this.name);
+    const best = this.best(this.name);
     if (best) this.answer(best.mark, best.origin);
-    else this.page.say(`Nothing is offered for ${this.name}`);
+    else this.page.say(this.offered(this.name).length ? `Readers differ on ${this.name}: choose in the list, or click`
+      : `Nothing is offered for ${this.name}`);
   }
 
   /** Take all that is offered. */
   acceptAll() {
     if (!this.film) return;
     this.commit();
-    const best = this.desk.landmarks.map((name) => [name, this.offered(name)[0]]).filter(([, each]) => each);
+    const best = this.desk.landmarks.map((name) => [name, this.best(name)]).filter(([, each]) => each);
     for (const origin of new Set(best.map(([, each]) => each.origin))) {
       const marks = best.filter(([, each]) => each.origin === origin).map(([name, { mark }]) => [name, mark]);
       this.desk.mark(this.number, Object.fromEntries(marks), origin);
@@ -223,8 +230,8 @@ export class App extends Sight {
 
   /** Choose one of the marks that two pages have given a landmark, or several readers. */
   settle(name, mark, origin) {
-    this.desk.mark(this.number, { [name]: mark }, origin);
-    this.page.say(`${name}: ${inWords(mark)}`);
+    this.current = this.desk.landmarks.indexOf(name);
+    this.answer(mark, origin);
   }
 
   /** Undo or redo, and go to where that was. */

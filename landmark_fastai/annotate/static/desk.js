@@ -9,6 +9,7 @@ import { Outbox } from './outbox.js';
 import { askJson } from './server.js';
 
 const CLIENT = crypto.randomUUID(); // this tab, since it was loaded
+const FEW = 3; // films that tell a pace
 const NOTHING = { marks: {}, conflicts: {}, suggestions: {} };
 
 export class Desk {
@@ -22,11 +23,11 @@ export class Desk {
 
   /** Ask for the desk, and look for what an earlier page has left. */
   async open() {
-    Object.assign(this, await askJson('/api/desk')); // key, films, reader, landmarks, images, answered, notes, n, undo, redo
-    this.numbers = new Map(this.images.map((name, number) => [name, number]));
+    Object.assign(this, await askJson('/api/desk')); // as `get_desk` tells
+    this.numbers = new Map(this.ids.map((id, number) => [id, number]));
     this.outbox = new Outbox(`annotate ${this.key}`, (actions) => this.post(actions));
     this.outbox.onAnswer = (answer) => this.take(answer);
-    await this.outbox.open((name) => this.numbers.has(name));
+    await this.outbox.open((id) => this.numbers.has(id));
   }
 
   /** Learn what other tabs have done meanwhile, and ask for a film anew. Resolves to whether there was anything. */
@@ -86,7 +87,7 @@ export class Desk {
       if (kind === 'redo') undone.delete(target);
     }
     for (const { id, kind, image, marks: given } of actions) {
-      if (kind === 'mark' && image === this.images[number] && !undone.has(id)) Object.assign(marks, given);
+      if (kind === 'mark' && image === this.ids[number] && !undone.has(id)) Object.assign(marks, given);
     }
     return marks;
   }
@@ -101,18 +102,28 @@ export class Desk {
     return this.landmarks.filter((name) => marks[name] != null).length;
   }
 
+  /** The numbers of the films that are finished. */
+  finished() { return [...this.images.keys()].filter((number) => this.isFinished(number)); }
+
+  /** The minutes that all but the finished films take, at the median of these; null where they are few. */
+  minutesLeft(finished) {
+    const seconds = finished.map((number) => this.seconds[number]).filter((each) => each > 0).sort((a, b) => a - b);
+    if (seconds.length < FEW) return null;
+    return seconds[Math.floor(seconds.length / 2)] * (this.images.length - finished.length) / 60;
+  }
+
   isFinished(number) { return this.answeredOf(number) === this.landmarks.length; }
 
   /** Give landmarks of a film new marks, which are from a click, or from where the server says. */
   mark(number, marks, origin = 'click') {
     this.made += 1;
-    this.add('mark', this.images[number], { marks, origin });
+    this.add('mark', number, { marks, origin });
   }
 
   /** Tell how long the reader has worked on a film that is left. */
   leave(number) {
     const seconds = this.clock.take();
-    if (seconds >= 1) this.add('work', this.images[number], { seconds });
+    if (seconds >= 1) this.add('work', number, { seconds });
   }
 
   /** What is undone or redone next, {target, image}; null for nothing, undefined where the server has to tell. */
@@ -143,20 +154,21 @@ export class Desk {
       await this.load(film).catch(() => {}); // of a broken film there is nothing to tell
       if (film !== number) this.leave(number);
       const before = this.marksOf(film), isHere = this.outbox.waiting.some(({ action }) => action.id === next.target);
-      this.add(kind, this.images[film], { target: next.target });
+      this.add(kind, film, { target: next.target });
       if (!isHere) await this.outbox.settled(); // the server knows what was before
       return { number: film, before };
     });
     return this.turn;
   }
 
-  add(kind, image, values) {
+  add(kind, number, values) {
     const seconds = this.clock.take();
+    const image = this.ids[number];
     this.outbox.add({ id: crypto.randomUUID(), client: CLIENT, kind, image, base: this.n, seconds, ...values });
-    this.onMarks([this.numbers.get(image)]);
+    this.onMarks([number]);
   }
 
-  /** Send actions, which know films by name, with the numbers of this server. */
+  /** Send actions, which know films by an id that stays, with the numbers of this server. */
   post(actions) {
     const body = actions.map((action) => ({ ...action, image: this.numbers.get(action.image) }));
     return askJson(`/api/actions?films=${this.films}`, {
@@ -169,6 +181,7 @@ export class Desk {
     for (const number of numbers) {
       this.states.set(number, images[number]);
       this.answered[number] = Object.keys(images[number].marks).length;
+      this.seconds[number] = images[number].seconds;
     }
     this.onMarks(numbers);
   }

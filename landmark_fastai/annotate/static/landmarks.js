@@ -44,7 +44,7 @@ export class LandmarkList {
       if (conflicts[name]?.length) row.append(this.conflict(name, marks[name] ?? null, conflicts[name]));
       else if (index === current && offered[name].length > 1) row.append(this.readers(name, offered[name]));
     });
-    if (this.current !== current) this.rows[current]?.button.scrollIntoView({ block: 'nearest' });
+    if (this.current !== current) this.rows[current]?.row.scrollIntoView({ block: 'nearest' });
     this.current = current;
   }
 
@@ -62,7 +62,8 @@ export class LandmarkList {
     box.append(words, document.createElement('br'));
     for (const { mark, origin, by } of marks) {
       const button = document.createElement('button'), text = mark === null ? 'nothing' : inWords(mark);
-      button.textContent = by ? `${by} ${text}` : text;
+      const who = by || (origin === 'adjudication' ? 'mean' : '');
+      button.textContent = who ? `${who} ${text}` : text;
       button.setAttribute('aria-label', `${name}: ${button.textContent} is right`);
       button.addEventListener('click', () => this.settle(name, mark, origin));
       box.append(button);

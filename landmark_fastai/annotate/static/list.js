@@ -24,6 +24,7 @@ export class FilmList {
   begin() {
     const isNoted = Object.keys(this.desk.notes).length > 0;
     this.noted.parentElement.hidden = this.order.querySelector('[value=worst]').hidden = !isNoted;
+    this.order.hidden = this.desk.isBlind; // the order is the reader's own
     this.order.value = isNoted ? 'worst' : 'name';
     this.noted.checked = isNoted;
     return this.sort();

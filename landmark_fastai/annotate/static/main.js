@@ -24,7 +24,8 @@ class Page {
   constructor(app, desk) {
     Object.assign(this, { app, desk });
     this.landmarks = new LandmarkList(element('landmarks'), desk.landmarks, {
-      choose: (index) => { app.choose(index); stage.focus(); }, settle: (...choice) => app.settle(...choice) });
+      choose: (index) => { app.choose(index); stage.focus(); },
+      settle: (...choice) => { app.settle(...choice); stage.focus(); } });
     const parts = ['films', 'search', 'unfinished', 'noted', 'order'].map((id) => [id, element(id)]);
     this.films = new FilmList(Object.fromEntries(parts), desk, (number) => {
       if (number !== app.number) app.open(number);
@@ -61,7 +62,8 @@ class Page {
       const text = app.on.names ? `${index + 1} ${name}` : String(index + 1), isCurrent = index === app.current;
       const own = { index, text, point: marks[name], isCurrent };
       const others = (conflicts[name] ?? []).map((point) => ({ index, text: `${text} ?`, point, isCurrent: false }));
-      const offered = app.offered(name).map(({ mark, by }, k) => (
+      const shown = app.offered(name).slice(0, index === app.current || !app.best(name) ? undefined : 1);
+      const offered = shown.map(({ mark, by }, k) => (
         { index, text: by ? `${text} ${by}` : text, point: mark, isCurrent: isCurrent && !k, isOffered: true }));
       return [own, ...others, ...offered].filter(({ point }) => Array.isArray(point));
     });
@@ -74,11 +76,12 @@ class Page {
     const offered = Object.fromEntries(landmarks.map((name) => [name, app.offered(name)]));
     this.landmarks.update(marks, desk.conflictsOf(number), app.current, offered);
     this.films.draw();
-    this.offer(Object.values(offered).filter((each) => each.length).length);
+    this.offer(landmarks.filter((name) => app.best(name)).length);
     element('progress').textContent = `${desk.answeredOf(number)} of ${landmarks.length} set`
       + (desk.isAsked(number) ? ', the run is asked …' : '');
-    const n = desk.images.filter((_, each) => desk.isFinished(each)).length;
-    element('finished').textContent = `${n} of ${desk.images.length} finished`;
+    const finished = desk.finished(), left = desk.minutesLeft(finished);
+    element('finished').textContent = `${finished.length} of ${desk.images.length} finished${
+      left ? `, about ${Math.max(Math.round(left), 1)} min left` : ''}`;
     element('problem').hidden = !app.problem;
     element('problem').textContent = `${app.problem}. The other films can be opened: n goes to the next.`;
     this.saved();
@@ -173,7 +176,7 @@ function watch(desk, page) {
   };
   outbox.onRefusal = (action, message) => {
     desk.onMarks();
-    page.say(`Not kept, on ${action.image}: ${message}`, true);
+    page.say(`Not kept, on ${desk.images[desk.numbers.get(action.image)]}: ${message}`, true);
   };
   outbox.onStale = () => {
     removeEventListener('beforeunload', warn); // what is not saved is on disk

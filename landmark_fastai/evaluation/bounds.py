@@ -1,0 +1,56 @@
+"""Bounds of points against the truth: what they follow from, and how often they hold.
+
+They follow from the errors on images that took no part in a training, or not in that of a fold.
+"""
+
+import numpy as np
+
+from ..inference.bounds import coverage_range, factors, scores_of
+from ..model.facts import BoundFacts
+from ..viz.report import Table
+from .compare import Evaluation
+from .error_table import DASH, fixed, percent
+
+LEVELS = tuple(np.arange(50, 96, 5) / 100)  # at which the coverage is looked at
+
+
+def bounds_of(evaluation: Evaluation, source: str) -> BoundFacts:
+    "What the errors of an `evaluation`, of images from `source`, tell of bounds; of points that were found."
+    found, true = evaluation.predictions.stacked(), evaluation.annotations
+    looks = [evaluation.predictions.looks[name] for name in evaluation.predictions.done]
+    scores = scores_of(evaluation.scores.distances('px'), found.expected_error, true.patient_id)
+    return BoundFacts(scores, source, looks)
+
+
+def coverage_table(evaluation: Evaluation, level: float) -> list[tuple[str, Table]]:
+    """How often bounds of `level` hold, a row a landmark, as a report takes tables; none where there are no bounds.
+
+    Beside the share within is the range in which it lies by chance alone, in 95 of 100 cases.
+    """
+    known = evaluation.predictor.facts.bounds.get(evaluation.predictor.stage)
+    errors, bounds = evaluation.scores.distances('px'), evaluation.predictions.stacked().bound
+    there = np.isfinite(errors) & np.isfinite(bounds)
+    if not known or not there.any(): return []
+    rows = []
+    for k, name in enumerate(evaluation.annotations.names):
+        rows_of = there[:, k]
+        low, high = coverage_range(len(known.scores[k]), int(rows_of.sum()), level)
+        within = (errors[rows_of, k] <= bounds[rows_of, k]).mean() if rows_of.any() else None
+        radius = float(np.median(bounds[rows_of, k])) if rows_of.any() else None
+        rows.append([name, str(len(known.scores[k])), str(rows_of.sum()), percent(within),
+                     f'{percent(low)}–{percent(high)}' if rows_of.any() else DASH, fixed(radius)])
+    header = ['landmark', 'calibration images', 'n', 'within', 'by chance', 'median bound, px']
+    return [(f'Bounds of {100 * level:g} %', (header, rows))]
+
+
+def coverage(evaluation: Evaluation) -> np.ndarray:
+    "The share of points within their bounds, at each of `LEVELS`, of each landmark (levels, N); NaN without bounds."
+    found, errors = evaluation.predictions.stacked(), evaluation.scores.distances('px')
+    known = evaluation.predictor.facts.bounds.get(evaluation.predictor.stage)
+    result = np.full((len(LEVELS), errors.shape[1]), np.nan)
+    for row, level in zip(result, LEVELS if known else (), strict=False):
+        bounds = found.expected_error * factors(known.scores, level)
+        there = np.isfinite(errors) & np.isfinite(bounds)
+        n = there.sum(0)
+        row[n > 0] = (there & (errors <= bounds)).sum(0)[n > 0] / n[n > 0]
+    return result

@@ -1,0 +1,91 @@
+"`review.csv`: the predicted points that a reader should look at first, and why."
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ..files import write_text
+from ..formats.annotations import UNLABELLED, Annotations
+from ..formats.columns import REVIEW
+from ..formats.spreadsheet import safe_name
+from ..quality.findings import FAR, unusual_points
+from .predictor import Prediction
+
+UNSURE = 3   # times the usual error of a landmark that is expected of a point
+APART = 4    # expected errors between the points of both stages, or models of an ensemble
+FEW = 5      # images that tell what is usual
+
+
+class Doubt(NamedTuple):
+    "Why landmark `k` of image `i` is worth a look; from a score of 1 on it is, the larger the sooner."
+    i: int
+    k: int
+    score: float
+    reason: str
+
+
+def doubts(found: Prediction, annotations: Annotations, tolerance: float | None) -> list[Doubt]:
+    """What is doubtful in what was `found` on n images, the same as `annotations`; the worst first.
+
+    A bound, or where there is none an expected error, above `tolerance`, in mm, or px where the spacing is not known;
+    several times as large an error to expect as usual for the landmark; stages or models that disagree; points that do
+    not fit the others; and points that were left blank.
+    """
+    all_doubts = [*too_large(found, annotations, tolerance), *unusual_errors(found), *apart(found),
+                  *unfit(annotations), *blank(found)]
+    return sorted(all_doubts, key=lambda doubt: -doubt.score)
+
+
+def too_large(found: Prediction, annotations: Annotations, tolerance: float | None) -> Iterator[Doubt]:
+    "Points whose bound, else expected error, is above `tolerance`."
+    if tolerance is None: return
+    mm = annotations.spacing.mean(1, keepdims=True)
+    has_bound = np.isfinite(found.bound)
+    values = np.where(has_bound, found.bound, found.expected_error) * np.where(np.isfinite(mm), mm, 1)
+    for i, k in np.argwhere(values > tolerance):
+        what, unit = 'bound' if has_bound[i, k] else 'expected error', 'mm' if np.isfinite(mm[i, 0]) else 'px'
+        yield Doubt(i, k, values[i, k] / tolerance, f'{what} {values[i, k]:.1f} {unit}, tolerated {tolerance:g}')
+
+
+def unusual_errors(found: Prediction) -> Iterator[Doubt]:
+    "Points of which a much larger error is to be expected than of the landmark on other images."
+    shares = found.expected_error / found.size.max(1, keepdims=True)
+    for k, of_landmark in enumerate(shares.T):
+        known = of_landmark[np.isfinite(of_landmark)]
+        if len(known) < FEW: continue
+        usual = np.median(known)
+        for i in np.flatnonzero(of_landmark > UNSURE * usual):
+            times = of_landmark[i] / usual
+            yield Doubt(i, k, times / UNSURE, f'{times:.1f} times the usual expected error')
+
+
+def apart(found: Prediction) -> Iterator[Doubt]:
+    "Points on which both stages, or the models of an ensemble, disagree by much more than is to be expected."
+    between = {'both stages': np.linalg.norm(found.points - found.first, axis=-1), 'the models': found.spread}
+    for who, px in between.items():
+        times = px / found.expected_error.clip(1e-9)
+        for i, k in np.argwhere(times > APART):
+            yield Doubt(i, k, times[i, k] / APART, f'{who} are {px[i, k]:.1f} px apart')
+
+
+def unfit(annotations: Annotations) -> Iterator[Doubt]:
+    "Points that do not fit the shape of their image, and pairs that seem to have changed places."
+    for finding in unusual_points(annotations):
+        i, = finding.images
+        reason = finding.what.removeprefix(f'{annotations.where(i)}: ')
+        for k in finding.landmarks: yield Doubt(i, k, finding.score / FAR, reason)
+
+
+def blank(found: Prediction) -> Iterator[Doubt]:
+    "Points that were left blank."
+    for i, k in np.argwhere(found.state == UNLABELLED): yield Doubt(i, k, 1., 'left blank')
+
+
+def write_review(path: Path, doubted: list[Doubt], annotations: Annotations):
+    "Write `doubted` points of `annotations` to the CSV at `path`; a header alone where there are none."
+    rows = [(safe_name(annotations.image_names[i]), annotations.names[k], f'{score:.2f}', reason)
+            for i, k, score, reason in doubted]
+    write_text(path, pd.DataFrame(rows, columns=REVIEW).to_csv(index=False))

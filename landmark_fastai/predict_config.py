@@ -1,0 +1,95 @@
+"The flags of commands that use a trained network, as `config` has those of a training. No torch here."
+
+from dataclasses import MISSING, dataclass, fields
+from math import inf
+from pathlib import Path
+
+from .config import DEVICES, PRECISIONS, ImagesConfig, TrainConfig
+from .errors import UsageError
+from .flags import Flags, flag, read_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig(ImagesConfig):
+    "Flags of `predict`."
+    output_dir: str = flag(
+        MISSING, 'Folder that gets predictions.csv, overlays and, if files cannot be read, failed.csv.')
+    model: str = flag('runs/baseline', 'Folder of a run of train.')
+    weights: str | None = flag(None, 'Weights (.pth or .safetensors) of the original system, in place of model.')
+    encoder_name: str | None = flag(None, 'Encoder of those weights (resnet101 if left out).')
+    n_landmarks: int | None = flag(None, 'Number of landmarks; must agree with the model when given.', least=1)
+    decode: str | None = flag(None, "How a point is read from the heatmap (the run's own if left out).",
+                              choices=('centroid', 'argmax'))
+    min_confidence: float = flag(0., 'Leave landmarks blank whose confidence is lower; they then count as missed.',
+                                 least=0, most=1)
+    tta: bool = flag(
+        False, 'Average over small shifts and scales, 7 times the time; mirror images too with flip pairs.')
+    level: float = flag(0.9, 'Share of points within their bounds, where the run has bounds.', above=0, below=1)
+    tolerance: float | None = flag(
+        None, 'Error in mm, or px without a spacing, above which points are in review.csv.', above=0)
+    no_overlays: bool = flag(False, 'Write no overlays.')
+    no_refine: bool = flag(False, "Leave out the run's second stage.")
+    pixel_spacing: float | None = flag(
+        None, 'Millimetres per pixel of images whose spacing neither a CSV nor a DICOM header tells.', above=0)
+    device: str = flag('auto', DEVICES)
+    precision: str = flag('auto', 'auto is what the device is fastest with.', choices=PRECISIONS)
+    overwrite: bool = flag(False, 'Replace what an earlier predict or evaluate has written there, and nothing else.',
+                           saved=False)
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
+
+    @classmethod
+    def of(cls, given: dict) -> 'PredictConfig':
+        "As `Flags.of`; flags of `train` in a file, such as the `config.yaml` of a run, are named as what they are."
+        if given.get('config'): check_not_of_train(cls, given['config'])
+        return super().of(given)
+
+    def check(self):
+        if self.encoder_name and not self.weights:
+            raise UsageError('encoder_name without weights; a run knows its encoder, leave it out')
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruthConfig(ImagesConfig):
+    "What images are compared with, and how."
+    csv: str = flag(MISSING, 'Annotation CSV: the truth.')
+    split: str = flag('all', 'All rows of the CSV, or those of val or test by the split.csv of the run.',
+                      choices=('all', 'val', 'test'))
+    thresholds: str | float | list | None = flag(
+        None, 'Distances for success detection rates, in the unit of the table: mm where every image with a visible '
+        'landmark has a pixel spacing, px otherwise (2,2.5,3,4 mm or 2,5,10,20 px if left out).')
+    invisible_landmarks: bool | None = flag(
+        None, 'A point clicked in the top-left corner box means absent (as in the training of the run if left out).')
+
+    @property
+    def distances(self) -> list[float] | None:
+        "The numbers in `thresholds`, which may be a text such as '2,2.5,3'; None if left out. Raises UsageError."
+        if self.thresholds is None: return None
+        given = self.thresholds.split(',') if isinstance(self.thresholds, str) else self.thresholds
+        try: numbers = [float(number) for number in (given if isinstance(given, list) else [given])]
+        except (TypeError, ValueError): numbers = []
+        if numbers and all(0 < number < inf for number in numbers): return numbers
+        raise UsageError(f'thresholds is {self.thresholds!r}; expected positive numbers such as 2,2.5,3,4')
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(PredictConfig, TruthConfig):
+    "Flags of `evaluate`."
+
+    def check(self):
+        super().check()
+        self.distances  # noqa: B018  (a property that raises)
+        if self.weights and self.split != 'all':
+            raise UsageError(f'split {self.split!r} beside weights: only a run has a split.csv; leave split out, or '
+                             'pass --model in place of --weights')
+
+
+def check_not_of_train(cls: type[Flags], path: str | Path):
+    "Raise UsageError where the YAML file `path` holds flags of `train` that `cls` does not have."
+    try: names = read_file(TrainConfig, path)
+    except UsageError: return  # no flags of train; reading it as those of `cls` tells what is wrong
+    others = sorted(names.keys() - {each.name for each in fields(cls)})
+    if not others: return
+    needed = [each.name for each in fields(cls) if each.default is MISSING]
+    raise UsageError(f'{path} holds flags of train ({", ".join(others[:3])}{", …" * (len(others) > 3)}), as the '
+                     f'config.yaml of a run does; expected flags of this command, which needs {", ".join(needed)}. The '
+                     'folder of a run is passed as --model')
