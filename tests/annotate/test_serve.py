@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import httpx
@@ -137,4 +138,4 @@ def test_an_answer_is_sent_at_once():
             _, writer = await asyncio.open_connection(*listening.getsockname())
             writer.close()
             return await asyncio.wait_for(found, 10)
-    assert asyncio.run(option())
+    with ThreadPoolExecutor(1) as pool: assert pool.submit(lambda: asyncio.run(option())).result()  # playwright loops
