@@ -3,14 +3,12 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import pandas as pd
-
 from ..errors import UsageError
 from ..flags import takes
 from ..formats.annotations import Annotations, fill_spacing, read_annotations, warn_doubtful
 from ..formats.dataset import check_images
 from ..formats.spacing import FLAG_SOURCE
-from ..formats.spreadsheet import plain_name
+from ..formats.splits import read_split
 from ..inference.folder import make_output
 from ..inference.loading import config_predictor
 from ..inference.predictor import Predictor
@@ -87,16 +85,6 @@ def in_order(annotations: Annotations, names: list[str]) -> Annotations:
                          f'{len(names)} ({", ".join(names)}); expected the same names')
     order = [theirs.index(name) for name in names]
     return replace(annotations, names=names, points=annotations.points[:, order], state=annotations.state[:, order])
-
-
-def read_split(run: Path) -> dict[str, str]:
-    "train, val or test of each image that the run in the folder `run` was trained with, by name."
-    if not (run / 'split.csv').is_file(): return {}
-    try: rows = pd.read_csv(run / 'split.csv', dtype=str, na_filter=False)
-    except (ValueError, OSError) as e: raise UsageError(f'{run / "split.csv"} cannot be read ({e})') from None
-    if not {'image_name', 'split'} <= set(rows):
-        raise UsageError(f'{run / "split.csv"} lacks a column, expected image_name,split')
-    return dict(zip(map(plain_name, rows.image_name), rows.split, strict=True))
 
 
 def on_side(annotations: Annotations, sides: dict[str, str], split: str, run: str) -> Annotations:
