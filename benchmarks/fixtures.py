@@ -90,9 +90,9 @@ def run_python(*args):
     return subprocess.run([sys.executable, *args], cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
-def memory(peak=False):
-    "MB of memory that this process has, or had at most."
+def memory(peak=False, pid='self'):
+    "MB of memory that this process, or that of `pid`, has, or had at most."
     # not getrusage: its maximum outlives exec, so that a child starts with the peak of the process that started it
     field = 'VmHWM' if peak else 'VmRSS'
-    lines = Path('/proc/self/status').read_text().splitlines()
+    lines = Path(f'/proc/{pid}/status').read_text().splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024

@@ -16,7 +16,7 @@ from threading import Lock
 from filelock import FileLock, Timeout
 
 from ..errors import UsageError
-from ..files import atomic, write_text
+from ..files import atomic, lies_in, write_text
 from ..formats.annotations import Annotations, read_annotations, write_annotations
 from ..formats.columns import REQUIRED, read_names
 from ..formats.images import find_images, image_size
@@ -120,7 +120,8 @@ class Desk:
     def slips_of(self, image: str) -> list[str]:
         "What looks like a slip on an image, in the light of others, each in a sentence."
         with self.mutex:
-            images = [*whole_images(self.work, but=image)[-SHAPES:], image]
+            others = [each for each in whole_images(self.work, but=image) if each in self.numbers]
+            images = [*others[-SHAPES:], image]
             sizes = {each: self.size(each) for each in images}
             annotations = annotations_of(self.work, self.landmarks, sizes, self.csv_file)
         return [in_short(finding, annotations) for finding in slips(annotations, image)]
@@ -151,8 +152,10 @@ class Desk:
         return self.sizes[path]
 
     def path(self, image: str) -> Path:
-        "The file of an image."
-        return self.image_dir / image_of(image)
+        "The file of an image. Raises UsageError for a link to the outside, which training would refuse, too."
+        path = self.image_dir / image_of(image)
+        if lies_in(path, self.image_dir): return path
+        raise UsageError(f'{path} is a link to a file outside {self.image_dir}; copy the file there')
 
     def told(self, message: str) -> str:
         "A `message` as the reader may read it: without names of images where these are hidden."

@@ -22,10 +22,11 @@ EXTENSION = '.jsonl'
 class Journal:
     """The journal at `path` of a reader of `landmarks`, which is begun if there is none, and the `work` that it holds.
 
-    Raises UsageError for the journal of another version or of other landmarks, and for a damaged one.
+    Raises UsageError for the journal of another version or of other landmarks, for a damaged one and for a link.
     """
     def __init__(self, path: str | Path, reader: str, landmarks: Sequence[str]):
         self.path, self.landmarks = Path(path), list(landmarks)
+        if self.path.is_symlink(): raise UsageError(f'{self.path} is a link, a file was expected; take it away')
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lines, rest = read_lines(self.path)
         actions = read_actions(self.path, lines, self.landmarks)

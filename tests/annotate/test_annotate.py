@@ -40,11 +40,15 @@ def test_landmarks_are_names_between_commas():
     (['--landmarks', 'hip', '--csv', 'nowhere.csv'], ['nowhere.csv']),
     (['--landmarks', 'hip', '--from_check'], ['.csv']),
     (['--landmarks', 'hip', '--model', 'runs/nowhere'], ['runs/nowhere']),
-    (['--landmarks', 'hip', '--image_dir', 'nowhere'], ['nowhere', 'no such folder'])])
+    (['--landmarks', 'hip', '--image_dir', 'nowhere'], ['nowhere', 'no such folder']),
+    (['--landmarks', 'hip', '--image_dir', 'EMPTY'], ['empty', 'no image']),
+    (['--landmarks', 'hip', '--label_dir', '/proc/labels'], ['/proc/labels', 'not writable', '--label_dir'])])
 def test_what_does_not_fit_is_one_line_and_changes_nothing(films, capsys, argv, words):
     labels = films.parent / 'labels'
-    usual = [] if '--image_dir' in argv else ['--image_dir', str(films)]
-    assert cli.main(['annotate', *usual, '--label_dir', str(labels), '--port', '0', *argv]) == 2
+    (films.parent / 'empty').mkdir()
+    usual = ['--image_dir', str(films), '--label_dir', str(labels), '--port', '0']  # the last of a flag counts
+    argv = [word.replace('EMPTY', str(films.parent / 'empty')) for word in argv]
+    assert cli.main(['annotate', *usual, *argv]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and all(word in lines[0] for word in words), lines
     assert not labels.exists()

@@ -154,6 +154,25 @@ def test_a_broken_image_and_one_that_is_not_there_are_told(page):
     assert page.get('/api/images/9').status_code == 400 and page.get('/api/images/..%2Fa').status_code == 404
 
 
+@pytest.mark.parametrize('path', [
+    '/static/../app.py', '/static/%2e%2e/app.py', '/static/..%2fapp.py', '/static/%2e%2e%2fapp.py',
+    '/static//etc/passwd', '/../app.py', '/api/images/..%2f..%2fapp.py/pixels', '/api/images/0/../../../app.py'])
+def test_no_path_leads_out(page, path):
+    answer = page.get(path)
+    assert answer.status_code == 404 and 'import' not in answer.text and 'root:' not in answer.text
+
+
+@pytest.mark.parametrize('name', ['b.png', 'broken.png'])
+def test_a_film_that_is_a_link_to_the_outside_is_not_shown(page, desk, tmp_path, name):
+    (desk.image_dir / name).rename(tmp_path / 'secret.png')
+    (desk.image_dir / name).symlink_to('../secret.png')
+    number = desk.numbers[name]
+    for path in (f'/api/images/{number}', f'/api/images/{number}/pixels'):
+        answer = page.get(path)
+        assert answer.status_code == 400 and f'{name} is a link' in answer.json()['error']
+    assert post(page, action(image=number)).status_code == 400 and desk.work.n == 0
+
+
 @pytest.mark.parametrize('path', ['/api/images/0', '/api/images/0/pixels'])
 def test_a_page_of_other_films_is_told_to_load_again(page, desk, path):
     "Their numbers would be those of other films."

@@ -145,6 +145,28 @@ def test_what_does_not_fit_together_is_refused_and_changes_nothing(sit, folders,
     assert not (folders[1].parent / 'readers').exists()
 
 
+@pytest.mark.parametrize('name', ['train.csv', 'readers/AB.csv', 'readers/.derived'])
+def test_what_a_link_leads_to_is_not_overwritten(sit, folders, tmp_path, name):
+    before = HEADER + '\na.png,100,80,2,5,5,,\n'
+    (tmp_path / 'other').write_text(before)
+    path = folders[1].parent / name
+    path.parent.mkdir(parents=True)
+    path.symlink_to(tmp_path / 'other')
+    desk = sit()
+    desk.take([mark('1', 'a.png', knee=(1., 2.))])
+    desk.close()
+    assert (tmp_path / 'other').read_text() == before
+    assert read_annotations(folders[1]).points[0, 1].tolist() == [1, 2]
+
+
+def test_a_lock_that_is_a_link_is_refused(sit, folders, tmp_path):
+    (tmp_path / 'other').write_text('precious')
+    (folders[1].parent / 'readers').mkdir(parents=True)
+    (folders[1].parent / 'readers' / '.annotate.lock').symlink_to(tmp_path / 'other')
+    with pytest.raises(UsageError, match='not writable'): sit()
+    assert (tmp_path / 'other').read_text() == 'precious'
+
+
 @pytest.mark.parametrize('reader', ['', '../AB', 'a b', 'x' * 41, 'AB.jsonl', 'AB_again'])
 def test_a_reader_has_a_short_name(sit, reader):
     with pytest.raises(UsageError, match='reader is'): sit(reader)

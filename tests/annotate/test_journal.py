@@ -98,6 +98,13 @@ def test_a_journal_of_another_version_or_of_other_landmarks_is_refused_and_left_
     assert path.read_bytes() == before
 
 
+def test_a_link_is_refused_and_what_it_leads_to_is_left_alone(tmp_path):
+    (tmp_path / 'diary.txt').write_text('Dear diary')
+    (tmp_path / 'AB.jsonl').symlink_to(tmp_path / 'diary.txt')
+    with pytest.raises(UsageError, match='AB.jsonl is a link'): opened(tmp_path / 'AB.jsonl')
+    assert (tmp_path / 'diary.txt').read_text() == 'Dear diary'
+
+
 def test_a_damaged_line_in_the_middle_is_refused_and_left_alone(tmp_path):
     path = tmp_path / 'AB.jsonl'
     opened(path).append(actions(3))

@@ -1,4 +1,4 @@
-"Many films in a real browser, by mouse and by keyboard: what is meant is in the CSV, whatever comes between."
+"Many films in a real browser, by mouse and by keyboard alone: what is meant is in the CSV, whatever comes between."
 
 import numpy as np
 import pytest
@@ -10,7 +10,8 @@ SHAPE = np.array([[0.25, 0.2], [0.7, 0.25], [0.75, 0.5], [0.7, 0.8], [0.3, 0.75]
 SIDE = 480  # px, of the square that the shape is in; alike on all films, else the page asks whether it is right
 ZOOMS = [0, 3, 8]  # px of the screen a px of the film, at least; 0 for all of the film
 FAR = {0: 0.25, 3: 0.12, 8: 0.06}  # px of the film that a dot may be seen from where it was drawn, by zoom
-N_KINDS = 5
+KINDS = ['portrait.png', 'wide.png', 'turned.jpg', 'deep.png', 'x-ray.dcm']
+N_KINDS = len(KINDS)
 
 
 def write_film(folder, k, rng):
@@ -18,8 +19,7 @@ def write_film(folder, k, rng):
     kind, size = k % N_KINDS, rng.integers((480, 600), (560, 700))
     if kind in (1, 3): size = size[::-1]
     dots = (SHAPE - 0.5) * SIDE + size / 2 + rng.uniform(-20, 20, 2) + rng.uniform(-6, 6, SHAPE.shape)
-    pixels = dotted(*size, dots)
-    name = f'{k:02} {["portrait.png", "wide.png", "turned.jpg", "deep.png", "e.dcm"][kind]}'
+    pixels, name = dotted(*size, dots), f'{k:02} {KINDS[kind]}'
     if kind == 0: save_picture(folder / name, (255 * pixels).astype(np.uint8))
     elif kind == 1: save_picture(folder / name, (255 * pixels[..., None] * (1, 0.9, 0.6)).astype(np.uint8))
     elif kind == 2:  # orientation 6 turns it upright again
