@@ -1,6 +1,6 @@
 "The `evaluate` command: a model against an annotation CSV."
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from ..config import EvaluateConfig
 from ..errors import UsageError
 from ..flags import takes
-from ..formats.annotations import Annotations, fill_spacing, read_annotations, warn_doubtful
+from ..formats.annotations import Annotations, fill_spacing, in_order, read_annotations, warn_doubtful
 from ..formats.dataset import check_images
 from ..formats.spacing import FLAG_SOURCE
 from ..formats.spreadsheet import plain_name
@@ -63,7 +63,8 @@ def read_truth(config: EvaluateConfig, clicked: Annotations, predictor: Predicto
     `predictor`. Raises UsageError, also for images that are missing or of another size.
     """
     def wanted(annotations: Annotations) -> Annotations:
-        return on_side(in_order(annotations, predictor.names), sides, config.split, config.weights or config.model)
+        matched = in_order(annotations, predictor.names, 'the model')
+        return on_side(matched, sides, config.split, config.weights or config.model)
 
     hide_corner = config.invisible_landmarks
     if hide_corner is None: hide_corner = predictor.config.invisible_landmarks
@@ -74,16 +75,6 @@ def read_truth(config: EvaluateConfig, clicked: Annotations, predictor: Predicto
     if config.pixel_spacing is not None: truth = fill_spacing(truth, config.pixel_spacing, FLAG_SOURCE)
     warn_doubtful(truth)
     return truth, n_corner
-
-
-def in_order(annotations: Annotations, names: list[str]) -> Annotations:
-    "`annotations` with the landmarks in the order of `names`. Raises UsageError if they are others."
-    theirs = annotations.names
-    if sorted(theirs) != sorted(names):
-        raise UsageError(f'{annotations.path.name} has {len(theirs)} landmarks ({", ".join(theirs)}), the model has '
-                         f'{len(names)} ({", ".join(names)}); expected the same names')
-    order = [theirs.index(name) for name in names]
-    return replace(annotations, names=names, points=annotations.points[:, order], state=annotations.state[:, order])
 
 
 def read_split(run: Path) -> dict[str, str]:
