@@ -93,7 +93,7 @@ def fit_similarity(shape: np.ndarray, target: np.ndarray) -> tuple[complex, comp
 
 
 def apply_similarity(similarity: tuple[complex, complex], shape: np.ndarray) -> np.ndarray:
-    "`shape` (N, 2) after the `similarity` (a, b)."
+    "`shape` (..., 2) after the `similarity` (a, b), also of several that broadcast with it."
     a, b = similarity
     z = a * as_complex(shape) + b
     return np.stack([z.real, z.imag], -1)
@@ -128,8 +128,8 @@ def _inverse(similarity):
 
 
 def as_complex(shape: np.ndarray) -> np.ndarray:
-    "The points of `shape` (N, 2) as x + iy: a similarity is a product and a sum of complex numbers."
-    return shape[:, 0] + 1j * shape[:, 1]
+    "The points of `shape` (..., 2) as x + iy: a similarity is a product and a sum of complex numbers."
+    return shape[..., 0] + 1j * shape[..., 1]
 
 
 def _unit(shape):
