@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import f as f_distribution
 
-from .shapes import FEW, SAMPLE, apply_similarity, fit_similarity, mean_shape
+from .shapes import FEW, SAMPLE, apply_similarity, expected_points, fit_similarity, mean_shape
 
 LEVEL = 0.02  # chance that any landmark is flagged where none drifts
 RESOLUTION = 0.01  # px or mm: points are written with two decimals, and an offset without any scatter has this
@@ -35,7 +35,7 @@ class Drift(NamedTuple):
 def drift_of_readers(first: np.ndarray, second: np.ndarray) -> Drift:
     "The drift of the points of the `first` reader from those of the `second` on the same images, both (n, N, 2)."
     both = (first + second) / 2
-    return _compare([_turned(first - second, _fits(both, mean_shape(both))[0])])
+    return _compare([_turned(first - second, both, mean_shape(both))])
 
 
 def drift_of_groups(points: np.ndarray, is_first: np.ndarray) -> Drift:
@@ -46,29 +46,23 @@ def drift_of_groups(points: np.ndarray, is_first: np.ndarray) -> Drift:
     """
     mean, fitted = mean_shape(points), np.ones(points.shape[1], bool)
     while True:
-        a, b = _fits(np.where(fitted[:, None], points, np.nan), mean)
-        expected = apply_similarity((1 / a[:, None], (-b / a)[:, None]), mean)
-        offsets = _turned(points - expected, a)
+        reliable = np.where(fitted[:, None], points, np.nan)
+        offsets = _turned(points - expected_points(reliable, mean), reliable, mean)
         drift = _compare([offsets[is_first], offsets[~is_first]])
         new = drift.flagged & fitted
         if not new.any() or fitted.sum() <= FEW: return drift
         fitted[np.where(new, ((drift.offset / drift.error) ** 2).sum(-1), 0).argmax()] = False
 
 
-def _fits(points, mean):
-    "The similarities that take each image to the `mean` shape: a and b, (n,) complex; NaN where points are few."
-    unknown = complex(np.nan), complex(np.nan)
-    fits = [fit_similarity(shape, mean) if np.isfinite(shape).all(-1).sum() >= FEW else unknown for shape in points]
-    return np.array(fits, complex).reshape(-1, 2).T
-
-
-def _turned(offsets, a):
-    "`offsets` (n, N, 2) along the axes of the average image, by the `a` of `_fits`; as they are where there is none."
+def _turned(offsets, points, mean):
+    "`offsets` (n, N, 2) along the axes of the average image; as they are on images with too few `points` to tell them."
+    a, _ = fit_similarity(points, mean)
     known = np.isfinite(a)
     if not known.any(): return offsets
-    turn = np.where(known, a / abs(a), 1)
-    turn[known] *= np.conj(turn[known].mean() / abs(turn[known].mean()))
-    return apply_similarity((turn[:, None], 0), offsets)
+    turn = np.ones(len(a), complex)
+    turn[known] = a[known] / abs(a[known])
+    turn[known] /= turn[known].mean() / abs(turn[known].mean())
+    return apply_similarity((turn, np.zeros(len(turn))), offsets)
 
 
 def _compare(groups):
