@@ -15,9 +15,9 @@ from ..formats.spreadsheet import plain_name
 from ..inference.folder import make_output
 from ..inference.loading import config_predictor
 from ..inference.predictor import Predictor
-from ..viz.report import CURVES, figures_in
+from ..viz.report import CURVES, aligned, figures_in
 from .compare import predict_annotated
-from .error_table import aligned, errors_table
+from .error_table import errors_table
 from .notes import flag_notes, result_notes, split_notes
 from .output import run_settings, write_evaluation, write_evaluation_report
 from .stages import compare_stages

@@ -84,10 +84,11 @@ def test_a_large_drift_between_groups_does_not_draw_others_along():
 
 
 def test_the_chance_is_hotellings():
-    first = np.array([[1, 0], [3, 0], [2, 1], [2, -1], [2, 0]], float)[:, None]  # mean 2, 0; variances 0.5, no covariance
+    # mean 2, 0 and variances 0.5 without a covariance: T² = 5 * 4 / 0.5 = 40; F = 3 / 8 * 40 with 2 and 3 degrees
+    first = np.array([[1, 0], [3, 0], [2, 1], [2, -1], [2, 0]], float)[:, None]
     drift = drift_of_readers(first, np.zeros_like(first))
     assert drift.offset == pytest.approx(np.array([[2, 0]])) and drift.error == pytest.approx(0.1 ** 0.5, rel=1e-3)
-    assert drift.p == pytest.approx((1 + 2 * 15 / 3) ** -1.5, rel=1e-3)  # T² = 5 * 4 / 0.5 = 40; F = 3 / 8 * 40, 2 and 3
+    assert drift.p == pytest.approx((1 + 2 * 15 / 3) ** -1.5, rel=1e-3)
 
 
 def test_missing_points_count_where_they_are_there(no_warnings):
