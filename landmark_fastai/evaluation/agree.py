@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -12,19 +12,29 @@ import pandas as pd
 from ..config import AgreementConfig, run_file
 from ..errors import UsageError
 from ..files import check_writable, make_folder, write_text
-from ..flags import takes
+from ..flags import saved, takes
 from ..viz.agreement import Tile, plot_bland_altman, plot_drift, plot_identity
 from ..viz.report import Figure, aligned, counted, write_report
 from .agreement import ALL, Readings, agreement_rows
-from .agreement_table import distance_table, drift_table, headline, panel_notes, value_table
+from .agreement_table import (
+    AXES,
+    distance_table,
+    drift_table,
+    headline,
+    limits_table,
+    panel_notes,
+    reliability_table,
+    value_name,
+)
 from .drifts import Compared, drift_notes, drift_rows, group_drifts, groups_of, reader_drifts
 from .readers import Panel, landmark_readings, read_panel
 
 WRITTEN = 'agreement.csv', 'drift.csv', 'summary.json', 'report.html', 'figures/*.png'
 PAIRS = 6  # of readers, and comparisons of drift, that get figures
-BLAND_ALTMAN = ('Each dot is an image: how far apart both readers are (vertical) over the mean of both. The line is the '
-                'bias, 95 % of the differences lie between the broken lines. A slope or a funnel means that they agree '
-                'less on some images.')
+PRINTED = 'Distances', 'Measurements'  # tables that the terminal shows; the others are long
+BLAND_ALTMAN = ('Each dot is an image: how far apart both readers are (vertical) over the mean of both. The line is '
+                'the bias, 95 % of the differences lie between the broken lines. A slope or a funnel means that they '
+                'agree less on some images.')
 IDENTITY = 'Each dot is an image. On the line both readers say the same.'
 DRIFT = ('How far the first puts each landmark from where the second does, on average and after turning all shapes '
          'alike, with 95 % intervals. Red landmarks lie elsewhere by more than chance.')
@@ -45,7 +55,7 @@ def agreement(config: AgreementConfig) -> dict:
     if of_run := run_file(folder):
         raise UsageError(f'{folder} is the folder of a run, it has a {of_run.name}; pass another --output_dir')
     make_folder(folder, WRITTEN, (*config.files, config.config), config.overwrite)
-    summary = write_agreement(folder, panel, landmark_readings(panel), groups_of(panel, config.groups), asdict(config))
+    summary = write_agreement(folder, panel, landmark_readings(panel), groups_of(panel, config.groups), saved(config))
     print(f'report: {folder / "report.html"}')
     return summary
 
@@ -75,7 +85,8 @@ def write_agreement(folder: Path, panel: Panel, readings: list[Readings], groups
     write_report(folder / 'report.html', f'Agreement of {counted(len(readers), "reader")}', ', '.join(readers),
                  headline(overall[-1], readers), tables, figures, settings, notes, 'agreement.html', unit=unit,
                  n_readers=len(readers), measured=any(each.kind == 'measurement' for each in readings))
-    for title, table in tables[:-1]: print(title, aligned(table), sep='\n')
+    for title, table in tables:
+        if title.startswith(PRINTED): print(f'{title}\n{aligned(table)}')
     for note in notes: print(note)
     return summary
 
@@ -89,10 +100,13 @@ def _pooled(panel):
 def _tables(overall, rows, drifts, unit):
     "The tables of the report, with their titles."
     shown = [row for row in rows if row['kind'] == 'measurement' or row['unit'] == unit]
-    kinds = {'Distances': ('landmark',), 'Coordinates': ('x', 'y'), 'Measurements': ('measurement',)}
+    kinds = {'Distances': ('landmark',), 'Coordinates': AXES, 'Measurements': ('measurement',)}
     of_kind = {title: [row for row in shown if row['kind'] in each] for title, each in kinds.items()}
     tables = [('Distances', distance_table([*overall, *of_kind['Distances']]))]
-    tables += [(title, value_table(of_kind[title])) for title in ('Measurements', 'Coordinates') if of_kind[title]]
+    for title in ('Measurements', 'Coordinates'):
+        if not of_kind[title]: continue
+        tables += [(f'{title}: limits of agreement', limits_table(of_kind[title])),
+                   (f'{title}: reliability', reliability_table(of_kind[title]))]
     return [*tables, ('Drift', drift_table(drifts))]
 
 
@@ -101,7 +115,7 @@ def _figures(folder: Path, panel: Panel, readings: list[Readings], rows: list[di
     "Write the figures into `folder`; title, explanation and file of each."
     found = []
     values = [each for each in readings
-              if each.kind == 'measurement' or (each.kind in 'xy' and each.unit == panel.unit)]
+              if each.kind == 'measurement' or (each.kind in AXES and each.unit == panel.unit)]
     by_key = {(row['name'], row['kind'], row['unit'], row['pair']): row for row in rows}
     for number, (i, j) in enumerate(list(combinations(range(len(panel.readers)), 2))[:PAIRS], 1):
         readers = panel.readers[i], panel.readers[j]
@@ -120,9 +134,7 @@ def _figures(folder: Path, panel: Panel, readings: list[Readings], rows: list[di
 
 
 def _tile(each, i, j, row):
-    axis = f' {each.kind}' if each.kind in 'xy' else ''
-    return Tile(f'{each.name}{axis}', each.unit, each.values[:, i], each.values[:, j], row['bias'], row['loa_low'],
-                row['loa_high'])
+    return Tile(value_name(row), each.values[:, i], each.values[:, j], row['bias'], row['loa_low'], row['loa_high'])
 
 
 def _write_csv(path, rows):

@@ -6,11 +6,12 @@ import numpy as np
 
 from ..quality.shapes import FEW
 from ..viz.report import DASH, Table, counted, fixed, percent
-from .agreement import ALL, WITHIN
+from .agreement import WITHIN
 from .drifts import GROUP, Compared
 from .readers import Panel
 
-INTERVAL = '[95 %]'
+INTERVAL = '[95\u00a0%]'
+AXES = 'x', 'y'  # kinds of rows
 
 
 def headline(overall: dict, readers: list[str]) -> str:
@@ -36,17 +37,34 @@ def distance_table(rows: list[dict]) -> Table:
     return header, cells
 
 
-def value_table(rows: list[dict]) -> Table:
-    "The table of differences between values, such as coordinates or measurements, from `rows` of agreement.csv."
+def limits_table(rows: list[dict]) -> Table:
+    "Bias and limits of agreement of values, such as coordinates or measurements, from `rows` of agreement.csv."
+    header = [f'bias {INTERVAL}', 'SD', f'lower limit {INTERVAL}', f'upper limit {INTERVAL}', 'MAE']
+    return _value_table(rows, header, lambda row: [
+        _with_interval(row, 'bias'), fixed(row['sd']), _with_interval(row, 'loa_low'), _with_interval(row, 'loa_high'),
+        fixed(row['mae'])])
+
+
+def reliability_table(rows: list[dict]) -> Table:
+    "Intraclass correlations and errors of measurement of values, from `rows` of agreement.csv."
+    header = [f'ICC(A,1) {INTERVAL}', f'ICC(C,1) {INTERVAL}', 'SEM', 'MDC95', 'Dahlberg']
+    return _value_table(rows, header, lambda row: [
+        _with_interval(row, 'icc_a1', 3), _with_interval(row, 'icc_c1', 3), fixed(row['sem']), fixed(row['mdc95']),
+        fixed(row['dahlberg'])])
+
+
+def _value_table(rows, header, cells_of):
+    "A table of `rows` with what they are of in front of what `cells_of` a row gives."
     pairs = _pairs(rows)
-    header = ['value', *['readers'] * (len(pairs) > 1), 'n', f'bias {INTERVAL}', 'SD', f'lower limit {INTERVAL}',
-              f'upper limit {INTERVAL}', 'MAE', f'ICC(A,1) {INTERVAL}', f'ICC(C,1) {INTERVAL}', 'SEM', 'MDC95']
-    cells = [[f'{row["name"]}{" " * (row["kind"] in "xy")}{row["kind"] * (row["kind"] in "xy")}, {row["unit"]}',
-              *[row['pair']] * (len(pairs) > 1), f'{row["n"]:,}', _with_interval(row, 'bias'), fixed(row['sd']),
-              _with_interval(row, 'loa_low'), _with_interval(row, 'loa_high'), fixed(row['mae']),
-              _with_interval(row, 'icc_a1', 3), _with_interval(row, 'icc_c1', 3), fixed(row['sem']),
-              fixed(row['mdc95'])] for row in rows if row['pair'] in pairs]
-    return header, cells
+    several = len(pairs) > 1
+    return ['value', *['readers'] * several, 'n', *header], [
+        [value_name(row), *[row['pair']] * several, f'{row["n"]:,}', *cells_of(row)]
+        for row in rows if row['pair'] in pairs]
+
+
+def value_name(row: dict) -> str:
+    "What a row of agreement.csv is of: 'knee x, mm' or 'HKA, deg'."
+    return ' '.join([row['name'], *[row['kind']] * (row['kind'] in AXES)]) + f', {row["unit"]}'
 
 
 def _pairs(rows):
@@ -85,7 +103,6 @@ def panel_notes(panel: Panel, groups: list[str], of_groups: list[Compared]) -> l
     if unknown and np.isfinite(panel.spacing).any():
         notes.append(f'{counted(unknown, "image")} have no known spacing: the tables are in px, and rows in mm of '
                      'agreement.csv are of the others')
-    if len(panel.readers) > 2: notes.append(f'Rows of {ALL} readers are of what all of them have clicked')
     if any(groups) and not of_groups:
         notes.append(f'No drift between groups of images is told: that takes {FEW} landmarks, and two groups of '
                      f'{GROUP} images')

@@ -71,9 +71,9 @@ def drift_rows(found: list[Compared], names: list[str], unit: str) -> list[dict]
 def drift_notes(rows: list[dict]) -> list[str]:
     "What drifts, in a sentence a landmark, the furthest first."
     rows = sorted((row for row in rows if row['drifts']), key=lambda row: -np.hypot(row['x'], row['y']))
-    return [f'{row["landmark"]} drifts: {row["comparison"]}{" by " * bool(row["reader"])}{row["reader"]} is '
-            f'{np.hypot(row["x"], row["y"]):.2f} {row["unit"]} ({_way(row["x"], "right", "left")}, '
-            f'{_way(row["y"], "down", "up")}), more than by chance ({_chance(row["p"])})' for row in rows]
+    return [f'{row["landmark"]} drifts by {np.hypot(row["x"], row["y"]):.2f} {row["unit"]} in {row["comparison"]}'
+            f'{", points of " * bool(row["reader"])}{row["reader"]} ({_way(row["x"], "right", "left")}, '
+            f'{_way(row["y"], "down", "up")}): more than chance ({_chance(row["p"])})' for row in rows]
 
 
 def _way(value, positive, negative): return f'{abs(value):.2f} {positive if value > 0 else negative}'

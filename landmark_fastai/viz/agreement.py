@@ -12,12 +12,12 @@ from .axes import new_figure, save_figure, say_empty, shorten
 
 COLUMNS = 4  # tiles side by side
 TILES = 40   # at most
+TITLE = 34   # characters above one
 
 
 class Tile(NamedTuple):
     "The values of two readers of one thing, and what came of them."
-    title: str
-    unit: str
+    title: str  # with its unit
     first: np.ndarray  # (n,) NaN where there is none
     second: np.ndarray  # (n,)
     bias: float  # of the first less the second, NaN where there is none
@@ -32,7 +32,7 @@ def plot_bland_altman(tiles: list[Tile], readers: tuple[str, str], path: Path):
     limits are shown.
     """
     first, second = (shorten(reader, 12) for reader in readers)
-    _draw_tiles(tiles, _bland_altman, f'{first} - {second} over the mean of both', path)
+    _draw_tiles(tiles, _bland_altman, f'{first} - {second} (vertical) over the mean of both', path)
 
 
 def plot_identity(tiles: list[Tile], readers: tuple[str, str], path: Path):
@@ -76,7 +76,7 @@ def _draw_tiles(tiles: list[Tile], draw: Callable[[Axes, Tile], None], title: st
     for ax in axes[len(shown):]: ax.axis('off')
     for ax, k in zip(axes, shown, strict=False):
         draw(ax, tiles[k])
-        ax.set_title(shorten(tiles[k].title), fontsize=9, parse_math=False)
+        ax.set_title(shorten(tiles[k].title, TITLE), fontsize=9, parse_math=False)
         ax.tick_params(labelsize=7)
         ax.grid(alpha=0.3)
     few = f'\nthe {len(shown)} of {len(tiles)} with the widest limits' if len(shown) < len(tiles) else ''
@@ -96,8 +96,6 @@ def _bland_altman(ax, tile):
                        for extreme in (np.nanmin, np.nanmax))
     margin = 0.12 * (highest - lowest or 1)
     ax.set_ylim(lowest - margin, highest + margin)
-    ax.set_xlabel(f'mean, {tile.unit}', fontsize=7)
-    ax.set_ylabel(f'difference, {tile.unit}', fontsize=7)
 
 
 def _identity(ax, tile):
@@ -107,4 +105,3 @@ def _identity(ax, tile):
     ends = [extreme([tile.first[there], tile.second[there]]) for extreme in (np.min, np.max)]
     ax.plot(ends, ends, color='grey', linewidth=1, zorder=0)
     ax.set(aspect='equal')
-    ax.set_xlabel(tile.unit, fontsize=7)
