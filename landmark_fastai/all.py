@@ -8,6 +8,7 @@ from .data.sample import sample, write_sample
 from .data.tensors import TensorLandmarks, TensorRadiograph
 from .data.transforms import SquareReader
 from .errors import Diverged, Incomplete, UsageError
+from .evaluation.agree import agreement
 from .evaluation.evaluate import evaluate
 from .formats.annotations import Annotations, read_annotations, write_annotations
 from .inference.loading import load, load_original
@@ -26,7 +27,7 @@ __all__ = [
     'TensorRadiograph', 'LandmarkBlock', 'SquareReader', 'landmark_dls', 'CropField',
     'refine_dls', 'UsageError', 'LandmarkLearner',
     'landmark_learner', 'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics',
-    'Diverged', 'Incomplete', 'annotate', 'check', 'sample',
+    'Diverged', 'Incomplete', 'agreement', 'annotate', 'check', 'sample',
     'Prediction', 'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'predict',
     'train',
     'write_sample',

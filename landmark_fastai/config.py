@@ -209,6 +209,42 @@ class ImagesConfig(Flags):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AgreementConfig(Flags):
+    "Flags of `agreement`."
+    csvs: str | list = flag(MISSING, 'Annotation CSVs of two readers or models or more, as a.csv,b.csv, or one with a '
+        'column reader.')
+    output_dir: str = flag(MISSING, 'Folder that gets agreement.csv, drift.csv, summary.json, figures and report.html.')
+    readers: str | list | None = flag(None, 'Names of the readers in the order of the files, as AB,CD; by their column '
+        'reader, or the names of the files, if left out.')
+    groups: str = flag('split', 'Groups of images between which drift is looked for: the sides of the column split, or '
+        'the first folders of image_name, such as sites.', choices=('split', 'folder'))
+    invisible_landmarks: bool = flag(False, 'A point clicked in the top-left corner box means absent.')
+    pixel_spacing: float | None = flag(None, 'Millimetres per pixel of images whose spacing no CSV tells.', above=0)
+    overwrite: bool = flag(False, 'Replace what an earlier agreement has written there, and nothing else.', saved=False)
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
+
+    def check(self):
+        if not all(self.files): raise UsageError(f'csvs is {self.csvs!r}; expected CSV files, as a.csv,b.csv')
+        if self.names is None or all(self.names): return
+        raise UsageError(f'readers is {self.readers!r}; expected names, as AB,CD')
+
+    @property
+    def files(self) -> list[str]:
+        "The paths in `csvs`."
+        return listed(self.csvs)
+
+    @property
+    def names(self) -> list[str] | None:
+        "The readers that are given."
+        return None if self.readers is None else listed(self.readers)
+
+
+def listed(given: str | list) -> list[str]:
+    "What is in a list, or in a text as a,b."
+    return [str(part).strip() for part in (given.split(',') if isinstance(given, str) else given)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class AnnotateConfig(ImagesConfig):
     "Flags of `annotate`."
     label_dir: str = flag(DataConfig.label_dir, 'Folder of the annotation CSV, and of the journals of readers.')

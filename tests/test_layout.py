@@ -16,7 +16,7 @@ MAY_USE = {  # beside itself and the base; `learner` and the two packages it sta
     'model': {'data', 'formats', 'geometry'}, 'callbacks': {'model', 'data', 'formats', 'geometry', 'viz'},
     'learner': {'callbacks', 'model', 'data', 'formats', 'geometry'},
     'inference': {'learner', 'model', 'data', 'formats', 'geometry', 'quality', 'viz'},
-    'evaluation': {'inference', 'model', 'data', 'formats', 'geometry', 'viz'},
+    'evaluation': {'quality', 'inference', 'model', 'data', 'formats', 'geometry', 'viz'},
     'training': {'evaluation', 'inference', 'learner', 'callbacks', 'model', 'data', 'formats', 'geometry', 'viz'},
 } | dict.fromkeys(BASE, set()) | {'__init__': {'all'}}
 EVERYTHING = {'cli', 'all'}
@@ -45,7 +45,7 @@ def test_arrows_go_one_way_and_packages_lie_one_level_deep(path):
 
 
 @pytest.mark.parametrize('name', ['config', 'predict_config', 'cli', 'model.facts', 'formats', 'quality', 'viz',
-                                  'annotate', 'geometry.frame', 'data.sample'])
+                                  'annotate', 'geometry.frame', 'data.sample', 'evaluation.agree'])
 def test_there_is_no_torch_where_none_is_needed(name):
     folder = PACKAGE / name
     modules = [f'{name}.{path.stem}' for path in folder.glob('[a-z]*.py')] if folder.is_dir() else [name]
