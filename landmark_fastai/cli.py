@@ -18,7 +18,16 @@ import fire
 from fire.decorators import SetParseFns
 
 from . import __version__
-from .config import AnnotateConfig, CheckConfig, DemoConfig, EvaluateConfig, PredictConfig, SampleConfig, TrainConfig
+from .config import (
+    AnnotateConfig,
+    CheckConfig,
+    DemoConfig,
+    EvaluateConfig,
+    MeasureConfig,
+    PredictConfig,
+    SampleConfig,
+    TrainConfig,
+)
 from .errors import Diverged, UsageError
 from .flags import Flags, help_text, kinds, nearest
 from .processes import is_follower
@@ -40,6 +49,8 @@ COMMANDS = {
                        'predictions.csv, in original pixels, and overlays.'),
     'evaluate': Command(EvaluateConfig, 'evaluation.evaluate', 'Compare a model with an annotation CSV; writes what '
                         'predict writes, distances, summary, figures and report.html.'),
+    'measure': Command(MeasureConfig, 'measure.measure', 'Measure angles and distances between landmarks, by definitions '
+                       'or a template; writes measurements.csv and pictures.'),
     'annotate': Command(AnnotateConfig, 'annotate.annotate', 'Click and correct landmarks in the browser; writes the '
                         'annotation CSV.'),
     'check': Command(CheckConfig, 'quality.check', 'Look for mistakes in images and annotations before a training: '

@@ -325,6 +325,30 @@ class AnnotateConfig(ImagesConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeasureConfig(Flags):
+    "Flags of `measure`."
+    csv: str = flag(MISSING, 'Annotation CSV, such as the predictions.csv of predict.')
+    definitions: str = flag(MISSING, 'YAML file of definitions, or the name of a template, such as long_leg.')
+    output_dir: str = flag(MISSING, 'Folder that gets measurements.csv, measurements_wide.csv and pictures.')
+    measurements: str | None = flag(None, 'Those to measure, as HKA,MPTA (all if left out).')
+    image_dir: str | None = flag(None, 'Folder of the images, on which lines and values are drawn; DICOM headers tell '
+        'their spacing.')
+    no_pictures: bool = flag(False, 'Draw no pictures.')
+    truth: str | None = flag(None, 'Annotation CSV of clicked points, of some of the images at least: intervals follow '
+        'from the errors of the measurements.')
+    level: float = flag(0.9, 'Share of true values that intervals are to hold.', above=0, below=1)
+    pixel_spacing: float | None = flag(
+        None, 'Millimetres per pixel of images whose spacing neither a CSV nor a DICOM header tells.', above=0)
+    overwrite: bool = flag(False, 'Replace what an earlier measure has written there, and nothing else.', saved=False)
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
+
+    @property
+    def names(self) -> list[str] | None:
+        "The measurements that are asked for."
+        return None if self.measurements is None else [name.strip() for name in self.measurements.split(',')]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SampleConfig(Flags):
     "Flags of `sample`."
     output_dir: str = flag('data', 'Folder that gets train_images and labels; existing files are refused.')

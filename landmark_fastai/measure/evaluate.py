@@ -90,7 +90,7 @@ class View:
         why = self._none()
         for each in arguments: why = np.where(why, why, each.why)
         failed = ~np.isfinite(content).all(tuple(range(1, content.ndim)))
-        why = np.where(failed & (why == 0), self.reasons.number(f'{call.text}: {form.fails or NO_NUMBER}'), why)
+        why = np.where(failed & (why == 0), self.reasons.number(f'in {call.text}: {form.fails or NO_NUMBER}'), why)
         return Found(np.where(np.expand_dims(why > 0, tuple(range(1, content.ndim))), np.nan, content), why)
 
 

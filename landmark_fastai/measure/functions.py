@@ -189,6 +189,7 @@ FUNCTIONS = {
                       'l')),
     'along': (Form((POINT, LINE), VALUE, along, "how far from the first point of l, along l, the foot of p is"),),
     'abs': (Form((VALUE,), VALUE, np.abs, 'x without its sign'),),
+    'sign': (Form((VALUE,), VALUE, np.sign, '1, 0 or −1, as x is above, at or below zero'),),
     'sqrt': (Form((VALUE,), VALUE, np.sqrt, 'the square root of x', 'a square root of less than zero'),),
     'asin': (Form((VALUE,), VALUE, asin, 'degrees whose sine is x', 'a sine beyond 1'),),
     'acos': (Form((VALUE,), VALUE, acos, 'degrees whose cosine is x', 'a cosine beyond 1'),),

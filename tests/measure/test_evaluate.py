@@ -22,7 +22,7 @@ measure:
   across: {value: "angle(line(knee, hip), other(line(knee, hip)))", unit: deg}
 '''
 NAMES = [f'{side}_{name}' for side in ('right', 'left') for name in ('hip', 'knee', 'ankle')]
-# a right leg, on the left of the image, whose ankle is lateral, so to the left: valgus; the left one is its mirror image
+# a right leg, on the left of the image, whose ankle is lateral, so to the left: valgus; the left one is its mirror
 RIGHT = np.array([[300, 100], [300, 400], [270, 700.]])
 LEFT = RIGHT * (-1, 1) + (1000, 0)
 LEGS = np.concatenate([RIGHT, LEFT])
