@@ -49,8 +49,8 @@ COMMANDS = {
                        'predictions.csv, in original pixels, and overlays.'),
     'evaluate': Command(EvaluateConfig, 'evaluation.evaluate', 'Compare a model with an annotation CSV; writes what '
                         'predict writes, distances, summary, figures and report.html.'),
-    'measure': Command(MeasureConfig, 'measure.measure', 'Measure angles and distances between landmarks, by definitions '
-                       'or a template; writes measurements.csv and pictures.'),
+    'measure': Command(MeasureConfig, 'measure.measure', 'Measure angles and distances between landmarks, by a file '
+                       'of definitions or a template; writes measurements.csv and pictures.'),
     'annotate': Command(AnnotateConfig, 'annotate.annotate', 'Click and correct landmarks in the browser; writes the '
                         'annotation CSV.'),
     'check': Command(CheckConfig, 'quality.check', 'Look for mistakes in images and annotations before a training: '

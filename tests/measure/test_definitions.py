@@ -54,7 +54,7 @@ def measured(value, **more):
     (measured('1', classes='[a]'), ['here', 'classes']),
     (measured('1', classes='{a: [2, 1]}'), ['here', 'a', '[2, 1]']),
     (measured('1', classes='{a: [2]}'), ['here', "'a'", '[2]']),
-    (measured('lign(a, b)'), ['here', 'lign', 'line']), (measured('angle(a, b'), ['here', 'angle(a, b']),
+    (measured('distanc(a, b)'), ['here', "'distanc'", 'distance']), (measured('angle(a, b'), ['here', 'angle(a, b']),
     (measured('distance(a)'), ['here', 'distance(a)', 'distance(point, point)', 'distance(point, line)']),
     (measured('distance(a, 3)'), ['here', 'distance(a, 3)', 'value', 'line']),
     (measured('distance(line(a, b), a)'), ['here', 'distance(line, point)', 'distance(point, line)']),
