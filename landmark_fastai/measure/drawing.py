@@ -75,7 +75,8 @@ class Drawing:
 
 def written(value: float, measure: Measure) -> str:
     "`value` as a picture shows it."
-    return f'{value:.{DECIMALS.get(measure.unit, 1)}f}{SIGNS[measure.unit]}'
+    decimals = DECIMALS.get(measure.unit, 1)
+    return f'{round(value, decimals) + 0.:.{decimals}f}{SIGNS[measure.unit]}'.replace('-', '−')  # -0 becomes 0
 
 
 def _drawable(tree: Tree, view: View, definitions: Definitions):

@@ -30,8 +30,8 @@ WRITTEN = LONG, WIDE, 'pictures/**/*.png'
 def measure(config: MeasureConfig) -> Measured:
     """Measure what `definitions` define on the landmarks of `csv`; writes measurements.csv and pictures.
 
-    Returns the measurements. The arguments are the flags of `landmark-fastai measure`. Raises UsageError before anything
-    is written, and Incomplete at the end where images could not be read for their pictures.
+    Returns the measurements. The arguments are the flags of `landmark-fastai measure`. Raises UsageError before
+    anything is written, and Incomplete at the end where images could not be read for their pictures.
     """
     definitions = read_definitions(config.definitions)
     if config.names is not None: definitions = definitions.only(config.names)
@@ -61,8 +61,8 @@ def read_both(config: MeasureConfig) -> tuple[Annotations, Annotations | None]:
     there = set(annotations.image_names)
     truth = truth.subset([i for i, name in enumerate(truth.image_names) if name in there])
     if not len(truth):
-        raise UsageError(f'{truth.path.name} and {annotations.path.name} have no image_name in common, expected the truth '
-                         'of some images at least')
+        raise UsageError(f'{truth.path.name} and {annotations.path.name} have no image_name in common, expected the '
+                         'truth of some images at least')
     truth = spaced(truth, config)
     row_of = {name: i for i, name in enumerate(annotations.image_names)}
     rows = [row_of[name] for name in truth.image_names]

@@ -38,7 +38,7 @@ def long_table(measured: Measured) -> pd.DataFrame:
 
 
 def wide_table(measured: Measured) -> pd.DataFrame:
-    "image_name and the value of each measurement, as right_HKA where there are sides; `_class` follows where it has any."
+    "image_name and each measurement, as right_HKA where there are sides, with right_HKA_class where it has classes."
     columns, classes = {'image_name': list(map(safe_name, measured.image_names))}, classes_of(measured)
     for s, side in enumerate(measured.sides):
         for m, measure in enumerate(measured.measures):
