@@ -20,6 +20,7 @@ SIGNS = {'deg': '°', 'mm': ' mm', 'px': ' px', '%': ' %', 'ratio': ''}
 DECIMALS = {'ratio': 2}  # else 1
 ARC = 0.06  # radius of an arc as a share of the longer side of its image
 STEPS = 24  # pieces of an arc
+SMALL = 15  # degrees below which lines cross too far away to show their angle there
 
 
 class Shown(NamedTuple):
@@ -111,7 +112,7 @@ def _angle_of_lines(content, sheet):
     l, m = content  # noqa: E741
     crossing, = intersection(l, m)
     (l,), (m,) = l, m  # noqa: E741
-    meets = np.isfinite(crossing).all() and sheet.holds(crossing)
+    meets = np.isfinite(crossing).all() and sheet.holds(crossing) and _is_near(crossing, l, m)
     centre = crossing if meets else m.mean(0)
     paths = [(line, False, True) for line in (l, m)]
     paths += [(np.stack([_nearest(line, centre), centre]), True, False) for line in (l, m)] if meets else []
@@ -165,6 +166,13 @@ def _unit(degrees): return np.stack([np.cos(np.radians(degrees)), -np.sin(np.rad
 def _arc(centre, begin, sweep, radius):
     "An arc around `centre` from the direction `begin`, `sweep` degrees long, and a place beyond its middle."
     return centre + radius * _unit(begin + np.linspace(0, sweep, STEPS)), centre + radius * _unit(begin + sweep / 2)
+
+
+def _is_near(crossing, l, m):  # noqa: E741
+    "Whether an angle is to be seen at the `crossing` of two lines: it is near both, or the angle is not small."
+    if abs((_heading(l) - _heading(m) + 90) % 180 - 90) > SMALL: return True
+    return all(np.linalg.norm(_nearest(line, crossing) - crossing) < np.linalg.norm(line[1] - line[0]) / 2
+               for line in (l, m))
 
 
 def _nearest(line, point):

@@ -14,7 +14,8 @@ COLOURS = ((255, 215, 0), (0, 225, 255), (255, 120, 255), (130, 255, 90), (255, 
 SHIFT = 4       # bits after the binary point of cv2's coordinates
 DASH, HOLE = 6, 5  # px
 DOT = 2         # radius of an end of a line, px
-NEAR, FAR = 10, 34  # distances from its place at which a value may stand, px
+NEAR, FAR = 6, 30  # distances from its place at which a value may stand, px
+UNDER = 4          # px that a value rather stands farther away than on a point of a line
 
 
 class Stroke(NamedTuple):
@@ -83,7 +84,8 @@ def _placed(labels, strokes, shape):
                           for way in ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1))])
         spots = spots.clip(half, np.maximum(np.array(shape[1::-1]) - half, half))
         hidden = [sum(np.prod(np.clip(half + other - abs(spot - at), 0, None)) for at, other in taken)
-                  + (abs(lines - spot) < half).all(-1).sum() for spot in spots]
+                  + UNDER * (abs(lines - spot) < half).all(-1).sum() + np.linalg.norm(spot - label.place)
+                  for spot in spots]
         spot = spots[int(np.argmin(hidden))]
         taken.append((spot, half))
         placed.append(label._replace(place=spot))
