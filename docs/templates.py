@@ -1,10 +1,9 @@
-"""`python -m docs.templates` writes what measuring.md says of the language and of the templates, and draws the pictures.
+"""`python -m docs.templates` writes what measuring.md says of functions and templates, and draws its pictures.
 
-A page holds the functions between `<!-- functions -->` and `<!-- /functions -->`, and all templates between `<!-- templates
--->` and `<!-- /templates -->`. The figures are drawn here, of nobody.
+The page holds the functions between `<!-- functions -->` and `<!-- /functions -->`, the templates between `<!--
+templates -->` and `<!-- /templates -->`. The figures are drawn here, and of nobody.
 """
 
-import re
 from pathlib import Path
 
 import cv2
@@ -66,9 +65,9 @@ def hip_arthroplasty():
     return (640, 600), sided(right, left), bones
 
 
-SKULL = {'sella': (255, 205), 'nasion': (468, 178), 'orbitale': (440, 262), 'porion': (190, 268), 'a_point': (468, 372),
-         'b_point': (446, 497), 'pogonion': (449, 548), 'menton': (428, 572), 'gnathion': (441, 565), 'gonion': (252, 470),
-         'pns': (315, 345), 'ans': (480, 340)}
+SKULL = {'sella': (255, 205), 'nasion': (468, 178), 'orbitale': (440, 262), 'porion': (190, 268),
+         'a_point': (468, 372), 'b_point': (446, 497), 'pogonion': (449, 548), 'menton': (428, 572),
+         'gnathion': (441, 565), 'gonion': (252, 470), 'pns': (315, 345), 'ans': (480, 340)}
 OF_SKULL = [([(150, 160), (210, 60), (340, 30), (440, 80), (470, 170)], 24), ([(150, 160), (170, 300)], 24),
             ([(255, 205), (468, 178)], 14), ([(190, 268), (255, 220)], 18), ([(440, 262), (466, 185)], 14),
             ([(315, 345), (478, 342)], 16), ([(468, 345), (462, 385)], 18), ([(235, 290), (250, 462), (428, 560)], 34),
@@ -145,8 +144,9 @@ def picture(name: str) -> np.ndarray:
     "The picture of the template `name`, as `measure` draws it."
     size, points, bones = FIGURES[name]()
     annotations = Annotations(
-        Path('figure.csv'), list(points), ['figure.png'], [2], np.array([size]), np.array([list(points.values())], float),
-        np.zeros((1, len(points)), np.uint8), np.full((1, 2), SPACING), np.array(['CSV'], object), None, None)
+        path=Path('figure.csv'), names=list(points), image_names=['figure.png'], rows=[2], sizes=np.array([size]),
+        points=np.array([list(points.values())], float), state=np.zeros((1, len(points)), np.uint8),
+        spacing=np.full((1, 2), SPACING), spacing_source=np.array(['CSV'], object), patient_id=None, split=None)
     definitions = read_definitions(name)
     return Drawing(annotations, definitions, measure_landmarks(annotations, definitions)).draw(0, drawn(size, bones))
 
@@ -179,8 +179,8 @@ def templates_text() -> str:
 def template_text(name: str) -> str:
     "A template."
     raw, found = yaml.safe_load((TEMPLATES / f'{name}.yaml').read_text(encoding='utf-8')), read_definitions(name)
-    _, points, _ = FIGURES[name]()
-    sides = f' Names begin with {" or ".join(f"`{side.prefix}`" for side in found.sides)}.' if found.sides[0].prefix else ''
+    prefixes = ' or '.join(f'`{side.prefix}`' for side in found.sides if side.prefix)
+    sides = f' All these names begin with {prefixes}.' if prefixes else ''
     rows = ['| measurement | is | definition | source |', '| --- | --- | --- | --- |']
     rows += [row(measure, raw['measure'][measure.name]['value']) for measure in found.measures]
     defined = ['```', *(f'{key}: {text}' for key, text in raw.get('define', {}).items()), '```']
@@ -206,8 +206,9 @@ def limits(least: float, most: float) -> str:
 def with_texts(text: str) -> str:
     "`text`, the page, with its table of functions and its templates as they have to be."
     for name, content in (('functions', functions_table()), ('templates', templates_text())):
-        text = re.sub(f'(<!-- {name} -->\n).*?(<!-- /{name} -->)', lambda match, c=content: match[1] + c + match[2], text,
-                      flags=re.DOTALL)
+        before, begin, rest = text.partition(f'<!-- {name} -->\n')
+        _, end, after = rest.partition(f'<!-- /{name} -->')
+        text = before + begin + content + end + after
     return text
 
 

@@ -90,7 +90,7 @@ def known_spacing(annotations: Annotations, config: MeasureConfig) -> Annotation
 
 
 def summary(measured: Measured) -> Iterator[str]:
-    "A line a measurement: how many images have a value, and their mean and standard deviation."
+    "A line a measurement: of how many images, their mean and standard deviation, and how wide the intervals are."
     for s, side in enumerate(measured.sides):
         for m, measure in enumerate(measured.measures):
             values = measured.values[:, s, m]
@@ -101,7 +101,10 @@ def summary(measured: Measured) -> Iterator[str]:
                 yield f'{name}: no value: {reasons[counts.argmax()]}'
                 continue
             spread = f' ± {known.std(ddof=1):.2f}' if len(known) > 1 else ''
-            yield f'{name}: {known.mean():.2f}{spread} {measure.unit} (n = {len(known)})'
+            radius = (measured.upper - measured.lower)[:, s, m] / 2
+            radius = radius[np.isfinite(radius)]
+            interval = f', the true ones within ± {np.median(radius):.2f}' if len(radius) else ''
+            yield f'{name}: {known.mean():.2f}{spread} {measure.unit} (n = {len(known)}){interval}'
 
 
 def write_pictures(folder: Path, image_dir: str, annotations: Annotations, definitions: Definitions,

@@ -13,6 +13,7 @@ COLOURS = ((255, 215, 0), (0, 225, 255), (255, 120, 255), (130, 255, 90), (255, 
            (120, 170, 255), (255, 255, 255))  # bright ones: films are dark
 SHIFT = 4       # bits after the binary point of cv2's coordinates
 DASH, HOLE = 6, 5  # px
+FARTHEST = 30000   # px beyond which lines are not followed: cv2 takes them as 32-bit numbers
 DOT = 2         # radius of an end of a line, px
 NEAR, FAR = 6, 30  # distances from its place at which a value may stand, px
 UNDER = 4          # px that a value rather stands farther away than on a point of a line
@@ -61,17 +62,17 @@ def _draw(picture, stroke):
 
 
 def _fixed(points):
-    "`points` as cv2 takes them with `SHIFT`; what is far outside a picture stays in an int32."
-    return np.rint(np.clip(points, -30000, 30000) * (1 << SHIFT)).astype(np.int32)
+    "`points` as cv2 takes them with `SHIFT`."
+    return np.rint(points.clip(-FARTHEST, FARTHEST) * (1 << SHIFT)).astype(np.int32)
 
 
 def _dashes(points):
     "The path of two `points` in pieces."
-    start, end = points[0], points[-1]
-    length = np.linalg.norm(end - start)
-    begins = np.arange(0, max(length, 1e-9), DASH + HOLE)
-    way = (end - start) / max(length, 1e-9)
-    return [np.stack([start + way * begin, start + way * min(begin + DASH, length)]) for begin in begins]
+    start, end = points.clip(-FARTHEST, FARTHEST)
+    length = max(np.linalg.norm(end - start), 1e-9)
+    way = (end - start) / length
+    return [np.stack([start + way * begin, start + way * min(begin + DASH, length)])
+            for begin in np.arange(0, length, DASH + HOLE)]
 
 
 def _placed(labels, strokes, shape):
