@@ -157,7 +157,7 @@ def functions_table() -> str:
     "Every function of the language, as a Markdown table."
     rows = ['| function | is |', '| --- | --- |']
     for name, forms in FUNCTIONS.items():
-        rows += [f'| `{call(name, form)}` | {form.gives if form.gives != "any" else "any"}: {form.meaning} |'
+        rows += [f'| `{call(name, form)}` | {form.gives}: {form.meaning} |'
                  for form in forms]
     return '\n'.join(rows) + '\n'
 

@@ -16,7 +16,7 @@ DASH, HOLE = 6, 5  # px
 FARTHEST = 30000   # px beyond which lines are not followed: cv2 takes them as 32-bit numbers
 DOT = 2         # radius of an end of a line, px
 NEAR, FAR = 6, 30  # distances from its place at which a value may stand, px
-UNDER = 4          # px that a value rather stands farther away than on a point of a line
+UNDER = 6          # px that a value rather stands farther away than on a point of a line
 
 
 class Stroke(NamedTuple):
@@ -85,7 +85,8 @@ def _placed(labels, strokes, shape):
                           for way in ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1))])
         spots = spots.clip(half, np.maximum(np.array(shape[1::-1]) - half, half))
         hidden = [sum(np.prod(np.clip(half + other - abs(spot - at), 0, None)) for at, other in taken)
-                  + UNDER * (abs(lines - spot) < half).all(-1).sum() + np.linalg.norm(spot - label.place)
+                  + UNDER * (abs(lines - spot) < half).all(-1).sum()
+                  + np.linalg.norm((abs(spot - label.place) - half).clip(0))
                   for spot in spots]
         spot = spots[int(np.argmin(hidden))]
         taken.append((spot, half))
