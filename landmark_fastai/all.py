@@ -15,6 +15,7 @@ from .inference.loading import load, load_original
 from .inference.predict import predict
 from .inference.predictor import Prediction, Predictor
 from .learner import LandmarkLearner, landmark_learner
+from .measure.measure import measure
 from .model.losses import LandmarkLoss
 from .model.metrics import DiceScore, LandmarkError, PresenceAccuracy, landmark_metrics
 from .quality.check import check
@@ -28,7 +29,7 @@ __all__ = [
     'refine_dls', 'UsageError', 'LandmarkLearner',
     'landmark_learner', 'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics',
     'Diverged', 'Incomplete', 'agreement', 'annotate', 'check', 'sample',
-    'Prediction', 'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'predict',
+    'Prediction', 'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'measure', 'predict',
     'train',
     'write_sample',
 ]

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -67,25 +67,6 @@ def remove_leftovers(folder: Path):
 def lies_in(path: str | Path, folder: str | Path) -> bool:
     "Whether `path` is `folder` or below it, links followed."
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
-
-
-def make_folder(folder: Path, written: Sequence[str], inputs: Iterable[str | None], overwrite: bool):
-    """Make `folder`, without the files in it that match one of the patterns `written`: those of an earlier command.
-
-    Raises UsageError where some are there and `overwrite` is not said, where the first of `written` is not among them,
-    and where one of them is, or lies in, one of the `inputs` that are read.
-    """
-    there = [path for pattern in written for path in sorted(folder.glob(pattern))]
-    if there and there[0].name != written[0]:
-        raise UsageError(f'{there[0]} exists without {written[0]}, so it may not be of this program; '
-                         'remove it yourself, or pass another --output_dir')
-    for given in filter(None, inputs):
-        if any(lies_in(path, given) for path in there):
-            raise UsageError(f'{given} is read, and --overwrite would remove it; pass another --output_dir')
-    if there and not overwrite:  # last: nothing else may stand against what it advises
-        raise UsageError(f'{there[0]} exists; pass --overwrite to replace it, or another --output_dir')
-    for path in there: path.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
 
 
 def check_writable(folder: Path, flag: str = 'output_dir'):

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..config import AgreementConfig, run_file
-from ..errors import UsageError
-from ..files import check_writable, make_folder, write_text
+from ..files import write_text
 from ..flags import saved, takes
+from ..output_folder import make_output_folder
+from ..reader_config import AgreementConfig
 from ..viz.agreement import Tile, plot_bland_altman, plot_drift, plot_identity
 from ..viz.report import Figure, aligned, counted, write_report
 from .agreement import ALL, Readings, agreement_rows
@@ -50,11 +50,7 @@ def agreement(config: AgreementConfig) -> dict:
     panel = read_panel(config.files, config.names, config.invisible_landmarks)
     if config.pixel_spacing is not None:
         panel = replace(panel, spacing=np.where(np.isnan(panel.spacing), config.pixel_spacing, panel.spacing))
-    folder = Path(config.output_dir)
-    check_writable(folder)
-    if of_run := run_file(folder):
-        raise UsageError(f'{folder} is the folder of a run, it has a {of_run.name}; pass another --output_dir')
-    make_folder(folder, WRITTEN, (*config.files, config.config), config.overwrite)
+    folder = make_output_folder(config.output_dir, WRITTEN, config.overwrite, None, (*config.files, config.config))
     summary = write_agreement(folder, panel, landmark_readings(panel), groups_of(panel, config.groups), saved(config))
     print(f'report: {folder / "report.html"}')
     return summary

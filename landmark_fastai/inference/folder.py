@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..config import run_file
 from ..errors import UsageError
-from ..files import check_writable, lies_in, make_folder
+from ..files import lies_in
+from ..output_folder import make_output_folder
 from ..predict_config import PredictConfig
 from ..threads import in_threads
 from ..viz.overlays import write_png
@@ -33,16 +33,8 @@ def make_output(config: PredictConfig, *inputs: str) -> Path:
 
     Raises UsageError where that is not wanted, would remove what is read (`inputs` too), or lies among the images.
     """
-    folder = Path(config.output_dir)
-    check_writable(folder)
-    if of_run := run_file(folder):
-        raise UsageError(f'{folder} is the folder of a run, it has a {of_run.name}; pass another --output_dir')
-    if lies_in(folder, config.image_dir):
-        raise UsageError(f'{folder} lies in the image folder {config.image_dir}, where overlays would be taken for '
-                         'images; pass another --output_dir')
-    make_folder(folder, WRITTEN, (config.image_dir, config.model, config.weights, config.config, *inputs),
-                config.overwrite)
-    return folder
+    reads = config.model, config.weights, config.config, *inputs
+    return make_output_folder(config.output_dir, WRITTEN, config.overwrite, config.image_dir, reads)
 
 
 def predict_folder(predictor: Predictor, config: PredictConfig, folder: Path, image_names: list[str],
