@@ -1,7 +1,8 @@
 """The flags of a training and of what comes before it, each written once: a new flag is one line here, and its use.
 
-Those of what uses a trained network are in `predict_config`, those of readers in `reader_config`. What a field says (see
-`flags.flag`) is all there is to know of a flag. `TrainConfig.lr` is a default, `config.lr` the value of a run. No torch here.
+Those of what uses a trained network are in `predict_config`, those of what is done with points in `reader_config`. What
+a field says (see `flags.flag`) is all there is to know of a flag. `TrainConfig.lr` is a default, `config.lr` the value
+of a run. No torch here.
 """
 
 from dataclasses import MISSING, dataclass, fields, replace
