@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from ..quality.shapes import FEW
 from ..viz.report import DASH, Table, counted, fixed, percent
 from .agreement import WITHIN
 from .drifts import GROUP, Compared
@@ -82,9 +81,9 @@ def _with_interval(row, name, digits=2):
 
 def drift_table(rows: list[dict]) -> Table:
     "The table of the `rows` of drift.csv."
-    header = ['landmark', 'compared', 'points of', 'n', f'right ± SE, {rows[0]["unit"]}', 'down ± SE', 'distance', 'p',
+    header = ['landmark', 'compared', 'in', 'n', f'right ± SE, {rows[0]["unit"]}', 'down ± SE', 'distance', 'p',
               'drifts']
-    return header, [[row['landmark'], row['comparison'], row['reader'] or DASH, row['n'],
+    return header, [[row['landmark'], row['comparison'], row['within'] or DASH, row['n'],
                      *(f'{fixed(row[axis])} ± {fixed(row[f"{axis}_se"])}' for axis in 'xy'),
                      fixed(float(np.hypot(row['x'], row['y']))), DASH if math.isnan(row['p']) else f'{row["p"]:.3f}',
                      'yes' if row['drifts'] else ''] for row in rows]
@@ -104,6 +103,5 @@ def panel_notes(panel: Panel, groups: list[str], of_groups: list[Compared]) -> l
         notes.append(f'{counted(unknown, "image")} have no known spacing: the tables are in px, and rows in mm of '
                      'agreement.csv are of the others')
     if any(groups) and not of_groups:
-        notes.append(f'No drift between groups of images is told: that takes {FEW} landmarks, and two groups of '
-                     f'{GROUP} images')
+        notes.append(f'No drift between groups of images is told: that takes two groups of {GROUP} images')
     return notes
