@@ -6,7 +6,7 @@ import numpy as np
 
 from ..viz.report import DASH, Table, counted, fixed, percent
 from .agreement import WITHIN
-from .drifts import GROUP, Compared
+from .drifts import GROUP, Compared, chance
 from .readers import Panel
 
 INTERVAL = '[95\u00a0%]'
@@ -85,7 +85,7 @@ def drift_table(rows: list[dict]) -> Table:
               'drifts']
     return header, [[row['landmark'], row['comparison'], row['within'] or DASH, row['n'],
                      *(f'{fixed(row[axis])} ± {fixed(row[f"{axis}_se"])}' for axis in 'xy'),
-                     fixed(float(np.hypot(row['x'], row['y']))), DASH if math.isnan(row['p']) else f'{row["p"]:.3f}',
+                     fixed(float(np.hypot(row['x'], row['y']))), chance(row['p']).removeprefix('= '),
                      'yes' if row['drifts'] else ''] for row in rows]
 
 

@@ -11,8 +11,10 @@ import numpy as np
 from ..formats.columns import SPLITS
 from ..quality.drift import Drift, change_of_readers, drift_of_groups, drift_of_readers
 from ..quality.shapes import FEW
+from ..viz.report import DASH
 from .readers import Panel
 
+SAID = 8    # landmarks of which a sentence tells
 GROUP = 10  # images that make a group; a folder of fewer may be that of one patient
 
 
@@ -78,14 +80,18 @@ def drift_rows(found: list[Compared], names: list[str], unit: str) -> list[dict]
 
 
 def drift_notes(rows: list[dict]) -> list[str]:
-    "What drifts, in a sentence a landmark, the furthest first."
+    "What drifts, in a sentence a landmark, the furthest first; many are only counted."
     rows = sorted((row for row in rows if row['drifts']), key=lambda row: -np.hypot(row['x'], row['y']))
+    more = [f'{len(rows) - SAID} more drift, see the table'] if len(rows) > SAID else []
     return [f'{row["landmark"]} drifts by {np.hypot(row["x"], row["y"]):.2f} {row["unit"]} for {row["comparison"]}'
             f'{", in " * bool(row["within"])}{row["within"]} ({_way(row["x"], "right", "left")}, '
-            f'{_way(row["y"], "down", "up")}): more than chance ({_chance(row["p"])})' for row in rows]
+            f'{_way(row["y"], "down", "up")}): more than chance (p {chance(row["p"])})' for row in rows[:SAID]] + more
 
 
 def _way(value, positive, negative): return f'{abs(value):.2f} {positive if value > 0 else negative}'
 
 
-def _chance(p): return f'p = {p:.3f}' if p >= 0.001 else 'p < 0.001'
+def chance(p: float) -> str:
+    "A chance `p` with three decimals; a dash for NaN."
+    if np.isnan(p): return DASH
+    return f'= {p:.3f}' if p >= 0.001 else '< 0.001'

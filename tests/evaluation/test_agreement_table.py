@@ -66,7 +66,7 @@ def test_drift():
     header, (cells,) = drift_table([row])
     assert dict(zip(header, cells, strict=True)) == {
         'landmark': 'tip', 'compared': 'AB - CD', 'in': DASH, 'n': '20', 'right ± SE, px': '3.00 ± 0.50',
-        'down ± SE': '-4.00 ± 0.25', 'distance': '5.00', 'p': '0.000', 'drifts': 'yes'}
+        'down ± SE': '-4.00 ± 0.25', 'distance': '5.00', 'p': '< 0.001', 'drifts': 'yes'}
     assert drift_table([row | {'p': np.nan, 'drifts': False}])[1][0][-2:] == [DASH, '']
 
 

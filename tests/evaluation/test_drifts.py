@@ -66,6 +66,12 @@ def test_groups_are_sides_of_the_split_or_folders():
     assert groups_of(films, 'split') == ['train', 'test'] and groups_of(films, 'folder') == ['siteA', 'siteA']
 
 
+def test_of_many_that_drift_the_furthest_are_told():
+    row = {'comparison': 'A - B', 'within': '', 'unit': 'px', 'y': 0., 'p': 0., 'drifts': True}
+    notes = drift_notes([row | {'landmark': f'l{k}', 'x': float(k)} for k in range(20)])
+    assert len(notes) == 9 and notes[0].startswith('l19 ') and '12 more' in notes[-1]
+
+
 def test_rows_and_sentences_tell_direction_and_chance():
     rows = drift_rows(reader_drifts(panel(shift=(3, -4))), list('abcde'), 'px')
     assert [row['landmark'] for row in rows if row['drifts']] == ['c'] and rows[2]['n'] == '60'
