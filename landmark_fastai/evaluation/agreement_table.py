@@ -93,14 +93,14 @@ def panel_notes(panel: Panel, groups: list[str], of_groups: list[Compared]) -> l
     "What a reader must know of the images and points of `panel` that do not count."
     notes, n = [], len(panel.image_names)
     alone = int((~panel.both.any(1)).sum())
-    if alone: notes.append(f'{alone} of {counted(n, "image")} have points of one reader alone, or of none')
+    if alone: notes.append(f'On {alone} of {counted(n, "image")} no landmark was clicked by two readers')
     disputed = int((panel.absent.any(1) & np.isfinite(panel.points).all(-1).any(1)).sum())
     if disputed:
-        notes.append(f'{counted(disputed, "landmark")} of an image are absent to one reader and clicked by another; '
-                     'they have no distance')
+        notes.append(f'{counted(disputed, "time")} a landmark is absent to one reader and clicked by another: it has '
+                     'no distance')
     unknown = int((~np.isfinite(panel.spacing).all(1) & panel.both.any(1)).sum())
     if unknown and np.isfinite(panel.spacing).any():
-        notes.append(f'{counted(unknown, "image")} have no known spacing: the tables are in px, and rows in mm of '
+        notes.append(f'The spacing of {counted(unknown, "image")} is not known: tables are in px, and rows in mm of '
                      'agreement.csv are of the others')
     if any(groups) and not of_groups:
         notes.append(f'No drift between groups of images is told: that takes two groups of {GROUP} images')

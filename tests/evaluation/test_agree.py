@@ -72,7 +72,7 @@ def test_drift_of_the_tip_is_told(written):
     assert set(drift[drift.within != ''].comparison) == {'test - train'}
     notes = written[1]['notes']
     assert sum('tip drifts' in note for note in notes) == 3
-    assert any('absent to one reader' in note and '1 landmark' in note for note in notes)
+    assert any('absent to one reader' in note and '1 time' in note for note in notes)
 
 
 def test_the_report_shows_tables_and_figures(written):

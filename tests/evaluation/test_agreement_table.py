@@ -76,6 +76,6 @@ def test_notes_tell_what_does_not_count():
     panel = Panel(['AB', 'CD'], ['hip', 'knee'], ['a', 'b', 'c'], points, absent,
                   np.array([[0.5, 0.5], [0.5, 0.5], [np.nan, np.nan]]), ['train', 'test', 'test'])
     notes = panel_notes(panel, panel.split, [])
-    for parts in (['1 of 3 images', 'one reader'], ['1 landmark', 'absent'], ['1 image', 'spacing'], ['groups', '10']):
+    for parts in (['1 of 3 images', 'two readers'], ['1 time', 'absent'], ['1 image', 'spacing'], ['groups', '10']):
         assert any(all(part in note for part in parts) for note in notes), parts
     assert len(notes) == 4
