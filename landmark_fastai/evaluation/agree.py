@@ -13,7 +13,7 @@ from ..config import AgreementConfig, run_file
 from ..errors import UsageError
 from ..files import check_writable, make_folder, write_text
 from ..flags import saved, takes
-from ..viz.agreement import Tile, plot_bland_altman, plot_drift, plot_identity
+from ..viz.differences import Tile, plot_bland_altman, plot_drift, plot_identity
 from ..viz.report import Figure, aligned, counted, write_report
 from .agreement import ALL, Readings, agreement_rows
 from .agreement_table import (
