@@ -13,7 +13,7 @@ from ..files import write_text
 from ..flags import saved, takes
 from ..output_folder import make_output_folder
 from ..reader_config import AgreementConfig
-from ..viz.agreement import Tile, plot_bland_altman, plot_drift, plot_identity
+from ..viz.differences import Tile, plot_bland_altman, plot_drift, plot_identity
 from ..viz.report import Figure, aligned, counted, write_report
 from .agreement import ALL, Readings, agreement_rows
 from .agreement_table import (
@@ -30,7 +30,7 @@ from .drifts import Compared, drift_notes, drift_rows, group_drifts, groups_of, 
 from .readers import Panel, landmark_readings, read_panel
 
 WRITTEN = 'agreement.csv', 'drift.csv', 'summary.json', 'report.html', 'figures/*.png'
-PAIRS = 6  # of readers, and comparisons of drift, that get figures
+PAIRS = 6  # of readers, and comparisons of drift, that get figures; the latter with drift first
 PRINTED = 'Distances', 'Measurements'  # tables that the terminal shows; the others are long
 BLAND_ALTMAN = ('Each dot is an image: how far apart both readers are (vertical) over the mean of both. The line is '
                 'the bias, 95 % of the differences lie between the broken lines. A slope or a funnel means that they '
@@ -122,8 +122,9 @@ def _figures(folder: Path, panel: Panel, readings: list[Readings], rows: list[di
             path = folder / f'{name}_{number}.png'
             plot(tiles, readers, path)
             found.append((f'{title}: {pair}', text, path))
-    for number, each in enumerate(compared[:PAIRS], 1):
-        path, title = folder / f'drift_{number}.png', f'{each.what}{", points of " * bool(each.reader)}{each.reader}'
+    flagged_first = sorted(compared, key=lambda each: not each.drift.flagged.any())
+    for number, each in enumerate(flagged_first[:PAIRS], 1):
+        path, title = folder / f'drift_{number}.png', f'{each.what}{", in " * bool(each.within)}{each.within}'
         plot_drift(each.drift.offset, each.drift.error, each.drift.flagged, panel.names, panel.unit, title, path)
         found.append((f'Drift: {title}', DRIFT, path))
     return found

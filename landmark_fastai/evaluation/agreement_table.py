@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 
-from ..quality.shapes import FEW
 from ..viz.report import DASH, Table, counted, fixed, percent
 from .agreement import WITHIN
-from .drifts import GROUP, Compared
+from .drifts import GROUP, Compared, chance
 from .readers import Panel
 
 INTERVAL = '[95\u00a0%]'
@@ -82,11 +81,11 @@ def _with_interval(row, name, digits=2):
 
 def drift_table(rows: list[dict]) -> Table:
     "The table of the `rows` of drift.csv."
-    header = ['landmark', 'compared', 'points of', 'n', f'right ± SE, {rows[0]["unit"]}', 'down ± SE', 'distance', 'p',
+    header = ['landmark', 'compared', 'in', 'n', f'right ± SE, {rows[0]["unit"]}', 'down ± SE', 'distance', 'p',
               'drifts']
-    return header, [[row['landmark'], row['comparison'], row['reader'] or DASH, row['n'],
+    return header, [[row['landmark'], row['comparison'], row['within'] or DASH, row['n'],
                      *(f'{fixed(row[axis])} ± {fixed(row[f"{axis}_se"])}' for axis in 'xy'),
-                     fixed(float(np.hypot(row['x'], row['y']))), DASH if math.isnan(row['p']) else f'{row["p"]:.3f}',
+                     fixed(float(np.hypot(row['x'], row['y']))), chance(row['p']).removeprefix('= '),
                      'yes' if row['drifts'] else ''] for row in rows]
 
 
@@ -94,16 +93,15 @@ def panel_notes(panel: Panel, groups: list[str], of_groups: list[Compared]) -> l
     "What a reader must know of the images and points of `panel` that do not count."
     notes, n = [], len(panel.image_names)
     alone = int((~panel.both.any(1)).sum())
-    if alone: notes.append(f'{alone} of {counted(n, "image")} have points of one reader alone, or of none')
+    if alone: notes.append(f'On {alone} of {counted(n, "image")} no landmark was clicked by two readers')
     disputed = int((panel.absent.any(1) & np.isfinite(panel.points).all(-1).any(1)).sum())
     if disputed:
-        notes.append(f'{counted(disputed, "landmark")} of an image are absent to one reader and clicked by another; '
-                     'they have no distance')
+        notes.append(f'{counted(disputed, "time")} a landmark is absent to one reader and clicked by another: it has '
+                     'no distance')
     unknown = int((~np.isfinite(panel.spacing).all(1) & panel.both.any(1)).sum())
     if unknown and np.isfinite(panel.spacing).any():
-        notes.append(f'{counted(unknown, "image")} have no known spacing: the tables are in px, and rows in mm of '
+        notes.append(f'The spacing of {counted(unknown, "image")} is not known: tables are in px, and rows in mm of '
                      'agreement.csv are of the others')
     if any(groups) and not of_groups:
-        notes.append(f'No drift between groups of images is told: that takes {FEW} landmarks, and two groups of '
-                     f'{GROUP} images')
+        notes.append(f'No drift between groups of images is told: that takes two groups of {GROUP} images')
     return notes

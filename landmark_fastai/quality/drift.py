@@ -34,8 +34,16 @@ class Drift(NamedTuple):
 
 def drift_of_readers(first: np.ndarray, second: np.ndarray) -> Drift:
     "The drift of the points of the `first` reader from those of the `second` on the same images, both (n, N, 2)."
-    both = (first + second) / 2
-    return _compare([_turned(first - second, both, mean_shape(both))])
+    return _compare([_between(first, second)])
+
+
+def change_of_readers(first: np.ndarray, second: np.ndarray, is_first: np.ndarray) -> Drift:
+    """How the offset between two readers, both (n, N, 2), differs on the images that `is_first` (n,) tells.
+
+    How patients differ is not in it, so that it sees much smaller changes than `drift_of_groups` does.
+    """
+    offsets = _between(first, second)
+    return _compare([offsets[is_first], offsets[~is_first]])
 
 
 def drift_of_groups(points: np.ndarray, is_first: np.ndarray) -> Drift:
@@ -52,6 +60,12 @@ def drift_of_groups(points: np.ndarray, is_first: np.ndarray) -> Drift:
         new = drift.flagged & fitted
         if not new.any() or fitted.sum() <= FEW: return drift
         fitted[np.where(new, ((drift.offset / drift.error) ** 2).sum(-1), 0).argmax()] = False
+
+
+def _between(first, second):
+    "What the points (n, N, 2) of two readers differ by, along the axes of the average image."
+    both = (first + second) / 2
+    return _turned(first - second, both, mean_shape(both))
 
 
 def _turned(offsets, points, mean):

@@ -61,12 +61,12 @@ def test_the_headline_says_how_far_apart():
 
 
 def test_drift():
-    row = {'comparison': 'AB - CD', 'reader': '', 'landmark': 'tip', 'unit': 'px', 'n': '20', 'x': 3., 'x_se': 0.5,
+    row = {'comparison': 'AB - CD', 'within': '', 'landmark': 'tip', 'unit': 'px', 'n': '20', 'x': 3., 'x_se': 0.5,
            'y': -4., 'y_se': 0.25, 'p': 0.0004, 'drifts': True}
     header, (cells,) = drift_table([row])
     assert dict(zip(header, cells, strict=True)) == {
-        'landmark': 'tip', 'compared': 'AB - CD', 'points of': DASH, 'n': '20', 'right ± SE, px': '3.00 ± 0.50',
-        'down ± SE': '-4.00 ± 0.25', 'distance': '5.00', 'p': '0.000', 'drifts': 'yes'}
+        'landmark': 'tip', 'compared': 'AB - CD', 'in': DASH, 'n': '20', 'right ± SE, px': '3.00 ± 0.50',
+        'down ± SE': '-4.00 ± 0.25', 'distance': '5.00', 'p': '< 0.001', 'drifts': 'yes'}
     assert drift_table([row | {'p': np.nan, 'drifts': False}])[1][0][-2:] == [DASH, '']
 
 
@@ -76,6 +76,6 @@ def test_notes_tell_what_does_not_count():
     panel = Panel(['AB', 'CD'], ['hip', 'knee'], ['a', 'b', 'c'], points, absent,
                   np.array([[0.5, 0.5], [0.5, 0.5], [np.nan, np.nan]]), ['train', 'test', 'test'])
     notes = panel_notes(panel, panel.split, [])
-    for parts in (['1 of 3 images', 'one reader'], ['1 landmark', 'absent'], ['1 image', 'spacing'], ['groups', '4']):
+    for parts in (['1 of 3 images', 'two readers'], ['1 time', 'absent'], ['1 image', 'spacing'], ['groups', '10']):
         assert any(all(part in note for part in parts) for note in notes), parts
     assert len(notes) == 4

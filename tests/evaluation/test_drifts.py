@@ -28,7 +28,8 @@ def test_pairs_of_readers_are_compared_in_their_order():
 
 def test_two_groups_are_compared_once_and_more_with_all_others():
     two = group_drifts(panel(), ['test'] * 30 + ['train'] * 30)
-    assert [(each.what, each.reader) for each in two] == [('test - train', 'AB'), ('test - train', 'CD')]
+    assert {each.what for each in two} == {'test - train'}
+    assert [each.within for each in two] == ['AB', 'CD', 'AB - CD']
     three = group_drifts(panel(), ['siteC'] * 20 + ['siteA'] * 20 + ['siteB'] * 20)
     assert [each.what for each in three[:3]] == ['siteA - others', 'siteB - others', 'siteC - others']
     assert three[0].drift.n[0].tolist() == [20, 40]
@@ -39,15 +40,25 @@ def test_a_group_that_lies_elsewhere_is_found():
     both = panel(split=split)
     both.points[30:, :, 2] += [20, 0]
     found = group_drifts(both, split)
-    assert all(np.flatnonzero(each.drift.flagged).tolist() == [2] for each in found)
+    assert [np.flatnonzero(each.drift.flagged).tolist() for each in found] == [[2], [2], []]  # both lie there
     assert found[0].drift.offset[2] == pytest.approx([20, 0], abs=5)
+
+
+def test_a_reader_who_clicks_elsewhere_in_one_group_is_found_by_the_other():
+    split = ['train'] * 30 + ['test'] * 30
+    films = panel(split=split)
+    films.points[30:, 1, 2] += [0, 2]  # too little to be seen among patients
+    found = {each.within: each.drift for each in group_drifts(films, split)}
+    assert not found['CD'].flagged.any() and np.flatnonzero(found['AB - CD'].flagged).tolist() == [2]
+    assert found['AB - CD'].offset[2] == pytest.approx([0, -2], abs=0.8)
 
 
 def test_small_groups_and_images_without_one_are_left_out():
     assert group_drifts(panel(), ['a'] * 30 + ['b'] * 9 + [''] * 21) == []
     found = group_drifts(panel(), ['a'] * 20 + ['b'] * 9 + [''] * 11 + ['c'] * 20)
     assert [each.what for each in found[:1]] == ['c - a'] and found[0].drift.n[0].tolist() == [20, 20]
-    assert group_drifts(panel(names='abc'), ['a'] * 30 + ['b'] * 30) == []  # three points are no shape
+    few = group_drifts(panel(names='abc'), ['a'] * 30 + ['b'] * 30)  # three points are no shape
+    assert [each.within for each in few] == ['AB - CD']
 
 
 def test_groups_are_sides_of_the_split_or_folders():
@@ -55,10 +66,17 @@ def test_groups_are_sides_of_the_split_or_folders():
     assert groups_of(films, 'split') == ['train', 'test'] and groups_of(films, 'folder') == ['siteA', 'siteA']
 
 
+def test_of_many_that_drift_the_furthest_are_told():
+    row = {'comparison': 'A - B', 'within': '', 'unit': 'px', 'y': 0., 'p': 0., 'drifts': True}
+    notes = drift_notes([row | {'landmark': f'l{k}', 'x': float(k)} for k in range(20)])
+    assert len(notes) == 9 and notes[0].startswith('l19 ') and '12 more' in notes[-1]
+
+
 def test_rows_and_sentences_tell_direction_and_chance():
     rows = drift_rows(reader_drifts(panel(shift=(3, -4))), list('abcde'), 'px')
     assert [row['landmark'] for row in rows if row['drifts']] == ['c'] and rows[2]['n'] == '60'
     note, = drift_notes(rows)
     for part in ('c drifts', 'AB - CD', 'px', 'right', 'up', 'p < 0.001'): assert part in note
-    rows[2] |= {'x': -3.0, 'y': 4.0, 'p': 0.0123, 'reader': 'EF', 'comparison': 'test - train'}
-    for part in ('5.00 px', '3.00 left', '4.00 down', 'p = 0.012', 'points of EF'): assert part in drift_notes(rows)[0]
+    rows[2] |= {'x': -3.0, 'y': 4.0, 'p': 0.0123, 'within': 'EF', 'comparison': 'test - train'}
+    note, = drift_notes(rows)
+    for part in ('5.00 px', '3.00 left', '4.00 down', 'p = 0.012', 'test - train, in EF'): assert part in note

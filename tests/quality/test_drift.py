@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landmark_fastai.quality import shapes
-from landmark_fastai.quality.drift import drift_of_groups, drift_of_readers
+from landmark_fastai.quality.drift import change_of_readers, drift_of_groups, drift_of_readers
 
 SHAPE = np.random.default_rng(7).uniform(0, 400, (8, 2))  # px
 NOISE = 1  # px along each axis, of a reader
@@ -72,6 +72,17 @@ def test_groups_of_different_films(shift, expected):
         found.append(drift.flagged)
     assert (np.array(found)[:, SHIFTED] == expected).mean() >= 0.95
     assert np.delete(found, SHIFTED, 1).any(1).mean() <= 0.05
+
+
+def test_a_reader_who_changes_by_2_px_from_one_group_to_the_other():
+    found = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        points, is_test = films(80, rng), np.arange(80) < 40
+        first, second = read(points, rng, (5, 0)), read(points, rng)  # a constant offset is no change
+        first[is_test, 5] += [1.2, 1.6]
+        found.append(change_of_readers(first, second, is_test).flagged)
+    assert np.mean(found, 0)[5] >= 0.95 and np.delete(found, 5, 1).any(1).mean() <= 0.05
 
 
 def test_a_large_drift_between_groups_does_not_draw_others_along():

@@ -1,4 +1,4 @@
-"Figures of how readers agree, as PNG files: Bland-Altman, identity, and drift."
+"Figures of the differences between readers, as PNG files: Bland-Altman, identity, and drift."
 
 import math
 from collections.abc import Callable

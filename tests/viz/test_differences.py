@@ -1,10 +1,10 @@
-"Figures of agreement are written whatever is missing, also with names that are no formulas."
+"Figures of differences are written whatever is missing, also with names that are no formulas."
 
 import cv2
 import numpy as np
 import pytest
 
-from landmark_fastai.viz.agreement import TILES, Tile, plot_bland_altman, plot_drift, plot_identity
+from landmark_fastai.viz.differences import TILES, Tile, plot_bland_altman, plot_drift, plot_identity
 
 NAN = np.nan
 
