@@ -5,6 +5,7 @@ tells: see `binding`.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -69,6 +70,16 @@ class Definitions:
                        measures=tuple(by_name[name] for name in names))
 
 
+def column_of(side: Side, measure: Measure) -> str:
+    "The column of a measurement in a table with a row an image: right_HKA, or HKA without sides."
+    return '_'.join(filter(None, (side.name, measure.name)))
+
+
+def class_column(column: str) -> str:
+    "The column of the class of the value in `column`."
+    return f'{column}_class'
+
+
 def templates() -> list[str]:
     "The names of the templates."
     return sorted(path.stem for path in TEMPLATES.glob('*.yaml'))
@@ -93,6 +104,7 @@ def read_definitions(source: str | Path) -> Definitions:
                 measures.append(_measure(name, entry))
                 trees[name] = parse(_expression(entry['value']))
         with told_of('sides'): sides = _sides(values.get('sides'))
+        _check_columns(sides, measures)
         check_kinds(trees, names['measure'])
         for name, tree in trees.items():
             if uses_other(tree) and len(sides) != 2:
@@ -150,6 +162,15 @@ def _check_names(define, measure):
             if name in FUNCTIONS: raise UsageError(f'{part} {name}: a function is called so, expected another name')
     for name in measure:
         if name in define: raise UsageError(f'{name} is defined and measured, expected each name once')
+
+
+def _check_columns(sides, measures):
+    "Raise UsageError where two columns of the wide table would have one name."
+    columns = ['image_name']
+    columns += [column_of(side, measure) for side in sides for measure in measures]
+    columns += [class_column(column_of(side, measure)) for side in sides for measure in measures if measure.classes]
+    twice = [name for name, n in Counter(columns).items() if n > 1]
+    if twice: raise UsageError(f'two columns of the wide table would be called {twice[0]}; rename a measurement')
 
 
 def _expression(text):
