@@ -35,6 +35,7 @@ class Drawing:
     "The pictures of `measured`, of all images of `annotations`."
     def __init__(self, annotations: Annotations, definitions: Definitions, measured: Measured):
         self.annotations, self.measured, self.classes = annotations, measured, classes_of(measured)
+        self.heading = definitions.name
         self.views = views(annotations, definitions)
         names = {measure.name for measure in definitions.measures}
         self.shown = [[list(_drawable(definitions.trees[measure.name], view, definitions, names.copy()))
@@ -45,7 +46,7 @@ class Drawing:
         measured = [(s, m) for s in range(len(self.views)) for m in range(len(self.measured.measures))]
         names = [' '.join(filter(None, (self.views[s].side.name, self.measured.measures[m].name))) for s, m in measured]
         notes = [self.note(i, s, m) for s, m in measured]
-        return draw_strokes(pixels, *self.shapes(i), names, notes, 'measurements')
+        return draw_strokes(pixels, *self.shapes(i), names, notes, self.heading)
 
     def shapes(self, i: int) -> tuple[list[Stroke], list[Label]]:
         "What is drawn on the image `i`, in its px."

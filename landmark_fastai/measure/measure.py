@@ -20,7 +20,7 @@ from ..viz.overlays import write_png
 from .definitions import Definitions, read_definitions
 from .drawing import Drawing
 from .evaluate import Measured, measure_landmarks
-from .intervals import with_intervals
+from .intervals import fewest, with_intervals
 from .tables import LONG, WIDE, write_tables
 
 WRITTEN = LONG, WIDE, 'pictures/**/*.png'
@@ -44,6 +44,8 @@ def measure(config: MeasureConfig) -> Measured:
                                 (config.csv, config.definitions, config.truth, config.config))
     write_tables(folder, measured)
     for line in summary(measured): print(line)
+    if truth and np.isnan(measured.lower).all():
+        print(f'no intervals: {len(truth)} images have a truth, at {config.level:.0%} it takes {fewest(config.level)}')
     print(f'{len(annotations)} images measured: {folder / LONG}')
     if config.image_dir and not config.no_pictures:
         failed = write_pictures(folder, config.image_dir, annotations, definitions, measured)
