@@ -59,11 +59,11 @@ class Definitions:
 
     def only(self, names: list[str]) -> 'Definitions':
         "Those of the measurements called `names`, in that order, and what they need. Raises UsageError."
-        by_name = {measure.name: measure for measure in self.measures}
+        by_name, names = {measure.name: measure for measure in self.measures}, list(dict.fromkeys(names))
         for name in names:
             if name not in by_name:
                 raise UsageError(f'measurements has {name!r}, which {self.file} does not{nearest(name, list(by_name))}')
-        needed = list(names)
+        needed = names.copy()
         for name in needed: needed += [each for each in names_in(self.trees[name])
                                        if each in self.trees and each not in needed]
         return replace(self, trees={name: self.trees[name] for name in needed},
@@ -95,6 +95,9 @@ def read_definitions(source: str | Path) -> Definitions:
     with told_of(path.name):
         values = completed(values)
         names = {part: values.get(part) or {} for part in ('define', 'measure')}
+        if not names['measure']:
+            raise UsageError('nothing to measure; expected measure: and under it such as '
+                             'HKA: {value: "angle(tibia, femur)", unit: deg}')
         _check_names(**names)
         trees, measures = {}, []
         for name, text in names['define'].items():
@@ -125,9 +128,6 @@ def completed(values: dict) -> dict:
     _check_keys(values, KEYS, 'key')
     for part in ('define', 'measure', 'sides'):
         if not isinstance(values.get(part) or {}, dict): raise UsageError(f'{part} is no list of names and values')
-    if 'template' not in values and not values.get('measure'):
-        raise UsageError('nothing to measure; expected measure: and under it such as '
-                         'HKA: {value: "angle(tibia, femur)", unit: deg}')
     if values.get('template') is None: return values
     if values['template'] not in templates():
         raise UsageError(f'template is {values["template"]!r}{nearest(str(values["template"]), templates())}')

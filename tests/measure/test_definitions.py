@@ -42,7 +42,7 @@ def measured(value, **more):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('', ['measure']), ('- a', ['list']), ('a: [', ['YAML']), ('measure: {}', ['measure']),
+    ('', ['measure']), ('template:', ['measure']), ('- a', ['list']), ('a: [', ['YAML']), ('measure: {}', ['measure']),
     ('measure: 3', ['measure']), ('define: [a]\n' + measured('1'), ['define']),
     ('meassure: {}', ['meassure', 'measure']), (measured('1', unti='mm'), ['here', 'unti', 'unit']),
     ('measure: {here: 3}', ['here', 'value', 'unit']), ('measure: {here: {unit: mm}}', ['here', 'value']),
@@ -112,7 +112,7 @@ def test_a_selection_keeps_what_it_needs_and_its_order(tmp_path):
     found = read_definitions(write_definitions(tmp_path, SOUND))
     chosen = found.only(['MAD'])
     assert [measure.name for measure in chosen.measures] == ['MAD'] and list(chosen.trees) == ['MAD', 'knee']
-    assert [measure.name for measure in found.only(['MAD', 'HKA']).measures] == ['MAD', 'HKA']
+    assert [measure.name for measure in found.only(['MAD', 'HKA', 'MAD']).measures] == ['MAD', 'HKA']
     with pytest.raises(UsageError, match="'HKa'.*HKA"): found.only(['HKa'])
 
 
