@@ -168,7 +168,7 @@ def read_yaml(path: Path, what: str) -> dict:
     Loader.add_constructor('tag:yaml.org,2002:map', mapping)
     try: values = yaml.load(path.read_text(encoding='utf-8'), Loader) or {}
     except OSError as e: raise UsageError(f'{path}: {e.strerror.lower()}; expected {what}') from None
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError, RecursionError) as e:  # the third: a list as a key
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as e:  # such as the 99th of a month, a list as a key
         raise UsageError(f'{path} is not valid YAML ({" ".join(str(e).split())[:200]})') from None
     if not isinstance(values, dict):
         raise UsageError(f'{path} holds a {type(values).__name__}; expected lines such as "epochs: 40"')

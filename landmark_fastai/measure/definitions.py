@@ -5,6 +5,7 @@ tells: see `binding`.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -58,15 +59,25 @@ class Definitions:
 
     def only(self, names: list[str]) -> 'Definitions':
         "Those of the measurements called `names`, in that order, and what they need. Raises UsageError."
-        by_name = {measure.name: measure for measure in self.measures}
+        by_name, names = {measure.name: measure for measure in self.measures}, list(dict.fromkeys(names))
         for name in names:
             if name not in by_name:
                 raise UsageError(f'measurements has {name!r}, which {self.file} does not{nearest(name, list(by_name))}')
-        needed = list(names)
+        needed = names.copy()
         for name in needed: needed += [each for each in names_in(self.trees[name])
                                        if each in self.trees and each not in needed]
         return replace(self, trees={name: self.trees[name] for name in needed},
                        measures=tuple(by_name[name] for name in names))
+
+
+def column_of(side: Side, measure: Measure) -> str:
+    "The column of a measurement in a table with a row an image: right_HKA, or HKA without sides."
+    return '_'.join(filter(None, (side.name, measure.name)))
+
+
+def class_column(column: str) -> str:
+    "The column of the class of the value in `column`."
+    return f'{column}_class'
 
 
 def templates() -> list[str]:
@@ -84,6 +95,9 @@ def read_definitions(source: str | Path) -> Definitions:
     with told_of(path.name):
         values = completed(values)
         names = {part: values.get(part) or {} for part in ('define', 'measure')}
+        if not names['measure']:
+            raise UsageError('nothing to measure; expected measure: and under it such as '
+                             'HKA: {value: "angle(tibia, femur)", unit: deg}')
         _check_names(**names)
         trees, measures = {}, []
         for name, text in names['define'].items():
@@ -93,6 +107,7 @@ def read_definitions(source: str | Path) -> Definitions:
                 measures.append(_measure(name, entry))
                 trees[name] = parse(_expression(entry['value']))
         with told_of('sides'): sides = _sides(values.get('sides'))
+        _check_columns(sides, measures)
         check_kinds(trees, names['measure'])
         for name, tree in trees.items():
             if uses_other(tree) and len(sides) != 2:
@@ -113,9 +128,6 @@ def completed(values: dict) -> dict:
     _check_keys(values, KEYS, 'key')
     for part in ('define', 'measure', 'sides'):
         if not isinstance(values.get(part) or {}, dict): raise UsageError(f'{part} is no list of names and values')
-    if 'template' not in values and not values.get('measure'):
-        raise UsageError('nothing to measure; expected measure: and under it such as '
-                         'HKA: {value: "angle(tibia, femur)", unit: deg}')
     if values.get('template') is None: return values
     if values['template'] not in templates():
         raise UsageError(f'template is {values["template"]!r}{nearest(str(values["template"]), templates())}')
@@ -150,6 +162,15 @@ def _check_names(define, measure):
             if name in FUNCTIONS: raise UsageError(f'{part} {name}: a function is called so, expected another name')
     for name in measure:
         if name in define: raise UsageError(f'{name} is defined and measured, expected each name once')
+
+
+def _check_columns(sides, measures):
+    "Raise UsageError where two columns of the wide table would have one name."
+    columns = ['image_name']
+    columns += [column_of(side, measure) for side in sides for measure in measures]
+    columns += [class_column(column_of(side, measure)) for side in sides for measure in measures if measure.classes]
+    twice = [name for name, n in Counter(columns).items() if n > 1]
+    if twice: raise UsageError(f'two columns of the wide table would be called {twice[0]}; rename a measurement')
 
 
 def _expression(text):

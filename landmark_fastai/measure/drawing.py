@@ -4,6 +4,7 @@ They are worked out where the measurement is, in mm and mirrored where the side 
 are not square, too, and carried to px of the image at the end.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -34,26 +35,33 @@ class Drawing:
     "The pictures of `measured`, of all images of `annotations`."
     def __init__(self, annotations: Annotations, definitions: Definitions, measured: Measured):
         self.annotations, self.measured, self.classes = annotations, measured, classes_of(measured)
+        self.heading = definitions.name
         self.views = views(annotations, definitions)
-        self.shown = [[list(_drawable(definitions.trees[measure.name], view, definitions))
+        names = {measure.name for measure in definitions.measures}
+        self.shown = [[list(_drawable(definitions.trees[measure.name], view, definitions, names.copy()))
                        for measure in definitions.measures] for view in self.views]
 
     def draw(self, i: int, pixels: np.ndarray) -> np.ndarray:
         "RGB uint8: `pixels` of the image `i` with all that was measured on it."
-        strokes, labels, names, notes = [], [], [], []
+        measured = [(s, m) for s in range(len(self.views)) for m in range(len(self.measured.measures))]
+        names = [' '.join(filter(None, (self.views[s].side.name, self.measured.measures[m].name))) for s, m in measured]
+        notes = [self.note(i, s, m) for s, m in measured]
+        return draw_strokes(pixels, *self.shapes(i), names, notes, self.heading)
+
+    def shapes(self, i: int) -> tuple[list[Stroke], list[Label]]:
+        "What is drawn on the image `i`, in its px."
+        strokes, labels = [], []
         for s, view in enumerate(self.views):
             for m, measure in enumerate(self.measured.measures):
-                names.append(' '.join(filter(None, (view.side.name, measure.name))))
-                notes.append(self._note(i, s, m))
-                if np.isnan(self.measured.values[i, s, m]): continue
+                value = self.measured.values[i, s, m]
+                if np.isnan(value): continue
                 found, place = self._strokes(i, view, self.shown[s][m], m)
                 strokes += found
-                text = f'{measure.name} {written(self.measured.values[i, s, m], measure)}'
-                if place is not None: labels.append(Label(place, text, m))
-        return draw_strokes(pixels, strokes, labels, names, notes, 'measurements')
+                if place is not None: labels.append(Label(place, f'{measure.name} {written(value, measure)}', m))
+        return strokes, labels
 
-    def _note(self, i, s, m):
-        "What the list beside the picture says of a measurement."
+    def note(self, i: int, s: int, m: int) -> str:
+        "What is said beside the picture of a measurement: value, interval and class, or why there is none."
         measured, measure = self.measured, self.measured.measures[m]
         if np.isnan(measured.values[i, s, m]): return measured.reasons[i, s, m]
         text = written(measured.values[i, s, m], measure)
@@ -80,19 +88,19 @@ def written(value: float, measure: Measure) -> str:
     return f'{round(value, decimals) + 0.:.{decimals}f}{SIGNS[measure.unit]}'.replace('-', '−')  # -0 becomes 0
 
 
-def _drawable(tree: Tree, view: View, definitions: Definitions):
-    "What of `tree` is drawn; what is measured by itself is drawn there, and a sign is no length."
-    measured = {measure.name for measure in definitions.measures}
+def _drawable(tree: Tree, view: View, definitions: Definitions, left_out: set[str]) -> Iterator[Shown]:
+    "What of `tree` is drawn, each definition once; what is measured by itself is drawn there, a sign is no length."
     match tree:
-        case Name(name) if name in definitions.trees and name not in measured:
-            yield from _drawable(definitions.trees[name], view, definitions)
+        case Name(name) if name in definitions.trees and name not in left_out:
+            left_out.add(name)
+            yield from _drawable(definitions.trees[name], view, definitions, left_out)
         case Call(function='sign' | 'other'): return
         case Call(function, arguments):
             content = [view.find(argument).content for argument in arguments]
             kinds = tuple(KIND_OF[part.ndim] for part in content)
             if (function, kinds) in PAINTERS: yield Shown(function, content, kinds)
             else:
-                for argument in arguments: yield from _drawable(argument, view, definitions)
+                for argument in arguments: yield from _drawable(argument, view, definitions, left_out)
 
 
 # --- painters: from arguments on one image, (1, ...), to paths (points, dashed, ends), and the place of the value

@@ -14,6 +14,7 @@ from ..flags import nearest
 from .functions import FUNCTIONS, OPERATORS
 
 LONGEST = 500  # characters of a text: longer ones belong into several definitions
+DEEPEST = 100  # calls within calls, also over several definitions: far from what Python's stack can hold
 SYMBOLS = {ast.Add: '+', ast.Sub: '-', ast.Mult: '*', ast.Div: '/'}
 
 
@@ -47,31 +48,31 @@ def parse(text: str) -> Tree:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of Python, about what is refused below
             body = ast.parse(text.strip(), mode='eval').body
-        return _tree(body)
+        return _tree(body, 1)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise UsageError(f'{text!r} cannot be read; expected such as angle(line(hip, knee), line(knee, ankle)); names '
                          "with other than letters, digits and _ stand in quotes, as 'A point'") from None
 
 
-def _tree(node):
-    "What is taken over of `node`."
+def _tree(node, depth):
+    "What is taken over of `node`, which is `depth` calls deep."
+    if depth > DEEPEST: raise UsageError(f'more than {DEEPEST} calls within each other; define parts of it')
+    def call(function, *arguments):
+        return Call(function, tuple(_tree(argument, depth + 1) for argument in arguments), ast.unparse(node))
     match node:
         case ast.Constant(value=str(name)): return Name(name)
         case ast.Constant(value=bool() | None): pass
         case ast.Constant(value=int() | float() as value): return Number(_finite(value))
         case ast.Name(id=name): return Name(name)
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand): return _tree(operand)
-        case ast.UnaryOp(op=ast.USub(), operand=operand): return _call('-', [Number(0.), _tree(operand)], node)
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand): return _tree(operand, depth + 1)
+        case ast.UnaryOp(op=ast.USub(), operand=operand): return call('-', ast.Constant(0), operand)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in SYMBOLS:
-            return _call(SYMBOLS[type(op)], [_tree(left), _tree(right)], node)
+            return call(SYMBOLS[type(op)], left, right)
         case ast.Call(func=ast.Name(id=function), args=arguments, keywords=[]):
             if function not in FUNCTIONS: raise UsageError(f'no function {function!r}{nearest(function, FUNCTIONS)}')
-            return _call(function, list(map(_tree, arguments)), node)
+            return call(function, *arguments)
     raise UsageError(f'{ast.unparse(node)!r} is none of what is allowed: names, numbers, {" ".join(OPERATORS)} and '
                      f'{", ".join(FUNCTIONS)}')
-
-
-def _call(function, arguments, node): return Call(function, tuple(arguments), ast.unparse(node))
 
 
 def _finite(value):

@@ -12,7 +12,7 @@ import numpy as np
 
 POINT, LINE, VALUE, ANY = 'point', 'line', 'value', 'any'  # kinds; other(...) has that of its argument
 PARALLEL = 1e-9  # sine of an angle below which lines are parallel: rounding is far less, and no landmark that exact
-BEYOND_ONE = 1e-9  # what rounding adds to a sine
+BEYOND_ONE = 1e-6  # what rounding may have added to a sine
 
 
 class Form(NamedTuple):

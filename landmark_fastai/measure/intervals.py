@@ -61,4 +61,9 @@ def rank_of(n: int, level: float) -> int:
     return min(math.ceil(round((n + 1) * level, 9)), n + 1)  # 10 * 0.9 may be a little over 9
 
 
+def fewest(level: float) -> int:
+    "How many errors it takes for an interval of new images."
+    return math.ceil(round(level / (1 - level), 9))
+
+
 def _ranked(ascending, k): return ascending[k - 1] if k <= len(ascending) else math.nan

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from ..errors import UsageError
-from .expressions import Call, Name, Number, Tree, names_in
+from .expressions import DEEPEST, Call, Name, Number, Tree, names_in
 from .functions import ANY, FORMS, OPERATORS, POINT, VALUE, Form
 
 
@@ -13,6 +13,7 @@ def in_order(trees: dict[str, Tree]) -> list[str]:
     def visit(name, way):
         if name in way: raise UsageError(f'{name}: follows from itself, {" → ".join([*way[way.index(name):], name])}')
         if name in done: return
+        if len(way) > DEEPEST: raise UsageError(f'{way[0]}: follows from more than {DEEPEST} definitions in a row')
         for each in names_in(trees[name]):
             if each in trees: visit(each, [*way, name])
         done.append(name)
@@ -22,12 +23,22 @@ def in_order(trees: dict[str, Tree]) -> list[str]:
 
 def check_kinds(trees: dict[str, Tree], measured: Collection[str]):
     "Raise UsageError for a call of something that it does not take, and unless all that are `measured` are values."
-    kinds = {}
+    kinds, depths = {}, {}
     for name in in_order(trees):
+        depths[name] = _depth_of(trees[name], depths)
+        if depths[name] > DEEPEST: raise UsageError(f'{name}: follows from more than {DEEPEST} calls within each other')
         try: kinds[name] = _kind_of(trees[name], kinds)
         except UsageError as e: raise UsageError(f'{name}: {e}') from None
         if name in measured and kinds[name] != VALUE:
             raise UsageError(f'{name}: {kinds[name]} where a value is to be measured')
+
+
+def _depth_of(tree, depths):
+    "How many calls are within each other in `tree`, by the `depths` of what is defined."
+    match tree:
+        case Call(): return 1 + max((_depth_of(argument, depths) for argument in tree.arguments), default=0)
+        case Name(name): return 1 + depths.get(name, 0)
+    return 1
 
 
 def _kind_of(tree, kinds):

@@ -20,7 +20,7 @@ from ..viz.overlays import write_png
 from .definitions import Definitions, read_definitions
 from .drawing import Drawing
 from .evaluate import Measured, measure_landmarks
-from .intervals import with_intervals
+from .intervals import fewest, with_intervals
 from .tables import LONG, WIDE, write_tables
 
 WRITTEN = LONG, WIDE, 'pictures/**/*.png'
@@ -31,7 +31,7 @@ def measure(config: MeasureConfig) -> Measured:
     """Measure what `definitions` define on the landmarks of `csv`; writes measurements.csv and pictures.
 
     Returns the measurements. The arguments are the flags of `landmark-fastai measure`. Raises UsageError before
-    anything is written, and Incomplete at the end where images could not be read for their pictures.
+    anything is written, and Incomplete at the end where pictures could not be drawn.
     """
     definitions = read_definitions(config.definitions)
     if config.names is not None: definitions = definitions.only(config.names)
@@ -44,12 +44,14 @@ def measure(config: MeasureConfig) -> Measured:
                                 (config.csv, config.definitions, config.truth, config.config))
     write_tables(folder, measured)
     for line in summary(measured): print(line)
+    if truth and np.isnan(measured.lower).all():
+        print(f'no intervals: {len(truth)} images have a truth, at {config.level:.0%} it takes {fewest(config.level)}')
     print(f'{len(annotations)} images measured: {folder / LONG}')
     if config.image_dir and not config.no_pictures:
         failed = write_pictures(folder, config.image_dir, annotations, definitions, measured)
         print(f'pictures: {folder / "pictures"}')
-        if failed: raise Incomplete(f'{len(failed)} of {len(annotations)} images could not be read for their pictures, '
-                                    f'such as {failed[0]}', measured)
+        if failed: raise Incomplete(f'{len(failed)} of {len(annotations)} pictures could not be drawn, such as of '
+                                    f'{failed[0]}', measured)
     return measured
 
 
@@ -109,13 +111,12 @@ def summary(measured: Measured) -> Iterator[str]:
 
 def write_pictures(folder: Path, image_dir: str, annotations: Annotations, definitions: Definitions,
                    measured: Measured) -> list[str]:
-    "Draw what was measured on each image, in threads; returns what is wrong with those that could not be read."
+    "Draw what was measured on each image, in threads; returns what is wrong with those that could not be drawn."
     drawing = Drawing(annotations, definitions, measured)
     def draw(i: int) -> str | None:
         name = annotations.image_names[i]
-        try: pixels = read_image(Path(image_dir, name))
-        except UsageError as e: return str(e)
-        write_png(folder / 'pictures' / f'{name}.png', drawing.draw(i, pixels))
+        try: write_png(folder / 'pictures' / f'{name}.png', drawing.draw(i, read_image(Path(image_dir, name))))
+        except (UsageError, OSError) as e: return str(e)  # an image that is broken, a name too long for a picture
     bar = tqdm(in_threads(draw, range(len(annotations))), total=len(annotations), unit='image',
                disable=not sys.stderr.isatty())
     return [error for error in bar if error]

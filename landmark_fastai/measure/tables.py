@@ -7,6 +7,7 @@ import pandas as pd
 
 from ..files import atomic
 from ..formats.spreadsheet import safe_name
+from .definitions import class_column, column_of
 from .evaluate import Measured
 
 LONG, WIDE = 'measurements.csv', 'measurements_wide.csv'
@@ -42,9 +43,9 @@ def wide_table(measured: Measured) -> pd.DataFrame:
     columns, classes = {'image_name': list(map(safe_name, measured.image_names))}, classes_of(measured)
     for s, side in enumerate(measured.sides):
         for m, measure in enumerate(measured.measures):
-            name = '_'.join(filter(None, (side.name, measure.name)))
+            name = column_of(side, measure)
             columns[name] = measured.values[:, s, m]
-            if measure.classes: columns[f'{name}_class'] = classes[:, s, m]
+            if measure.classes: columns[class_column(name)] = classes[:, s, m]
     return pd.DataFrame(columns)
 
 

@@ -42,7 +42,7 @@ def measured(value, **more):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('', ['measure']), ('- a', ['list']), ('a: [', ['YAML']), ('measure: {}', ['measure']),
+    ('', ['measure']), ('template:', ['measure']), ('- a', ['list']), ('a: [', ['YAML']), ('measure: {}', ['measure']),
     ('measure: 3', ['measure']), ('define: [a]\n' + measured('1'), ['define']),
     ('meassure: {}', ['meassure', 'measure']), (measured('1', unti='mm'), ['here', 'unti', 'unit']),
     ('measure: {here: 3}', ['here', 'value', 'unit']), ('measure: {here: {unit: mm}}', ['here', 'value']),
@@ -76,6 +76,10 @@ def measured(value, **more):
     ('sides: {right: {prefix: r, miror: true}}\n' + measured('1'), ['sides', 'miror', 'mirror']),
     ('sides: {right: {prefix: r}, left: {prefix: r}}\n' + measured('1'), ['sides', 'prefix']),
     ('sides: {3: {prefix: r}}\n' + measured('1'), ['sides', '3', 'name']), ('sides: [a]\n' + measured('1'), ['sides']),
+    ('define: {a0: 1, ' + ', '.join(f'a{k}: a{k - 1}' for k in range(1, 3000)) + '}\n' + measured('1'), ['100']),
+    ('define: {' + ', '.join(f'a{k}: a{k + 1}' for k in range(3000)) + ', a3000: 1}\n' + measured('1'), ['100']),
+    ('sides: {a: {prefix: a}, a_b: {prefix: b}}\nmeasure: {b_c: {value: 1, unit: mm}, c: {value: 1, unit: mm}}',
+     ['a_b_c']), ('measure: {image_name: {value: 1, unit: mm}}', ['image_name']),
     ('template: long_log\n' + measured('1'), ['long_log', 'long_leg'])])
 def test_each_mistake_is_one_line_with_file_name_and_what_was_expected(tmp_path, text, words):
     path = write_definitions(tmp_path, text)
@@ -89,8 +93,8 @@ def test_each_mistake_is_one_line_with_file_name_and_what_was_expected(tmp_path,
     "__import__('os').system('true')", 'abs.__class__', 'a.b', 'a[0]', '[1, 2]', '(1, 2)', '{1}', 'abs(*a)',
     'abs(x=1)', '(lambda: 1)()', '9 ** 9 ** 9', '1 if a else b', 'a and b', 'not a', '1 < 2', 'a // 2', 'a % 2', '~1',
     'a @ b', '1j', 'True', 'None', '...', "b'a'", "f'{a}'", 'a := 1', 'a = 1', 'await a', 'eval(1)', 'exec(1)',
-    '9' * 400, '9' * 5000, '1e999', '(' * 300 + '1' + ')' * 300, '-' * 450 + '1', 'abs(' * 110 + '1' + ')' * 110,
-    '1 +', 'line(a, b))', '#', 'a b', 'import os', '\x00'])
+    '9' * 400, '9' * 5000, '1e999', '(' * 300 + '1' + ')' * 300, '-' * 450 + '1', '-' * 101 + '1',
+    'abs(' * 110 + '1' + ')' * 110, '1 +', 'line(a, b))', '#', 'a b', 'import os', '\x00'])
 def test_what_is_not_in_the_list_is_refused_and_does_not_run(tmp_path, text):
     path = write_definitions(tmp_path, 'measure:\n  here:\n    unit: mm\n    value: ' + _quoted(text))
     with pytest.raises(UsageError, match='definitions.yaml'): read_definitions(path)
@@ -108,7 +112,7 @@ def test_a_selection_keeps_what_it_needs_and_its_order(tmp_path):
     found = read_definitions(write_definitions(tmp_path, SOUND))
     chosen = found.only(['MAD'])
     assert [measure.name for measure in chosen.measures] == ['MAD'] and list(chosen.trees) == ['MAD', 'knee']
-    assert [measure.name for measure in found.only(['MAD', 'HKA']).measures] == ['MAD', 'HKA']
+    assert [measure.name for measure in found.only(['MAD', 'HKA', 'MAD']).measures] == ['MAD', 'HKA']
     with pytest.raises(UsageError, match="'HKa'.*HKA"): found.only(['HKa'])
 
 

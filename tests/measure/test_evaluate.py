@@ -109,6 +109,12 @@ def test_a_name_in_quotes_may_be_any_landmark(tmp_path):
     assert values.item() == 5
 
 
+def test_definitions_in_a_row_are_followed_to_the_last(tmp_path):
+    row = ', '.join(f'a{k}: 1 + a{k - 1}' for k in range(1, 48))
+    text = f'define: {{a0: 1, {row}}}\nmeasure: {{d: {{value: a47, unit: ratio}}}}'
+    assert measured(tmp_path, text, [[[1, 2]]])[0].item() == 48
+
+
 def test_a_hundred_thousand_images_take_seconds(tmp_path):
     points = LEGS + np.random.default_rng(0).normal(0, 5, (100_000, 6, 2))
     started = time.time()

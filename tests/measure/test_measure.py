@@ -130,6 +130,12 @@ def test_intervals_follow_from_the_truth(data):
     assert (long.lower != '').all() and float(long.lower[1]) == pytest.approx(found.lower[0, 0, 1], abs=1e-4)
 
 
+def test_too_few_truths_are_told(data, capsys):
+    found = measure(**data(), truth=data(file='truth.csv')['csv'])
+    printed = capsys.readouterr().out
+    assert np.isnan(found.lower).all() and 'no intervals: 3 images' in printed and '90%' in printed and '9' in printed
+
+
 def test_a_truth_of_other_images_or_sizes_is_refused(data):
     arguments = data()
     others = data(file='others.csv', change=lambda table: table.update({'image_name': ['x.png', 'y.png', 'z.png']}))
