@@ -6,7 +6,9 @@ nothing. Images are numbers in the list of the desk: no path comes from the page
 
 import json
 import secrets
+from asyncio import get_running_loop
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,6 +29,7 @@ from .actions import Change, read_action
 from .desk import Desk
 from .queue import ORDERS
 
+READERS = ThreadPoolExecutor(2, 'film')  # this one and the next; memory that a thread has used stays its own
 LARGEST = 2 ** 20  # bytes of what a page sends
 STATIC = Path(__file__).parent / 'static'
 CHANGED = 'the films or the reader are others than when the page was loaded; load it again'
@@ -149,7 +152,7 @@ async def get_pixels(desk: Desk, request: Request) -> Response:
     PNG where 8 bits are all there is, else rows of little-endian uint16. Raises UsageError where it cannot be read.
     """
     path = desk.path(image_of(desk, request.path_params['number']))
-    return await run_in_threadpool(pixels_of, path)
+    return await get_running_loop().run_in_executor(READERS, pixels_of, path)
 
 
 def pixels_of(path: Path) -> Response:

@@ -2,6 +2,7 @@
 
 import hashlib
 import warnings
+from os import walk
 from os.path import isdir  # unlike Path's, it never raises
 from pathlib import Path
 from typing import NamedTuple
@@ -88,13 +89,15 @@ def find_images(folder: str | Path) -> list[str]:
     `UsageError` if there is none.
     """
     if not isdir(folder): raise UsageError(f'{folder}: no such folder, expected one with images')
-    paths = list(Path(folder).rglob('*'))
-    linked = [path for path in paths if path.is_symlink() and path.is_dir()]
+    names, linked = [], []
+    for parent, folders, files in walk(folder):  # not Path.rglob, which takes 0.3 s for 10,000 images
+        linked += [path for path in (Path(parent, name) for name in sorted(folders)) if path.is_symlink()]
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        below = Path(parent).relative_to(folder)
+        names += [below / name for name in files if not name.startswith('.')]
     if linked:
         warnings.warn(f'{linked[0]}: a link to a folder, which is left out ({len(linked)} in all); pass that '
                       'folder as the image folder', stacklevel=2)
-    names = [path.relative_to(folder) for path in paths if not path.is_dir()]
-    names = [name for name in names if not any(part.startswith('.') for part in name.parts)]
     images = [name for name in names if name.suffix.lower() in IMAGE_SUFFIXES or is_dicom(Path(folder, name))]
     if not images: raise UsageError(f'{folder}: no image among the {len(names)} files in it, expected {KINDS}')
     return sorted(name.as_posix() for name in images)

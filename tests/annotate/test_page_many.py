@@ -30,7 +30,7 @@ def write_film(folder, k, rng):
 
 
 class Mouse:
-    "A reader with a mouse; what is absent or cannot be judged has keys alone."
+    "A reader who has no keyboard but for names to search for."
     nearest = 0.75  # px of the film, from a dot to the middle of the px of the screen that is clicked
 
     def __init__(self, film): self.film, self.page = film, film.page
@@ -42,6 +42,8 @@ class Mouse:
         return self.film.click(dot)
 
     def skip(self): self.page.click(f'.landmark >> nth={self.film.marks().index("–") + 1}')
+
+    def answer(self, which): self.page.click({'a': '#absent', 'x': '#unclear', 'Backspace': '#clear'}[which])
 
     def undo(self): self.page.click('#undo')
 
@@ -69,6 +71,8 @@ class Keys:
         return self.film.place_by_keys(dot)
 
     def skip(self): self.film.press('s')
+
+    def answer(self, which): self.film.press(which)
 
     def undo(self): self.film.press('u')
 
@@ -115,7 +119,7 @@ class Reading:
         for index in range(len(NAMES)):
             if happens == 1: index = (index + 1) % len(NAMES)  # what was skipped comes last, by itself
             if happens == 2 and index in (1, 4):
-                self.film.press('a' if index == 1 else 'x')
+                self.hand.answer('a' if index == 1 else 'x')
                 self.meant[name][index] = -1 if index == 1 else np.nan
             else:
                 self.mark(name, index, is_undone=happens == 0 and index == 2)
@@ -138,7 +142,7 @@ class Reading:
         other = list(self.films)[number]
         self.film.leave(lambda: self.hand.jump(number, other))
         self.hand.choose(5)
-        self.film.press('Backspace')
+        self.hand.answer('Backspace')
         self.film.wait('#line', 'f is cleared')
         self.mark(other, 5)
         self.film.leave(lambda: self.hand.jump(k, name))

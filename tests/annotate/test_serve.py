@@ -1,5 +1,6 @@
 "The server as a process: killed at any moment, it has lost nothing that it acknowledged, and kept nothing twice."
 
+import asyncio
 import json
 import multiprocessing
 import os
@@ -122,3 +123,18 @@ def test_the_token_stays_and_is_for_its_owner_alone(tmp_path):
     token = token_in(tmp_path)
     assert token_in(tmp_path) == token and len(token) > 40
     assert (tmp_path / TOKEN).stat().st_mode & 0o77 == 0
+
+
+def test_an_answer_is_sent_at_once():
+    "Without TCP_NODELAY the second part of each answer waits 40 ms for an acknowledgement of the first."
+    async def option():
+        found = asyncio.get_running_loop().create_future()
+        def met(reader, writer):
+            found.set_result(writer.get_extra_info('socket').getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+        listening = listen(0)
+        async with await asyncio.start_server(met, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            writer.close()
+            return await asyncio.wait_for(found, 10)
+    assert asyncio.run(option())

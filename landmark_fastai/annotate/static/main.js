@@ -139,7 +139,8 @@ function wire(app) {
     previous: () => app.step(-1), next: () => app.step(1), undo: () => app.go('undo'), redo: () => app.go('redo'),
     smaller: () => app.zoom(0.8), fit: () => app.fit(), larger: () => app.zoom(1.25), keep: () => app.toggle('keep'),
     window: () => app.setWindow('own'), range: () => app.setWindow('range'), invert: () => app.toggle('invert'),
-    names: () => app.toggle('names'), take: () => app.acceptAll(), help: () => app.page.help() };
+    names: () => app.toggle('names'), absent: () => app.answer('absent'), unclear: () => app.answer('unclear'),
+    clear: () => app.clear(), take: () => app.acceptAll(), help: () => app.page.help() };
   for (const [id, run] of Object.entries(actions)) {
     element(id).addEventListener('click', (event) => {
       run();
