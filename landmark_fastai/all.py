@@ -8,12 +8,14 @@ from .data.sample import sample, write_sample
 from .data.tensors import TensorLandmarks, TensorRadiograph
 from .data.transforms import SquareReader
 from .errors import Diverged, Incomplete, UsageError
+from .evaluation.agree import agreement
 from .evaluation.evaluate import evaluate
 from .formats.annotations import Annotations, read_annotations, write_annotations
 from .inference.loading import load, load_original
 from .inference.predict import predict
 from .inference.predictor import Prediction, Predictor
 from .learner import LandmarkLearner, landmark_learner
+from .measure.measure import measure
 from .model.losses import LandmarkLoss
 from .model.metrics import DiceScore, LandmarkError, PresenceAccuracy, landmark_metrics
 from .quality.check import check
@@ -26,8 +28,8 @@ __all__ = [
     'TensorRadiograph', 'LandmarkBlock', 'SquareReader', 'landmark_dls', 'CropField',
     'refine_dls', 'UsageError', 'LandmarkLearner',
     'landmark_learner', 'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics',
-    'Diverged', 'Incomplete', 'annotate', 'check', 'sample',
-    'Prediction', 'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'predict',
+    'Diverged', 'Incomplete', 'agreement', 'annotate', 'check', 'sample',
+    'Prediction', 'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'measure', 'predict',
     'train',
     'write_sample',
 ]

@@ -18,11 +18,12 @@ import fire
 from fire.decorators import SetParseFns
 
 from . import __version__
-from .config import AnnotateConfig, CheckConfig, DemoConfig, SampleConfig, TrainConfig
+from .config import CheckConfig, DemoConfig, SampleConfig, TrainConfig
 from .errors import Diverged, UsageError
 from .flags import Flags, help_text, kinds, nearest
 from .predict_config import EvaluateConfig, PredictConfig
 from .processes import is_follower
+from .reader_config import AgreementConfig, AnnotateConfig, MeasureConfig
 
 
 class Command(NamedTuple):
@@ -41,6 +42,10 @@ COMMANDS = {
                        'predictions.csv, in original pixels, and overlays.'),
     'evaluate': Command(EvaluateConfig, 'evaluation.evaluate', 'Compare a model with an annotation CSV; writes what '
                         'predict writes, distances, summary, figures and report.html.'),
+    'measure': Command(MeasureConfig, 'measure.measure', 'Measure angles and distances between landmarks, by a file '
+                       'of definitions or a template; writes measurements.csv and pictures.'),
+    'agreement': Command(AgreementConfig, 'evaluation.agree', 'Compare readers or models on the same images; writes '
+                         'limits of agreement, correlations, drift and report.html.'),
     'annotate': Command(AnnotateConfig, 'annotate.annotate', 'Click and correct landmarks in the browser; writes the '
                         'annotation CSV.'),
     'check': Command(CheckConfig, 'quality.check', 'Look for mistakes in images and annotations before a training: '

@@ -1,7 +1,8 @@
 """The flags of a training and of what comes before it, each written once: a new flag is one line here, and its use.
 
-Those of what uses a trained network are in `predict_config`. What a field says (see `flags.flag`) is all there is to
-know of a flag. `TrainConfig.lr` is a default, `config.lr` the value of a run. No torch here.
+Those of what uses a trained network are in `predict_config`, those of what is done with points in `reader_config`. What
+a field says (see `flags.flag`) is all there is to know of a flag. `TrainConfig.lr` is a default, `config.lr` the value
+of a run. No torch here.
 """
 
 from dataclasses import MISSING, dataclass, fields, replace
@@ -206,55 +207,6 @@ RECIPES = {'default': {name: getattr(TrainConfig, name) for name in ORIGINAL}, '
 class ImagesConfig(Flags):
     "Where images are."
     image_dir: str = flag(MISSING, 'Folder of the images, with its sub-folders.')
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnnotateConfig(ImagesConfig):
-    "Flags of `annotate`."
-    label_dir: str = flag(DataConfig.label_dir, 'Folder of the annotation CSV, and of the journals of readers.')
-    train_csv_file: str = flag(DataConfig.train_csv_file, 'File name of the annotation CSV.')
-    landmarks: str | None = flag(None, 'Names of the landmarks, as hip,knee,ankle; left out where a CSV or a journal '
-        'is there.')
-    reader: str = flag('reader', 'Initials or short name of who clicks.')
-    csv: str | None = flag(None, 'CSV whose points are offered, such as the predictions.csv of predict; the films of '
-        'which that is least sure come first.')
-    model: str | None = flag(None, 'Folder of a run whose predictions are offered; it is asked film by film.')
-    blind: bool = flag(False, "Names of films are hidden, and their order is the reader's own.")
-    repeats: float = flag(0., 'Share of the films that come back unannounced, at the earliest a third of the list '
-        'later; names are hidden then.', least=0, most=0.5)
-    withhold: float = flag(0., 'Share of the films on which nothing is offered, to see how far help moves the reader.',
-        least=0, below=1)
-    adjudicate: bool = flag(False, 'Settle what readers have said of the same films, those first on which they are '
-        'farthest apart; the annotation CSV is of that then.')
-    review: str | None = flag(None, 'The review.csv of predict: its films come first, with what is doubtful there.')
-    from_check: bool = flag(False, 'Bring the films first on which check finds something, with what that is.')
-    overlay_dir: str | None = flag(None, 'Folder for a picture of every annotated film, with points and names, as it '
-        'ends.')
-    port: int = flag(8017, 'Port of this machine for the page; 0 takes a free one.', least=0, most=65535)
-    no_browser: bool = flag(False, 'Print the address, and open no browser.')
-    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
-
-    def check(self):
-        names = self.names or []
-        if self.adjudicate: self._check_adjudicate()
-        if all(names) and len(set(names)) == len(names): return
-        raise UsageError(f'landmarks is {self.landmarks!r}; expected names that differ, as hip,knee,ankle')
-
-    def _check_adjudicate(self):
-        "Raise UsageError for flags that mean nothing in adjudication."
-        for name in ('reader', 'csv', 'model', 'blind', 'repeats', 'withhold', 'review', 'from_check'):
-            if getattr(self, name) == getattr(AnnotateConfig, name): continue
-            raise UsageError(f'{name} beside adjudicate: what is offered is what readers have said; leave {name} out')
-
-    @property
-    def names(self) -> list[str] | None:
-        "The landmarks that are given."
-        return None if self.landmarks is None else [name.strip() for name in self.landmarks.split(',')]
-
-    @property
-    def csv_file(self) -> Path:
-        "The annotation CSV."
-        return Path(self.label_dir, self.train_csv_file)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,11 +35,12 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield a new, empty folder beside `folder` and put it in place of `folder` once the block has ended well.
 
     So a process that is killed meanwhile leaves what was there, or all that the block has written, and temporary
-    folders beside it, which bear its name: the next one that makes `folder` removes them.
+    folders beside it, which bear its name: they go when a `folder` that is there is replaced.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = re.compile(rf'\.{re.escape(folder.name)}\.[0-9a-f]{{32}}\.tmp')
-    for path in folder.parent.iterdir():  # none of another folder, which may be at work
+    # where there is no folder, what was there before may be in one of them alone
+    for path in folder.parent.iterdir() if folder.exists() else ():
         if temporary.fullmatch(path.name): shutil.rmtree(path, ignore_errors=True)
     new, old = (folder.with_name(f'.{folder.name}.{uuid4().hex}.tmp') for _ in range(2))
     new.mkdir()

@@ -151,16 +151,34 @@ def check_values(cls: type[Flags], **values: Any):
 
 # --- files
 
-def read_file(cls: type[Flags], path: str | Path) -> dict:
-    "The flags of `cls` in a YAML file. Raises UsageError with file, key, what was found and what was expected."
+def read_yaml(path: Path, what: str) -> dict:
+    "The content of the YAML file `path`, which is `what`. Raises UsageError, also where a key is there twice."
     import yaml
-    path = Path(path)
-    try: values = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
-    except OSError as e: raise UsageError(f'{path}: {e.strerror.lower()}; expected a YAML file of flags') from None
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
+
+    class Loader(yaml.SafeLoader):
+        "As safe, but of a key that is there twice it does not drop one."
+
+    def mapping(loader, node):
+        loader.flatten_mapping(node)
+        pairs = loader.construct_pairs(node, deep=True)
+        twice = [key for n, (key, _) in enumerate(pairs) if key in [before for before, _ in pairs[:n]]]
+        if twice: raise UsageError(f'{path}: {twice[0]} is there twice, expected each name once')
+        return dict(pairs)
+
+    Loader.add_constructor('tag:yaml.org,2002:map', mapping)
+    try: values = yaml.load(path.read_text(encoding='utf-8'), Loader) or {}
+    except OSError as e: raise UsageError(f'{path}: {e.strerror.lower()}; expected {what}') from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as e:  # such as the 99th of a month, a list as a key
         raise UsageError(f'{path} is not valid YAML ({" ".join(str(e).split())[:200]})') from None
     if not isinstance(values, dict):
         raise UsageError(f'{path} holds a {type(values).__name__}; expected lines such as "epochs: 40"')
+    return values
+
+
+def read_file(cls: type[Flags], path: str | Path) -> dict:
+    "The flags of `cls` in a YAML file. Raises UsageError with file, key, what was found and what was expected."
+    path = Path(path)
+    values = read_yaml(path, 'a YAML file of flags')
     by_name = {each.name: each for each in fields(cls) if each.metadata['saved']}
     values = {name: _as_number(by_name[name], value) if name in by_name else value for name, value in values.items()}
     try: return known(list(by_name.values()), values)

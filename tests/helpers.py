@@ -1,6 +1,8 @@
 "Synthetic images, annotations and DICOM files, and networks that are right by construction, for all tests."
 
+import string
 import struct
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,7 +23,7 @@ from landmark_fastai.callbacks.history import History
 from landmark_fastai.callbacks.pictures import Pictures
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.errors import UsageError
-from landmark_fastai.formats.annotations import read_annotations
+from landmark_fastai.formats.annotations import Annotations, read_annotations
 from landmark_fastai.inference.predictor import Prediction, Predictor
 from landmark_fastai.model.facts import ModelFacts
 
@@ -211,6 +213,29 @@ def refused(words, make, *args, **kwargs):
     "`make(...)` raises a UsageError that has all `words`."
     with pytest.raises(UsageError) as error: make(*args, **kwargs)
     assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def write_definitions(folder, text):
+    "Write a file of definitions; returns its path."
+    path = folder / 'definitions.yaml'
+    path.write_text(text, encoding='utf-8')
+    return path
+
+
+def annotated(points, spacing=None, names=None, state=0):
+    """`Annotations` of `points` (n, N, 2) on images of 1000 px, called a, b, c... unless told.
+
+    `spacing` in mm: a number, (2,), or (n, 2).
+    """
+    points = np.array(points, float)
+    n, n_landmarks = points.shape[:2]
+    spacing = np.broadcast_to(np.nan if spacing is None else spacing, (n, 2)).astype(float)
+    state = np.broadcast_to(state, (n, n_landmarks)).astype(np.uint8)
+    return Annotations(
+        path=Path('points.csv'), names=list(names or string.ascii_lowercase[:n_landmarks]),
+        image_names=[f'{k}.png' for k in range(n)], rows=list(range(2, n + 2)), sizes=np.full((n, 2), 1000),
+        points=np.where(state[..., None] == 0, points, np.nan), state=state, spacing=spacing,
+        spacing_source=np.where(np.isnan(spacing).any(1), '', np.array('CSV', object)), patient_id=None, split=None)
 
 
 # --- callbacks

@@ -61,7 +61,7 @@ def test_values_arrive_as_they_were_meant(jobs, argv, expected):
 
 
 @pytest.mark.parametrize('argv, words', [
-    (['trian'], ['trian', 'train']), (['segment'], ['segment', *cli.COMMANDS]), (['train', 'a.csv', 'b'], ['a.csv']),
+    (['trian'], ['trian', 'train']), (['blur'], ['blur', *cli.COMMANDS]), (['train', 'a.csv', 'b'], ['a.csv']),
     (['predict', 'a', 'b'], ["'a'"]), (['sample', '--n_images', '3', 'save'], ['save']),
     (['sample', '--n_images=3', '4'], ["'4'"]), (['train', '--lr', '-1', '2'], ["'2'"])])
 def test_a_word_too_many_is_one_line_and_runs_nothing(jobs, capsys, argv, words):

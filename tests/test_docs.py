@@ -6,16 +6,19 @@ from dataclasses import fields
 from pathlib import Path
 
 import fire
+import imageio.v3 as iio
 import pytest
 
 from benchmarks import __main__ as benchmarks
 from benchmarks import accuracy_tables, refine
 from benchmarks.accuracy import results
 from benchmarks.timing import RESULTS, insert
+from docs import templates as templates_of_docs
 from docs.flags import pages, with_tables
 from landmark_fastai.cli import COMMANDS, check_words, command
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.flags import known, read_file
+from landmark_fastai.measure.definitions import read_definitions, templates
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / 'README.md'
@@ -92,6 +95,27 @@ def test_files_of_flags_are_read(tmp_path):
         (tmp_path / 'flags.yaml').write_text(block, encoding='utf-8')
         assert read_file(TrainConfig, tmp_path / 'flags.yaml')
     assert blocks
+
+
+def test_files_of_definitions_are_read(tmp_path):
+    blocks = code_of(TEXTS['measuring.md'], 'yml')
+    for block in blocks:
+        (tmp_path / 'definitions.yaml').write_text(block, encoding='utf-8')
+        assert read_definitions(tmp_path / 'definitions.yaml').measures
+    assert len(blocks) == 2
+
+
+def test_functions_and_templates_are_those_of_the_package():
+    text = TEXTS['measuring.md']
+    assert templates_of_docs.with_texts(text) == text, 'python -m docs.templates writes them anew'
+    assert set(templates_of_docs.FIGURES) == set(templates())
+
+
+@pytest.mark.parametrize('name', templates())
+def test_the_picture_of_a_template_is_what_measure_draws(name):
+    shown = iio.imread(ROOT / 'docs' / 'images' / f'measure_{name}.png')
+    drawn = templates_of_docs.picture(name)
+    assert shown.shape == drawn.shape and abs(shown.astype(int) - drawn).mean() < 1  # rounding of another machine
 
 
 # --- links and numbers

@@ -80,10 +80,12 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
         assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_what_a_killed_process_has_left_beside_a_folder_goes_with_the_next_and_nothing_of_others(tmp_path):
+def test_what_a_killed_process_has_left_goes_once_there_is_a_folder_and_nothing_of_others(tmp_path):
     end = f'{"0a" * 16}.tmp'
     mine, others = f'.run.{end}', (f'.run.2.{end}', f'.run_2.{end}', '.run.old.tmp', 'run_2')
     for name in (mine, *others): (tmp_path / name / 'weight').mkdir(parents=True)
+    with atomic_folder(tmp_path / 'run'): pass
+    assert (tmp_path / mine / 'weight').is_dir()  # it may be all that is left of an earlier run
     with atomic_folder(tmp_path / 'run'): pass
     assert {path.name for path in tmp_path.iterdir()} == {'run', *others}
 

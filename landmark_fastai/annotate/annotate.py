@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from ..config import AnnotateConfig
 from ..files import write_text
 from ..flags import takes
 from ..formats.annotations import read_annotations
 from ..quality.check import find_all
+from ..reader_config import AnnotateConfig
 from .adjudication import ADJUDICATED, Disputed
 from .desk import Desk
 from .journal import FOLDER

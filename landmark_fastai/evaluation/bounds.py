@@ -7,9 +7,8 @@ import numpy as np
 
 from ..inference.bounds import coverage_range, factors, scores_of
 from ..model.facts import BoundFacts
-from ..viz.report import Table
+from ..viz.report import DASH, Table, fixed, percent
 from .compare import Evaluation
-from .error_table import DASH, fixed, percent
 
 LEVELS = tuple(np.arange(50, 96, 5) / 100)  # at which the coverage is looked at
 
@@ -38,7 +37,7 @@ def coverage_table(evaluation: Evaluation, level: float) -> list[tuple[str, Tabl
         within = (errors[rows_of, k] <= bounds[rows_of, k]).mean() if rows_of.any() else None
         radius = float(np.median(bounds[rows_of, k])) if rows_of.any() else None
         rows.append([name, str(len(known.scores[k])), str(rows_of.sum()), percent(within),
-                     f'{percent(low)}–{percent(high)}' if rows_of.any() else DASH, fixed(radius)])
+                     f'{percent(low)} to {percent(high)}' if rows_of.any() else DASH, fixed(radius)])
     header = ['landmark', 'calibration images', 'n', 'within', 'by chance', 'median bound, px']
     return [(f'Bounds of {100 * level:g} %', (header, rows))]
 

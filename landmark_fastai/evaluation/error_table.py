@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..viz.report import DASH, Table
+from ..viz.report import DASH, Table, counted, fixed, percent
 from .scores import Scores
 from .summary import summarize
 
@@ -16,11 +16,8 @@ def headline(summary: dict) -> str:
         f" (95 % interval {errors['ci_low']:.2f} to {errors['ci_high']:.2f})")
     missed = f", {errors['n_missed']:,} missed" if errors['n_missed'] else ''
     threshold, rate = next(iter(overall['success_rate'].items()))
-    return (f"Mean radial error {errors['mean']:.2f} {unit}{interval} over {_count(errors['n'], 'landmark')} of "
-            f"{_count(errors['n_images'], 'image')}{missed}; {100 * rate:.1f} % within {threshold} {unit}.")
-
-
-def _count(n, thing): return f'{n:,} {thing}' + ('' if n == 1 else 's')
+    return (f"Mean radial error {errors['mean']:.2f} {unit}{interval} over {counted(errors['n'], 'landmark')} of "
+            f"{counted(errors['n_images'], 'image')}{missed}; {100 * rate:.1f} % within {threshold} {unit}.")
 
 
 def errors_table(summary: dict) -> Table:
@@ -46,16 +43,6 @@ def _cells(name, entry, summary):
     return cells | {'absent': f"{entry['n_absent']:,}", 'presence': percent(entry.get('presence', {}).get('accuracy'))}
 
 
-def fixed(value: float | None) -> str:
-    "`value` with two decimals, a dash for None."
-    return DASH if value is None else f'{value:.2f}'
-
-
-def percent(share: float | None) -> str:
-    "A `share` with one decimal, a dash for None."
-    return DASH if share is None else f'{100 * share:.1f} %'
-
-
 def fold_table(scores: Scores, fold_of: dict[str, int], summary: dict) -> Table:
     "As `errors_table`, with a row for the images of each fold, `fold_of` their names, in place of one a landmark."
     folds = np.array([fold_of[name] for name in scores.image_names])
@@ -63,11 +50,3 @@ def fold_table(scores: Scores, fold_of: dict[str, int], summary: dict) -> Table:
             for k in sorted(set(folds))}
     (_, *header), rows = errors_table(summary | {'landmarks': each})
     return ['images of', *header], rows
-
-
-def aligned(table: Table) -> str:
-    "The header and rows of `table` as aligned lines."
-    header, rows = table
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in (header, *rows)]
-    return '\n'.join('  '.join(line) for line in lines)

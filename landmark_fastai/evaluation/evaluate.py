@@ -1,25 +1,23 @@
 "The `evaluate` command: a model against an annotation CSV."
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-
-import pandas as pd
 
 from ..errors import UsageError
 from ..flags import takes
-from ..formats.annotations import Annotations, fill_spacing, read_annotations, warn_doubtful
+from ..formats.annotations import Annotations, fill_spacing, in_order, read_annotations, warn_doubtful
 from ..formats.dataset import check_images
 from ..formats.spacing import FLAG_SOURCE
-from ..formats.spreadsheet import plain_name
+from ..formats.splits import read_split
 from ..inference.folder import make_output
 from ..inference.loading import config_predictor
 from ..inference.predictor import Predictor
 from ..inference.trust import bound_notes
 from ..predict_config import EvaluateConfig
-from ..viz.report import CURVES, figures_in
+from ..viz.report import CURVES, aligned, figures_in
 from .bounds import coverage_table
 from .compare import predict_annotated
-from .error_table import aligned, errors_table
+from .error_table import errors_table
 from .notes import flag_notes, result_notes, split_notes
 from .output import run_settings, write_evaluation, write_evaluation_report
 from .stages import compare_stages
@@ -66,7 +64,8 @@ def read_truth(config: EvaluateConfig, clicked: Annotations, predictor: Predicto
     `predictor`. Raises UsageError, also for images that are missing or of another size.
     """
     def wanted(annotations: Annotations) -> Annotations:
-        return on_side(in_order(annotations, predictor.names), sides, config.split, config.weights or config.model)
+        matched = in_order(annotations, predictor.names, 'the model')
+        return on_side(matched, sides, config.split, config.weights or config.model)
 
     hide_corner = config.invisible_landmarks
     if hide_corner is None: hide_corner = predictor.config.invisible_landmarks
@@ -79,24 +78,6 @@ def read_truth(config: EvaluateConfig, clicked: Annotations, predictor: Predicto
     return truth, n_corner
 
 
-def in_order(annotations: Annotations, names: list[str]) -> Annotations:
-    "`annotations` with the landmarks in the order of `names`. Raises UsageError if they are others."
-    theirs = annotations.names
-    if sorted(theirs) != sorted(names):
-        raise UsageError(f'{annotations.path.name} has {len(theirs)} landmarks ({", ".join(theirs)}), the model has '
-                         f'{len(names)} ({", ".join(names)}); expected the same names')
-    order = [theirs.index(name) for name in names]
-    return replace(annotations, names=names, points=annotations.points[:, order], state=annotations.state[:, order])
-
-
-def read_split(run: Path) -> dict[str, str]:
-    "train, val or test of each image that the run in the folder `run` was trained with, by name."
-    if not (run / 'split.csv').is_file(): return {}
-    try: rows = pd.read_csv(run / 'split.csv', dtype=str, na_filter=False)
-    except (ValueError, OSError) as e: raise UsageError(f'{run / "split.csv"} cannot be read ({e})') from None
-    if not {'image_name', 'split'} <= set(rows):
-        raise UsageError(f'{run / "split.csv"} lacks a column, expected image_name,split')
-    return dict(zip(map(plain_name, rows.image_name), rows.split, strict=True))
 
 
 def on_side(annotations: Annotations, sides: dict[str, str], split: str, run: str) -> Annotations:

@@ -65,7 +65,7 @@ def write_evaluation_report(path: Path, title: str, subtitle: str, summary: dict
                             notes: list[str], tables: Iterable[tuple[str, Table]] = ()):
     "Write the report of `summary` to `path`: its headline and table, then more `tables`, as `write_report` takes them."
     write_report(path, title, subtitle, headline(summary), [('Errors', errors_table(summary)), *tables], figures,
-                 settings, notes, summary, RESAMPLES)
+                 settings, notes, 'report.html', summary=summary, resamples=RESAMPLES)
 
 
 def write_figures(folder: Path, evaluation: Evaluation, summary: dict):

@@ -3,9 +3,8 @@
 import numpy as np
 
 from ..inference.refining import FIRST
-from ..viz.report import Table
+from ..viz.report import Table, fixed
 from .compare import Evaluation
-from .error_table import fixed
 from .scores import Scores, score
 
 LITTLE = 0.02  # share of the mean error; a second stage that takes off less brings nothing that one would notice

@@ -14,10 +14,10 @@ from ..inference.predictions import Predictions
 from ..inference.predictor import Predictor
 from ..model.facts import CAL, FOLDS, ModelFacts, write_facts
 from ..predict_config import PredictConfig
-from ..viz.report import CURVES, figures_in
+from ..viz.report import CURVES, aligned, figures_in
 from .bounds import bounds_of
 from .compare import Evaluation, compare, predict_annotated
-from .error_table import aligned, errors_table, fold_table
+from .error_table import errors_table, fold_table
 from .notes import result_notes, split_notes
 from .output import run_settings, write_evaluation, write_evaluation_report
 from .stages import compare_stages

@@ -16,6 +16,7 @@ from .cells import (
     read_image_names,
     read_patients,
     read_point,
+    read_reader_names,
     read_sides,
     read_size,
     read_source,
@@ -77,19 +78,24 @@ def read_annotations(path: str | Path, n_landmarks: int | None = None,
     header, lines = read_table(path)
     names = read_names(path, header, n_landmarks)
     warn_ignored(path, header, names)
-    rows = read_rows(path, header, lines)
-    image_names = read_image_names(rows)
-    for row in rows: check_count(row, names)
-    sizes = [read_size(row) for row in rows]
-    points = np.array([[read_point(row, name, size) for name in names] for row, size in zip(rows, sizes, strict=True)])
-    points, state = _states(points)
-    spacing = np.array([read_spacing(row) for row in rows])
-    sources = [read_source(row) for row in rows]
-    result = Annotations(path, names, image_names, [row.line for row in rows], np.array(sizes), points, state, spacing,
-                         np.where(np.isnan(spacing).any(1), '', np.array(sources, object)),
-                         read_patients(header, rows), read_sides(header, rows))
-    _check_patient_splits(result)
+    result = _annotations(path, names, header, read_rows(path, header, lines))
     return hide_corner(result) if invisible_landmarks else result
+
+
+def read_readers(path: str | Path) -> dict[str, Annotations]:
+    """The annotations of each reader in the CSV at `path`, by the name of the reader, in the order of the file.
+
+    A file with a column `reader` holds a row for each image and reader; else the name of the file, without its suffix,
+    is that of its reader. Raises `UsageError` as `read_annotations` does, and where it is not known who a row is of.
+    """
+    path = Path(path)
+    header, lines = read_table(path)
+    names = read_names(path, header)
+    warn_ignored(path, header, names)
+    rows = read_rows(path, header, lines)
+    readers, rows_of = read_reader_names(rows) or [path.stem] * len(rows), {}
+    for reader, row in zip(readers, rows, strict=True): rows_of.setdefault(reader, []).append(row)
+    return {reader: _annotations(path, names, header, of_reader) for reader, of_reader in rows_of.items()}
 
 
 def write_annotations(path: str | Path, annotations: Annotations, estimates: dict[str, np.ndarray] | None = None):
@@ -124,6 +130,16 @@ def hide_corner(annotations: Annotations) -> Annotations:
                    state=np.where(hidden, ABSENT, annotations.state).astype(np.uint8))
 
 
+def in_order(annotations: Annotations, names: list[str], whose: str) -> Annotations:
+    "`annotations` with the landmarks in the order of `names`. Raises UsageError, naming `whose` they are, for others."
+    theirs = annotations.names
+    if sorted(theirs) != sorted(names):
+        raise UsageError(f'{annotations.path.name} has {len(theirs)} landmarks ({", ".join(theirs)}), {whose} has '
+                         f'{len(names)} ({", ".join(names)}); expected the same names')
+    order = [theirs.index(name) for name in names]
+    return replace(annotations, names=names, points=annotations.points[:, order], state=annotations.state[:, order])
+
+
 def fingerprint(annotations: Annotations, split: Sequence) -> str:
     "A hash of what a run trains on: landmarks, images, points, spacing and the side or fold (n,) of each image."
     parts = (annotations.names, annotations.image_names, annotations.sizes.tolist(), annotations.state.tolist(),
@@ -154,6 +170,22 @@ def warn_doubtful(annotations: Annotations):
         f'{PLAUSIBLE[0]} to {PLAUSIBLE[1]} mm, such as row {annotations.rows[first]} '
         f'({annotations.image_names[first]}) with {spacing} mm ({annotations.spacing_source[first]}): their errors in '
         'mm are doubtful; was it given in micrometres, or in dpi?', stacklevel=3)
+
+
+def _annotations(path, names, header, rows):
+    "The annotations in `rows`, of which no two are of the same image."
+    image_names = read_image_names(rows)
+    for row in rows: check_count(row, names)
+    sizes = [read_size(row) for row in rows]
+    points = np.array([[read_point(row, name, size) for name in names] for row, size in zip(rows, sizes, strict=True)])
+    points, state = _states(points)
+    spacing = np.array([read_spacing(row) for row in rows])
+    sources = [read_source(row) for row in rows]
+    result = Annotations(path, names, image_names, [row.line for row in rows], np.array(sizes), points, state, spacing,
+                         np.where(np.isnan(spacing).any(1), '', np.array(sources, object)),
+                         read_patients(header, rows), read_sides(header, rows))
+    _check_patient_splits(result)
+    return result
 
 
 def _states(points):

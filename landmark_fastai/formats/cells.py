@@ -19,9 +19,10 @@ def read_image_names(rows: list[Row]) -> list[str]:
     names, first = [_image_name(row) for row in rows], {}
     for row, name in zip(rows, names, strict=True):
         if name in first:
-            remedy = 'keep the rows of one reader' if 'reader' in row.cells else 'drop one'
-            raise row.error(f'the image is already in row {first[name]}, expected one row an image; {remedy}')
-        first[name] = row.line
+            readers = [each.cells.get('reader') for each in (first[name], row)]
+            remedy = 'drop one' if readers[0] == readers[1] else 'keep the rows of one reader'
+            raise row.error(f'the image is already in row {first[name].line}, expected one row an image; {remedy}')
+        first[name] = row
     return names
 
 
@@ -80,6 +81,16 @@ def read_patients(header: list[str], rows: list[Row]) -> list[str] | None:
             raise row.error('patient_id is blank, expected one for each image; fill it, or leave the column out')
         _check_harmless(row, 'patient_id', row.cells['patient_id'])
     return [row.cells['patient_id'] for row in rows]
+
+
+def read_reader_names(rows: list[Row]) -> list[str] | None:
+    "Who clicked each row, where there is a column that tells."
+    if not any(row.cells.get('reader') for row in rows): return None
+    for row in rows:
+        if not row.cells['reader']:
+            raise row.error('reader is blank, expected the initials of who clicked, as in other rows; fill it')
+        _check_harmless(row, 'reader', row.cells['reader'])
+    return [row.cells['reader'] for row in rows]
 
 
 def read_sides(header: list[str], rows: list[Row]) -> list[str] | None:

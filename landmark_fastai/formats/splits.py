@@ -3,12 +3,15 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ..errors import UsageError
 from .annotations import Annotations
 from .columns import SPLITS
+from .spreadsheet import plain_name
 
 TRAINED = 'train', 'val'  # sides that a training looks at
 
@@ -75,3 +78,16 @@ def checked_split(annotations: Annotations, split: Sequence[str]) -> np.ndarray:
 def _too_few(annotations):
     what = 'image' if annotations.patient_id is None or len(annotations) < 2 else 'patient'
     return f'{annotations.path.name}: only one {what}, expected at least 2 to train and validate; add {what}s'
+
+
+def read_split(run: Path) -> dict[str, str]:
+    """The side of each image that the run in the folder `run` was trained with, by name.
+
+    Empty where the run has no split.csv. Raises UsageError where that cannot be read.
+    """
+    if not (run / 'split.csv').is_file(): return {}
+    try: rows = pd.read_csv(run / 'split.csv', dtype=str, na_filter=False)
+    except (ValueError, OSError) as e: raise UsageError(f'{run / "split.csv"} cannot be read ({e})') from None
+    if not {'image_name', 'split'} <= set(rows):
+        raise UsageError(f'{run / "split.csv"} lacks a column, expected image_name,split')
+    return dict(zip(map(plain_name, rows.image_name), rows.split, strict=True))

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..config import run_file
 from ..errors import UsageError
-from ..files import check_writable, lies_in
+from ..files import lies_in
+from ..output_folder import make_output_folder
 from ..predict_config import PredictConfig
 from ..threads import in_threads
 from ..viz.overlays import write_png
@@ -33,25 +33,8 @@ def make_output(config: PredictConfig, *inputs: str) -> Path:
 
     Raises UsageError where that is not wanted, would remove what is read (`inputs` too), or lies among the images.
     """
-    folder = Path(config.output_dir)
-    check_writable(folder)
-    if of_run := run_file(folder):
-        raise UsageError(f'{folder} is the folder of a run, it has a {of_run.name}; pass another --output_dir')
-    if lies_in(folder, config.image_dir):
-        raise UsageError(f'{folder} lies in the image folder {config.image_dir}, where overlays would be taken for '
-                         'images; pass another --output_dir')
-    there = [path for pattern in WRITTEN for path in sorted(folder.glob(pattern))]
-    if there and there[0].name != WRITTEN[0]:
-        raise UsageError(f'{there[0]} exists without {WRITTEN[0]}, so it may not be of this program; '
-                         'remove it yourself, or pass another --output_dir')
-    for given in filter(None, (config.image_dir, config.model, config.weights, config.config, *inputs)):
-        if any(lies_in(path, given) for path in there):
-            raise UsageError(f'{given} is read, and --overwrite would remove it; pass another --output_dir')
-    if there and not config.overwrite:  # last: nothing else may stand against what it advises
-        raise UsageError(f'{there[0]} exists; pass --overwrite to replace it, or another --output_dir')
-    for path in there: path.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    reads = config.model, config.weights, config.config, *inputs
+    return make_output_folder(config.output_dir, WRITTEN, config.overwrite, config.image_dir, reads)
 
 
 def predict_folder(predictor: Predictor, config: PredictConfig, folder: Path, image_names: list[str],

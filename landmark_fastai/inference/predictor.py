@@ -63,8 +63,8 @@ class Prediction(NamedTuple):
                              state=np.where(unsure, UNLABELLED, self.state).astype(np.uint8))
 
 
-class Reading(NamedTuple):
-    "An image as it was read, or the `error` that reading it raised."
+class Opened(NamedTuple):
+    "An image as it was opened, or the `error` that was raised."
     image: ImageSource  # what was asked for
     error: UsageError | None = None
     pixels: np.ndarray | None = None  # (H, W) or (H, W, 3) uint8
@@ -134,21 +134,21 @@ class Predictor:
         check_values(PredictConfig, tta=tta, min_confidence=min_confidence, level=level)
         scale = np.full(len(self.names), np.nan) if tta else self.bound_factors(level)
         ahead = max(self.batch_size, os.cpu_count())
-        for batch in chunked(in_threads(self._read, images, ahead), self.batch_size):
-            for reading in batch:
-                if reading.error is None: continue
-                if fail is None: raise reading.error
-                fail(reading.image, reading.error)
-            good = [reading for reading in batch if reading.error is None]
+        for batch in chunked(in_threads(self._open, images, ahead), self.batch_size):
+            for each in batch:
+                if each.error is None: continue
+                if fail is None: raise each.error
+                fail(each.image, each.error)
+            good = [each for each in batch if each.error is None]
             if not good: continue
-            squares = torch.stack([reading.square for reading in good])
-            frames = torch.stack([reading.frame for reading in good])
+            squares = torch.stack([each.square for each in good])
+            frames = torch.stack([each.frame for each in good])
             seen = self.decode_squares(squares, frames, tta)
-            each = zip(good, self.on_images(seen, frames), seen.scatter.numpy(), strict=True)
-            for reading, prediction, scatter in each:
-                found = self.finish(reading.pixels, prediction, scatter, tta)
-                found = found._replace(bound=found.expected_error * scale)
-                yield reading.image, reading.pixels, found.blanked(min_confidence)
+            found = zip(good, self.on_images(seen, frames), seen.scatter.numpy(), strict=True)
+            for each, prediction, scatter in found:
+                prediction = self.finish(each.pixels, prediction, scatter, tta)
+                prediction = prediction._replace(bound=prediction.expected_error * scale)
+                yield each.image, each.pixels, prediction.blanked(min_confidence)
 
     def bound_factors(self, level: float) -> np.ndarray:
         "What the expected errors of landmarks (N,) are multiplied by for their bounds; NaN where there are none."
@@ -195,15 +195,15 @@ class Predictor:
                          f'{", ".join(annotations.names)}; the model has the {len(self.names)} landmarks '
                          f'{", ".join(self.names)}: expected the same names in the same order')
 
-    def _read(self, image: ImageSource) -> Reading:
+    def _open(self, image: ImageSource) -> Opened:
         try:
             check_image(image)
             pixels = self.reader.image(image)
-        except UsageError as e: return Reading(image, e)
-        except OSError as e: return Reading(image, UsageError(f'{image}: {e.strerror}'))
+        except UsageError as e: return Opened(image, e)
+        except OSError as e: return Opened(image, UsageError(f'{image}: {e.strerror}'))
         square = np.atleast_3d(letterbox(pixels, self.reader.image_resize))
         frame = image_frame(pixels, self.reader.image_resize)[0]
-        return Reading(image, None, pixels, torch.from_numpy(square).permute(2, 0, 1), frame)
+        return Opened(image, None, pixels, torch.from_numpy(square).permute(2, 0, 1), frame)
 
     @torch.inference_mode()
     def decode_squares(self, squares: Tensor, frames: Tensor, tta: bool = False,

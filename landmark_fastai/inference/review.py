@@ -15,7 +15,7 @@ from ..quality.findings import FAR, unusual_points
 from .predictor import Prediction
 
 UNSURE = 3   # times the usual error of a landmark that is expected of a point
-APART = 4    # expected errors between the points of both stages, or models of an ensemble
+APART = 4    # times as far as usual between the points of both stages, or models of an ensemble
 FEW = 5      # images that tell what is usual
 
 
@@ -31,11 +31,11 @@ def doubts(found: Prediction, annotations: Annotations, tolerance: float | None)
     """What is doubtful in what was `found` on n images, the same as `annotations`; the worst first.
 
     A bound, or where there is none an expected error, above `tolerance`, in mm, or px where the spacing is not known;
-    several times as large an error to expect as usual for the landmark; stages or models that disagree; points that do
-    not fit the others; and points that were left blank.
+    several times as large an error to expect as usual for the landmark, or stages or models that disagree much more
+    than usual; points that do not fit the others; and points that were left blank.
     """
-    all_doubts = [*too_large(found, annotations, tolerance), *unusual_errors(found), *apart(found),
-                  *unfit(annotations), *blank(found)]
+    all_doubts = [*too_large(found, annotations, tolerance), *unusual(found), *unfit(annotations),
+                  *blank(found)]
     return sorted(all_doubts, key=lambda doubt: -doubt.score)
 
 
@@ -50,25 +50,24 @@ def too_large(found: Prediction, annotations: Annotations, tolerance: float | No
         yield Doubt(i, k, values[i, k] / tolerance, f'{what} {values[i, k]:.1f} {unit}, tolerated {tolerance:g}')
 
 
-def unusual_errors(found: Prediction) -> Iterator[Doubt]:
-    "Points of which a much larger error is to be expected than of the landmark on other images."
-    shares = found.expected_error / found.size.max(1, keepdims=True)
-    for k, of_landmark in enumerate(shares.T):
-        known = of_landmark[np.isfinite(of_landmark)]
-        if len(known) < FEW: continue
-        usual = np.median(known)
-        for i in np.flatnonzero(of_landmark > UNSURE * usual):
-            times = of_landmark[i] / usual
-            yield Doubt(i, k, times / UNSURE, f'{times:.1f} times the usual expected error')
+def unusual(found: Prediction) -> Iterator[Doubt]:
+    "Points that are much less certain than the landmark is on other images, by one of three signs."
+    sizes = found.size.max(1, keepdims=True)
+    between = np.linalg.norm(found.points - found.first, axis=-1)
+    for values, times, what in ((found.expected_error, UNSURE, 'the usual expected error'),
+                                (between, APART, 'as far as usual between both stages'),
+                                (found.spread, APART, 'as far as usual between the models')):
+        for i, k, ratio in much_larger(values / sizes, times):
+            yield Doubt(i, k, ratio / times, f'{ratio:.1f} times {what}')
 
 
-def apart(found: Prediction) -> Iterator[Doubt]:
-    "Points on which both stages, or the models of an ensemble, disagree by much more than is to be expected."
-    between = {'both stages': np.linalg.norm(found.points - found.first, axis=-1), 'the models': found.spread}
-    for who, px in between.items():
-        times = px / found.expected_error.clip(1e-9)
-        for i, k in np.argwhere(times > APART):
-            yield Doubt(i, k, times[i, k] / APART, f'{who} are {px[i, k]:.1f} px apart')
+def much_larger(values: np.ndarray, times: float) -> Iterator[tuple[int, int, float]]:
+    "Those of `values` (n, N) that are `times` the median of their column: where they are, and how many times it."
+    for k, column in enumerate(values.T):
+        known = column[np.isfinite(column)]
+        if len(known) < FEW or not np.median(known): continue
+        ratios = column / np.median(known)
+        yield from ((int(i), k, float(ratios[i])) for i in np.flatnonzero(ratios > times))
 
 
 def unfit(annotations: Annotations) -> Iterator[Doubt]:

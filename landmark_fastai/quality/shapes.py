@@ -29,8 +29,7 @@ def outliers(points: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     nothing is known, and for landmarks on fewer than `SAMPLE` images.
     """
     shape, place = (_deviations(values) for values in (residuals(points, mean_shape(points)), _places(points, sizes)))
-    few = np.array([_n_points(image) < FEW for image in points])
-    return np.where(few[:, None], place, shape)
+    return np.where(_n_points(points)[:, None] < FEW, place, shape)
 
 
 def _deviations(values):
@@ -66,70 +65,72 @@ def mean_shape(points: np.ndarray) -> np.ndarray:
     "The robust mean shape (N, 2) of `points`, centred and of unit size; NaN for a landmark that no image has."
     usable = [shape for shape in points if _n_points(shape) >= FEW and np.nanstd(shape, axis=0).any()]
     if not usable: return np.full(points.shape[1:], np.nan)
-    mean = _unit(max(usable, key=lambda shape: np.isfinite(shape).all(-1).sum()))
-    for _ in range(ROUNDS):
-        fitted = [apply_similarity(fit_similarity(shape, mean), shape) for shape in usable]
-        mean = _unit(column_median(np.stack(fitted)))
+    mean, usable = _unit(max(usable, key=_n_points)), np.stack(usable)
+    for _ in range(ROUNDS): mean = _unit(column_median(apply_similarity(fit_similarity(usable, mean), usable)))
     return mean
 
 
-def fit_similarity(shape: np.ndarray, target: np.ndarray) -> tuple[complex, complex]:
-    """The similarity that takes `shape` to `target`, both (N, 2), as complex numbers (a, b): z becomes a z + b.
+def fit_similarity(shape: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The similarity that takes `shape` to `target`, both (..., N, 2), as complex numbers (a, b): z becomes a z + b.
 
     Points far off count little (weights 1 / distance, iterated): one wrong click must not turn all the others. NaN
     where two points are not given.
     """
-    z, w = as_complex(shape), as_complex(target)
+    z, w = np.broadcast_arrays(as_complex(shape), as_complex(target))
     there = np.isfinite(z) & np.isfinite(w)
-    z, w, weight = z[there], w[there], np.ones(there.sum())
-    if len(np.unique(z)) < 2: return complex(np.nan), complex(np.nan)
+    z, w = np.where(there, z, 0), np.where(there, w, 0)
+    first = np.take_along_axis(z, there.argmax(-1)[..., None], -1)
+    known = (there & (z != first)).any(-1)
+    a, b = (np.full(known.shape, complex(np.nan)) for _ in range(2))
+    a[known], b[known] = _fit(z[known], w[known], there[known])
+    return a, b
+
+
+def _fit(z, w, there):
+    "As `fit_similarity`, of complex shapes (n, N) with two points or more that are `there`."
+    weight = there.astype(float)
     for _ in range(ROUNDS):
-        share = weight / weight.sum()
-        z0, w0 = share @ z, share @ w  # the centres; np.average is slow for so few points
-        a = (weight * (w - w0) * np.conj(z - z0)).sum() / (weight * abs(z - z0) ** 2).sum()
+        share = weight / weight.sum(1, keepdims=True)
+        z0, w0 = (share * z).sum(1, keepdims=True), (share * w).sum(1, keepdims=True)  # the centres
+        spread = (weight * abs(z - z0) ** 2).sum(1, keepdims=True)
+        a = (weight * (w - w0) * np.conj(z - z0)).sum(1, keepdims=True) / spread
         distance = abs(a * (z - z0) + w0 - w)
-        weight = 1 / np.maximum(distance, max(np.median(distance), 1e-12))
-    return a, w0 - a * z0
+        usual = column_median(np.where(there, distance, np.nan).T)[:, None]
+        weight = there / np.maximum(distance, np.maximum(usual, 1e-12))
+    return a[:, 0], (w0 - a * z0)[:, 0]
 
 
-def apply_similarity(similarity: tuple[complex, complex], shape: np.ndarray) -> np.ndarray:
-    "`shape` (N, 2) after the `similarity` (a, b)."
-    a, b = similarity
+def apply_similarity(similarity: tuple[np.ndarray, np.ndarray], shape: np.ndarray) -> np.ndarray:
+    "`shape` (..., N, 2) after the `similarity` (a, b), each (...)."
+    a, b = (np.asarray(part)[..., None] for part in similarity)
     z = a * as_complex(shape) + b
     return np.stack([z.real, z.imag], -1)
 
 
 def expected_points(points: np.ndarray, mean: np.ndarray) -> np.ndarray:
     "Where the mean shape puts the landmarks of each image, (n, N, 2) px; NaN for images with fewer than `FEW` points."
-    return np.stack([_expected_points(shape, mean) for shape in points])
-
-
-def _expected_points(shape, mean):
-    if _n_points(shape) < FEW: return np.full_like(mean, np.nan)
-    return apply_similarity(_inverse(fit_similarity(shape, mean)), mean)
+    a, b = fit_similarity(_enough(points), mean)
+    inverse = np.conj(a) * abs(a) ** -2
+    return apply_similarity((inverse, -b * inverse), mean)
 
 
 def residuals(points: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    "Distances (n, N) of the points, fitted to the `mean` shape, from it; NaN for images with fewer than `FEW`."
-    return np.stack([_residuals(shape, mean) for shape in points])
+    "Distances (..., N) of points (..., N, 2), fitted to the `mean` shape, from it; NaN on images with less than `FEW`."
+    points = _enough(points)
+    return np.linalg.norm(apply_similarity(fit_similarity(points, mean), points) - mean, axis=-1)
 
 
-def _residuals(shape, mean):
-    if _n_points(shape) < FEW: return np.full(len(shape), np.nan)
-    return np.linalg.norm(apply_similarity(fit_similarity(shape, mean), shape) - mean, axis=-1)
+def _enough(points):
+    "`points` without those of images that have fewer than `FEW`."
+    return np.where(_n_points(points)[..., None, None] < FEW, np.nan, points)
 
 
-def _n_points(shape): return np.isfinite(shape).all(-1).sum()
-
-
-def _inverse(similarity):
-    a, b = similarity
-    return 1 / a, -b / a
+def _n_points(shape): return np.isfinite(shape).all(-1).sum(-1)
 
 
 def as_complex(shape: np.ndarray) -> np.ndarray:
-    "The points of `shape` (N, 2) as x + iy: a similarity is a product and a sum of complex numbers."
-    return shape[:, 0] + 1j * shape[:, 1]
+    "The points of `shape` (..., 2) as x + iy: a similarity is a product and a sum of complex numbers."
+    return shape[..., 0] + 1j * shape[..., 1]
 
 
 def _unit(shape):
@@ -155,11 +156,11 @@ def swaps(points: np.ndarray) -> list[tuple[int, int, int]]:
     for i, shape in enumerate(points):
         suspects = np.flatnonzero(z[i] > SUSPECT / 2)
         if not (z[i] > SUSPECT).any(): continue
-        best = min(((np.nansum(_residuals(_exchanged(shape, j, k), mean)), j, k) for j, k in combinations(suspects, 2)),
+        best = min(((np.nansum(residuals(_exchanged(shape, j, k), mean)), j, k) for j, k in combinations(suspects, 2)),
                    default=None)
         if best is None: continue
         _, j, k = best
-        after = (_residuals(_exchanged(shape, j, k), mean) - usual) / spread
+        after = (residuals(_exchanged(shape, j, k), mean) - usual) / spread
         if best[0] < np.nansum(values[i]) and max(after[j], after[k]) < SUSPECT < max(z[i, j], z[i, k]):
             found.append((i, int(j), int(k)))
     return found

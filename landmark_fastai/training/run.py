@@ -12,9 +12,9 @@ from ..config import TrainConfig
 from ..data.loaders import LandmarkDataLoaders
 from ..errors import UsageError
 from ..evaluation.compare import Evaluation
-from ..evaluation.evaluate import read_split
 from ..evaluation.validation import evaluate_validation, with_bounds
 from ..formats.annotations import fingerprint, read_annotations
+from ..formats.splits import read_split
 from ..inference.calibration import calibrated
 from ..inference.predictor import Predictor
 from ..inference.refining import RefinedPredictor

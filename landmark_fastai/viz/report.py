@@ -35,17 +35,16 @@ CURVES = (
 
 
 def write_report(path: Path, title: str, subtitle: str, verdict: str, tables: list[tuple[str, Table]],
-                 figures: list[Figure], settings: dict, notes: list[str], summary: dict, resamples: int):
+                 figures: list[Figure], settings: dict, notes: list[str], template: str, **explained):
     """Write a report to `path`, pictures included.
 
-    `verdict` is the result in a sentence, `tables` are (title, table) of `evaluation.error_table`, `figures` are in
-    the order in which they are shown, `notes` are sentences that a reader of the numbers has to know. The explanations
-    at the end fit the `summary` (of `evaluation.summary`), whose intervals are of so many `resamples`.
+    `verdict` is the result in a sentence, `tables` are (title, table), `figures` are in the order in which they are
+    shown, `notes` are sentences that a reader of the numbers has to know. The explanations at the end are those of the
+    `template`, report.html or agreement.html, and fit the values that it has `explained`.
     """
     pictures = [(name, text, b64encode(Path(png).read_bytes()).decode()) for name, text, png in figures]
-    html = render('report.html', title=title, subtitle=subtitle, verdict=verdict, notes=notes, tables=tables,
-                  figures=pictures, settings={name: _plain(value) for name, value in settings.items()}, summary=summary,
-                  resamples=resamples)
+    html = render(template, title=title, subtitle=subtitle, verdict=verdict, notes=notes, tables=tables,
+                  figures=pictures, settings={name: _plain(value) for name, value in settings.items()}, **explained)
     write_text(path, html)
 
 
@@ -60,6 +59,29 @@ def render(template: str, **values) -> str:
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True,
                               undefined=StrictUndefined)
     return environment.get_template(template).render(version=__version__, **values)
+
+
+def aligned(table: Table) -> str:
+    "The header and rows of `table` as aligned lines."
+    header, rows = table
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in (header, *rows)]
+    return '\n'.join('  '.join(line) for line in lines)
+
+
+def fixed(value: float | None) -> str:
+    "`value` with two decimals, a dash for None and NaN."
+    return DASH if value is None or value != value else f'{value:.2f}'
+
+
+def percent(share: float | None) -> str:
+    "`share` in per cent, a dash for None and NaN."
+    return DASH if share is None or share != share else f'{100 * share:.1f} %'
+
+
+def counted(n: int, thing: str) -> str:
+    "How many there are of a `thing`."
+    return f'{n:,} {thing}' + ('' if n == 1 else 's')
 
 
 def _plain(value) -> str:

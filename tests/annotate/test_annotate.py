@@ -12,7 +12,7 @@ from helpers import picture, save_picture
 
 from landmark_fastai import cli
 from landmark_fastai.annotate.serve import listen
-from landmark_fastai.config import AnnotateConfig
+from landmark_fastai.reader_config import AnnotateConfig
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,8 +3,9 @@
 import numpy as np
 from helpers import BLANK, GONE
 
-from landmark_fastai.evaluation.error_table import aligned, errors_table, fold_table, headline
+from landmark_fastai.evaluation.error_table import errors_table, fold_table, headline
 from landmark_fastai.evaluation.summary import summarize
+from landmark_fastai.viz.report import aligned
 
 
 def test_headline(apart, scored):

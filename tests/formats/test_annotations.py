@@ -7,12 +7,15 @@ import pandas as pd
 import pytest
 from helpers import FIXED, GOOD, HEADER
 
+from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.annotations import (
     ABSENT,
     UNLABELLED,
     VISIBLE,
     fill_spacing,
+    in_order,
     read_annotations,
+    read_readers,
     write_annotations,
 )
 
@@ -171,6 +174,39 @@ def test_no_images_are_written_as_the_header_alone(csv_file, tmp_path):
     got = read_annotations(csv_file(HEADER, GOOD)).subset([])
     write_annotations(tmp_path / 'out.csv', got, {'confidence': np.empty((0, 2))})
     assert (tmp_path / 'out.csv').read_text() == f'{HEADER},hip_confidence,knee_confidence\n'
+
+
+# several readers
+
+def test_readers_are_told_apart_by_their_column_and_keep_their_rows(csv_file):
+    rows = f'{GOOD},CD', 'b.png,30,40,2,1,1,2,2,AB', 'a.png,100,200,2,5,6,,,AB'
+    got = read_readers(csv_file(f'{HEADER},reader', *rows))
+    assert list(got) == ['CD', 'AB'] and got['CD'].image_names == ['a.png'] and got['CD'].names == ['hip', 'knee']
+    assert got['AB'].image_names == ['b.png', 'a.png'] and got['AB'].rows == [3, 4]
+    assert got['AB'].points[1, 0].tolist() == [5, 6] and got['AB'].state[1, 1] == UNLABELLED
+
+
+@pytest.mark.parametrize('header,row', [(HEADER, GOOD), (f'{HEADER},reader', f'{GOOD},')])
+def test_a_file_that_names_no_reader_is_of_one_who_is_called_like_it(csv_file, header, row):
+    assert [(name, len(got)) for name, got in read_readers(csv_file(header, row)).items()] == [('train', 1)]
+
+
+@pytest.mark.parametrize('rows,named', [
+    ((f'{GOOD},AB', f'{GOOD},AB'), ('row 3 (a.png)', 'row 2', 'drop one')),
+    ((f'{GOOD},AB', 'b.png,30,40,2,1,1,2,2,'), ('row 3 (b.png)', 'reader is blank')),
+    ((f'{GOOD},=1+1',), ('row 2 (a.png)', "reader is '=1+1'", 'formula')),
+    ((f'{GOOD},AB', 'b.png,30,40,2,1,1,2,99,AB'), ('row 3 (b.png)', 'knee'))])
+def test_mistakes_in_rows_of_readers_are_named(csv_file, rows, named):
+    with pytest.raises(UsageError) as caught: read_readers(csv_file(f'{HEADER},reader', *rows))
+    assert all(part in str(caught.value) for part in named), caught.value
+
+
+def test_landmarks_are_put_in_an_order_or_refused(csv_file):
+    got = read_annotations(csv_file(HEADER, 'a.png,100,200,2,1,2,-1,-1'))
+    turned = in_order(got, ['knee', 'hip'], 'the model')
+    assert turned.names == ['knee', 'hip'] and turned.state.tolist() == [[ABSENT, VISIBLE]]
+    assert turned.points[0, 1].tolist() == [1, 2]
+    with pytest.raises(UsageError, match='hip, knee.*b.csv.*hip, ankle'): in_order(got, ['hip', 'ankle'], 'b.csv')
 
 
 # subsets and spacing

@@ -9,8 +9,8 @@ import pytest
 from helpers import GOOD, HEADER, message_of
 
 from landmark_fastai.config import TrainConfig
-from landmark_fastai.evaluation.evaluate import read_split
 from landmark_fastai.formats.annotations import read_annotations, write_annotations
+from landmark_fastai.formats.splits import read_split
 from landmark_fastai.formats.spreadsheet import is_formula, plain_name, safe_name
 from landmark_fastai.inference.predictions import Predictions
 from landmark_fastai.model.facts import ModelFacts

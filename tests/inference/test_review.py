@@ -52,14 +52,14 @@ def test_a_much_larger_error_to_expect_than_on_other_images(found):
 
 
 def test_stages_and_models_that_disagree_and_blank_points(found):
-    found = found._replace(first=found.points + 0., spread=np.full((N, 2), 1.), state=found.state.copy())
-    found.first[0, 1] += [30, 40]
-    found.spread[5, 0] = 20
+    found = found._replace(first=found.points + [3., 4.], spread=np.full((N, 2), 1.), state=found.state.copy())
+    found.first[0, 1] += [24, 32]  # 45 px apart
+    found.spread[5, 0] = 6
     found.state[4, 1] = UNLABELLED
     found.points[4, 1] = np.nan
     assert reasons(found) == [
-        (0, 1, 3.125, 'both stages are 50.0 px apart'), (5, 0, 1.25, 'the models are 20.0 px apart'),
-        (4, 1, 1, 'left blank')]
+        (0, 1, 2.25, '9.0 times as far as usual between both stages'),
+        (5, 0, 1.5, '6.0 times as far as usual between the models'), (4, 1, 1, 'left blank')]
 
 
 def test_the_file_has_a_row_for_each_doubt(found, tmp_path):

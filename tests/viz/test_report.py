@@ -39,7 +39,8 @@ def report(tmp_path):
     def make(title='Evaluation', subtitle='of a run', verdict='Mean radial error 0.90 mm.', tables=(ERRORS,),
              figures=(), settings=None, notes=(), summary=SUMMARY):
         path = tmp_path / 'out' / 'report.html'
-        write_report(path, title, subtitle, verdict, tables, figures, settings or {}, notes, summary, 2000)
+        write_report(path, title, subtitle, verdict, tables, figures, settings or {}, notes, 'report.html',
+                     summary=summary, resamples=2000)
         return Page(path.read_text(encoding='utf-8'))
     return make
 

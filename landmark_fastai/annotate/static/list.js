@@ -7,8 +7,8 @@ export class FilmList {
   active = 0;   // index in it, of the row that the keyboard is on
 
   /** A list in an element of the role listbox; `open` gets the number of a film. */
-  constructor({ films, search, unfinished, noted, order }, desk, open) {
-    Object.assign(this, { element: films, search, unfinished, noted, order, desk, open });
+  constructor({ films, search, unfinished, noted, order, position }, desk, open) {
+    Object.assign(this, { element: films, search, unfinished, noted, order, position, desk, open });
     this.ordered = [...desk.images.keys()];
     this.rows = films.appendChild(document.createElement('div'));
     search.addEventListener('input', () => this.fill());
@@ -43,14 +43,21 @@ export class FilmList {
       desk.images[number].toLowerCase().includes(part) && !(unfinished.checked && desk.isFinished(number))
       && !(noted.checked && !desk.notes[number])));
     this.rows.style.height = `${this.numbers.length * ROW}px`;
-    this.activate(this.numbers.indexOf(current));
+    this.place();
   }
 
   /** Mark the film that is open, and bring it into sight. */
   show(current) {
     this.current = current;
     if (this.unfinished.checked || !this.numbers.includes(current)) this.fill();
-    else this.activate(this.numbers.indexOf(current));
+    else this.place();
+  }
+
+  /** Bring the film that is open into sight, and say which one of the list it is. */
+  place() {
+    const index = this.numbers.indexOf(this.current);
+    this.position.textContent = index < 0 ? '–' : `${index + 1} / ${this.numbers.length}`;
+    this.activate(index);
   }
 
   activate(index) {

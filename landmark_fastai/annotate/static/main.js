@@ -26,7 +26,7 @@ class Page {
     this.landmarks = new LandmarkList(element('landmarks'), desk.landmarks, {
       choose: (index) => { app.choose(index); stage.focus(); },
       settle: (...choice) => { app.settle(...choice); stage.focus(); } });
-    const parts = ['films', 'search', 'unfinished', 'noted', 'order'].map((id) => [id, element(id)]);
+    const parts = ['films', 'search', 'unfinished', 'noted', 'order', 'position'].map((id) => [id, element(id)]);
     this.films = new FilmList(Object.fromEntries(parts), desk, (number) => {
       if (number !== app.number) app.open(number);
       stage.focus();
@@ -102,10 +102,9 @@ class Page {
   /** Another film is opened. */
   reopen() {
     const { number } = this.app, { images } = this.desk;
-    element('position').textContent = `${number + 1} / ${images.length}`;
     element('film-name').textContent = element('film-name').title = images[number];
-    document.title = `${number + 1}/${images.length} ${images[number]} – annotate`;
     this.films.show(number);
+    document.title = `${element('position').textContent} ${images[number]} – annotate`;
     this.note(this.desk.notes[number]);
     this.relist();
     this.redraw();

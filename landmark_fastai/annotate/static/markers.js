@@ -10,8 +10,8 @@ export class Markers {
   constructor(element) { this.element = element; }
 
   /**
-   * Draw points, a list of {index, text, point, isCurrent, isOffered} where index is that of the landmark, and the cross of
-   * the keyboard or of a finger, a point or null. User units are px of the film, with pixel centres at whole numbers.
+   * Draw points, a list of {index, text, point, isCurrent, isOffered} where index is that of the landmark, and the cross
+   * of the keyboard or of a finger, a point or null. User units are px of the film, with pixel centres at whole numbers.
    */
   draw(view, points, cross) {
     const size = 1 / view.scale, corner = view.toImage([0, 0]);

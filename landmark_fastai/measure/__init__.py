@@ -1,0 +1,1 @@
+"Clinical measurements from landmarks, by definitions that are data: the `measure` command. No torch."

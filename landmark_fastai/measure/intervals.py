@@ -1,0 +1,69 @@
+"""In which interval a true value is expected: split-conformal, by the measurement's own errors.
+
+Where the truth of n images is known, one a patient, the k-th smallest absolute error, k = ceil((n + 1) level), is a
+radius within which a share `level` of new images' errors lies, as long as they are like those (Lei et al., JASA 2018).
+With too few there is none. Of an image whose truth is known, its own error and its patient's are left out. Pure NumPy.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .evaluate import Measured
+
+
+def with_intervals(measured: Measured, truth: Measured, patients: Sequence[str] | None, level: float) -> Measured:
+    """`measured` with intervals by the `truth`, the same measurements on some of the images.
+
+    `patients` are those of the images of `measured`, None where each is of another.
+    """
+    errors = errors_of(measured, truth)
+    groups = np.unique(measured.image_names if patients is None else patients, return_inverse=True)[1]
+    radius = np.empty_like(errors)
+    for s, m in np.ndindex(errors.shape[1:]): radius[:, s, m] = radii(errors[:, s, m], groups, level)
+    return replace(measured, lower=measured.values - radius, upper=measured.values + radius)
+
+
+def errors_of(measured: Measured, truth: Measured) -> np.ndarray:
+    "The absolute errors (n, S, M) of `measured`, NaN where there is no `truth`; angles are at most 180 degrees apart."
+    errors = np.full_like(measured.values, np.nan)
+    row_of = {name: i for i, name in enumerate(measured.image_names)}
+    rows = [row_of[name] for name in truth.image_names]
+    for s, side in enumerate(measured.sides):
+        if side in truth.sides: errors[rows, s] = measured.values[rows, s] - truth.values[:, truth.sides.index(side)]
+    is_angle = [measure.unit == 'deg' for measure in measured.measures]
+    return abs(np.where(is_angle, (errors + 180) % 360 - 180, errors))
+
+
+def radii(errors: np.ndarray, groups: np.ndarray, level: float) -> np.ndarray:
+    """The radius (n,) around the value of each image, by `errors` (n,), NaN where there is none.
+
+    `groups` (n,) are numbers of patients, of whom the first error counts, and not for their own images.
+    """
+    known = np.flatnonzero(np.isfinite(errors))
+    _, first = np.unique(groups[known], return_index=True)
+    rows = known[first]
+    rows = rows[np.argsort(errors[rows], kind='stable')]
+    n = len(rows)
+    result = np.full(len(errors), _ranked(errors[rows], rank_of(n, level)))
+    if not n: return result
+    place = np.full(groups.max() + 1, n)  # of a patient's error among all
+    place[groups[rows]] = np.arange(n)
+    k = rank_of(n - 1, level)
+    without = np.where(place[groups] < k, _ranked(errors[rows], k + 1), _ranked(errors[rows], k))
+    return np.where(place[groups] < n, without if k < n else np.nan, result)
+
+
+def rank_of(n: int, level: float) -> int:
+    "Which of `n` errors, the smallest is 1, bounds a share `level` of new ones; n + 1 where there are too few."
+    return min(math.ceil(round((n + 1) * level, 9)), n + 1)  # 10 * 0.9 may be a little over 9
+
+
+def fewest(level: float) -> int:
+    "How many errors it takes for an interval of new images."
+    return math.ceil(round(level / (1 - level), 9))
+
+
+def _ranked(ascending, k): return ascending[k - 1] if k <= len(ascending) else math.nan

@@ -1,0 +1,64 @@
+"measurements.csv, a row a measurement, and measurements_wide.csv, a row an image."
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..files import atomic
+from ..formats.spreadsheet import safe_name
+from .definitions import class_column, column_of
+from .evaluate import Measured
+
+LONG, WIDE = 'measurements.csv', 'measurements_wide.csv'
+
+
+def write_tables(folder: Path, measured: Measured):
+    "Write both tables of `measured` into `folder`; numbers with four decimals, blank where there is none."
+    for name, table in ((LONG, long_table(measured)), (WIDE, wide_table(measured))):
+        with atomic(folder / name) as temporary:
+            table.to_csv(temporary, index=False, float_format='%.4f', lineterminator='\n')
+
+
+def long_table(measured: Measured) -> pd.DataFrame:
+    """image_name, side, measurement, value, unit, lower, upper and reason: images in order, then sides, measurements.
+
+    Where a measurement has classes, a last column `class` names that of the value.
+    """
+    n, n_sides, n_measures = measured.values.shape
+    def repeated(texts, each, times): return np.tile(np.repeat(np.array(texts, object), each), times)
+    names = list(map(safe_name, measured.image_names))
+    columns = {'image_name': repeated(names, n_sides * n_measures, 1),
+               'side': repeated([side.name for side in measured.sides], n_measures, n),
+               'measurement': repeated([measure.name for measure in measured.measures], 1, n * n_sides),
+               'value': measured.values.ravel(),
+               'unit': repeated([measure.unit for measure in measured.measures], 1, n * n_sides),
+               'lower': measured.lower.ravel(), 'upper': measured.upper.ravel(), 'reason': measured.reasons.ravel()}
+    if has_classes(measured): columns['class'] = classes_of(measured).ravel()
+    return pd.DataFrame(columns)
+
+
+def wide_table(measured: Measured) -> pd.DataFrame:
+    "image_name and each measurement, as right_HKA where there are sides, with right_HKA_class where it has classes."
+    columns, classes = {'image_name': list(map(safe_name, measured.image_names))}, classes_of(measured)
+    for s, side in enumerate(measured.sides):
+        for m, measure in enumerate(measured.measures):
+            name = column_of(side, measure)
+            columns[name] = measured.values[:, s, m]
+            if measure.classes: columns[class_column(name)] = classes[:, s, m]
+    return pd.DataFrame(columns)
+
+
+def has_classes(measured: Measured) -> bool:
+    "Whether a measurement has classes."
+    return any(measure.classes for measure in measured.measures)
+
+
+def classes_of(measured: Measured) -> np.ndarray:
+    "The class (n, S, M) of each value, '' where it is in none."
+    classes = np.full(measured.values.shape, '', object)
+    for m, measure in enumerate(measured.measures):
+        for name, least, most in reversed(measure.classes):  # the first that fits counts
+            values = measured.values[..., m]
+            classes[..., m] = np.where((least <= values) & (values <= most), name, classes[..., m])
+    return classes

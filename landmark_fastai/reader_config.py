@@ -1,0 +1,117 @@
+"The flags of what is done with points, by readers or models: annotate, measure, agreement. No torch here."
+
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+
+from .config import DataConfig, ImagesConfig
+from .errors import UsageError
+from .flags import Flags, flag
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotateConfig(ImagesConfig):
+    "Flags of `annotate`."
+    label_dir: str = flag(DataConfig.label_dir, 'Folder of the annotation CSV, and of the journals of readers.')
+    train_csv_file: str = flag(DataConfig.train_csv_file, 'File name of the annotation CSV.')
+    landmarks: str | None = flag(None, 'Names of the landmarks, as hip,knee,ankle; left out where a CSV or a journal '
+        'is there.')
+    reader: str = flag('reader', 'Initials or short name of who clicks.')
+    csv: str | None = flag(None, 'CSV whose points are offered, such as the predictions.csv of predict; the films of '
+        'which that is least sure come first.')
+    model: str | None = flag(None, 'Folder of a run whose predictions are offered; it is asked film by film.')
+    blind: bool = flag(False, "Names of films are hidden, and their order is the reader's own.")
+    repeats: float = flag(0., 'Share of the films that come back unannounced, at the earliest a third of the list '
+        'later; names are hidden then.', least=0, most=0.5)
+    withhold: float = flag(0., 'Share of the films on which nothing is offered, to see how far help moves the reader.',
+        least=0, below=1)
+    adjudicate: bool = flag(False, 'Settle what readers have said of the same films, those first on which they are '
+        'farthest apart; the annotation CSV is of that then.')
+    review: str | None = flag(None, 'The review.csv of predict: its films come first, with what is doubtful there.')
+    from_check: bool = flag(False, 'Bring the films first on which check finds something, with what that is.')
+    overlay_dir: str | None = flag(None, 'Folder for a picture of every annotated film, with points and names, as it '
+        'ends.')
+    port: int = flag(8017, 'Port of this machine for the page; 0 takes a free one.', least=0, most=65535)
+    no_browser: bool = flag(False, 'Print the address, and open no browser.')
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
+
+    def check(self):
+        names = self.names or []
+        if self.adjudicate: self._check_adjudicate()
+        if all(names) and len(set(names)) == len(names): return
+        raise UsageError(f'landmarks is {self.landmarks!r}; expected names that differ, as hip,knee,ankle')
+
+    def _check_adjudicate(self):
+        "Raise UsageError for flags that mean nothing in adjudication."
+        for name in ('reader', 'csv', 'model', 'blind', 'repeats', 'withhold', 'review', 'from_check'):
+            if getattr(self, name) == getattr(AnnotateConfig, name): continue
+            raise UsageError(f'{name} beside adjudicate: what is offered is what readers have said; leave {name} out')
+
+    @property
+    def names(self) -> list[str] | None:
+        "The landmarks that are given."
+        return None if self.landmarks is None else [name.strip() for name in self.landmarks.split(',')]
+
+    @property
+    def csv_file(self) -> Path:
+        "The annotation CSV."
+        return Path(self.label_dir, self.train_csv_file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureConfig(Flags):
+    "Flags of `measure`."
+    csv: str = flag(MISSING, 'Annotation CSV, such as the predictions.csv of predict.')
+    definitions: str = flag(MISSING, 'YAML file of definitions, or the name of a template, such as long_leg.')
+    output_dir: str = flag(MISSING, 'Folder that gets measurements.csv, measurements_wide.csv and pictures.')
+    measurements: str | None = flag(None, 'Those to measure, as HKA,MPTA (all if left out).')
+    image_dir: str | None = flag(None, 'Folder of the images, on which lines and values are drawn; DICOM headers tell '
+        'their spacing.')
+    no_pictures: bool = flag(False, 'Draw no pictures.')
+    truth: str | None = flag(None, 'Annotation CSV of clicked points, of some of the images at least: intervals follow '
+        'from the errors of the measurements.')
+    level: float = flag(0.9, 'Share of true values that intervals are to hold.', above=0, below=1)
+    pixel_spacing: float | None = flag(
+        None, 'Millimetres per pixel of images whose spacing neither a CSV nor a DICOM header tells.', above=0)
+    overwrite: bool = flag(False, 'Replace what an earlier measure has written there, and nothing else.', saved=False)
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
+
+    @property
+    def names(self) -> list[str] | None:
+        "The measurements that are asked for."
+        return None if self.measurements is None else [name.strip() for name in self.measurements.split(',')]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementConfig(Flags):
+    "Flags of `agreement`."
+    csvs: str | list = flag(MISSING, 'Annotation CSVs of two readers or models or more, as a.csv,b.csv, or one with a '
+        'column reader.')
+    output_dir: str = flag(MISSING, 'Folder that gets agreement.csv, drift.csv, summary.json, figures and report.html.')
+    readers: str | list | None = flag(None, 'Names of the readers in the order of the files, as AB,CD; by their column '
+        'reader, or the names of the files, if left out.')
+    groups: str = flag('split', 'Groups of images between which drift is looked for: the sides of the column split, or '
+        'the first folders of image_name, such as sites.', choices=('split', 'folder'))
+    invisible_landmarks: bool = flag(False, 'A point clicked in the top-left corner box means absent.')
+    pixel_spacing: float | None = flag(None, 'Millimetres per pixel of images whose spacing no CSV tells.', above=0)
+    overwrite: bool = flag(False, 'Replace what an earlier agreement has written there, and nothing else.', saved=False)
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
+
+    def check(self):
+        if not all(self.files): raise UsageError(f'csvs is {self.csvs!r}; expected CSV files, as a.csv,b.csv')
+        if self.names is None or all(self.names): return
+        raise UsageError(f'readers is {self.readers!r}; expected names, as AB,CD')
+
+    @property
+    def files(self) -> list[str]:
+        "The paths in `csvs`."
+        return listed(self.csvs)
+
+    @property
+    def names(self) -> list[str] | None:
+        "The readers that are given."
+        return None if self.readers is None else listed(self.readers)
+
+
+def listed(given: str | list) -> list[str]:
+    "What is in a list, or in a text as a,b."
+    return [str(part).strip() for part in (given.split(',') if isinstance(given, str) else given)]
