@@ -2,6 +2,7 @@
 
 import json
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import cv2
@@ -177,6 +178,8 @@ def test_each_group_runs(name, tmp_path, monkeypatch, capsys):
     if name == 'annotate' and not CHROMIUM: pytest.skip('there is no Chromium')
     for module in (epoch, growth):  # processes take seconds
         monkeypatch.setattr(module, 'in_child', lambda function, *args: function(*args))
-    assert command.main([name, '--quick', '--results', str(tmp_path)]) == 0
+    argv = [name, '--quick', '--results', str(tmp_path)]
+    with ThreadPoolExecutor(1) as pool:  # playwright takes no thread in which there is one of another test
+        assert pool.submit(command.main, argv).result() == 0
     assert '| what | here | reference |' in capsys.readouterr().out
     assert not list(tmp_path.iterdir())  # of quick runs nothing is kept

@@ -99,7 +99,7 @@ def test_when_nothing_can_be_read_the_table_is_empty_and_has_the_columns_of_othe
 
 def test_overlays_can_be_left_out(finished, images, tmp_path):
     assert predict(images, tmp_path / 'out', '--model', finished, '--no_overlays') == 0
-    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['predictions.csv']
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {'predictions.csv', 'review.csv'}
 
 
 def test_uncertain_landmarks_are_blank_and_absent_ones_minus_one(with_discs, tmp_path):
@@ -157,7 +157,8 @@ def test_nothing_is_overwritten_unless_told_and_nothing_but_our_own(with_discs, 
     assert (out / 'predictions.csv').stat().st_mtime_ns == before
     shutil.move(tmp_path / 'films' / 'a.png', tmp_path / 'films' / 'b.png')
     assert predict(tmp_path / 'films', out, '--overwrite') == 0
-    assert sorted(path.name for path in out.rglob('*')) == ['b.png.png', 'overlays', 'predictions.csv', 'thesis.docx']
+    assert {path.name for path in out.rglob('*')} == {'b.png.png', 'overlays', 'predictions.csv', 'review.csv',
+                                                      'thesis.docx'}
 
 
 def test_files_of_the_same_name_that_may_not_be_ours_are_spared(with_discs, tmp_path, capsys):
