@@ -84,7 +84,7 @@ class Film:
 
     def wait(self, selector, pattern):
         "Wait until an element has a text."
-        self.expect(selector).to_have_text(re.compile(pattern), timeout=10_000)
+        self.expect(selector).to_have_text(re.compile(pattern), timeout=30_000)  # of a busy machine
 
     def press(self, *keys):
         for key in keys: self.page.keyboard.press(key)

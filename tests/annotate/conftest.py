@@ -19,7 +19,7 @@ def browser():
 @pytest.fixture
 def context(browser):
     context = browser.new_context(viewport={'width': 1280, 'height': 800}, has_touch=True)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     yield context
     context.close()
 
