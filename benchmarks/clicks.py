@@ -61,7 +61,9 @@ def by_model(films, tolerances):
     return total
 
 
-def take(work, image, marks): work.take(Action(f'{work.n}', 'page', MARK, image, work.n, marks))
+def take(work, image, marks):
+    "The reader marks landmarks of an image."
+    work.take(Action(f'{work.n}', 'page', MARK, image, work.n, marks))
 
 
 def corrections(offered, truth, tolerance):

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'landmark_fastai'
-BASE = {'config', 'errors', 'files', 'flags', 'inherit', 'output_folder', 'predict_config', 'processes',
+BASE = {'config', 'conformal', 'errors', 'files', 'flags', 'inherit', 'output_folder', 'predict_config', 'processes',
         'reader_config', 'threads', '__init__'}
 MAY_USE = {  # beside itself and the base; `learner` and the two packages it stands between are one room of fastai's
     'formats': set(), 'geometry': set(), 'viz': set(), 'quality': {'formats', 'viz'}, 'measure': {'formats', 'viz'},

@@ -14,10 +14,14 @@ EARLY = 0.5    # share of the list from which images come back: after later ones
 APART = 3      # an image comes back at the earliest a third of the list after it was shown
 
 
-def again(image: str) -> str: return image + AGAIN
+def again(image: str) -> str:
+    "The item that an `image` is when it comes back."
+    return image + AGAIN
 
 
-def image_of(item: str) -> str: return item.removesuffix(AGAIN)
+def image_of(item: str) -> str:
+    "The image that an `item` of the list shows."
+    return item.removesuffix(AGAIN)
 
 
 def second_readings(work: Work) -> Work:

@@ -60,8 +60,10 @@ class Help:
 
     def _look_at(self, work, image):
         "Learn the mean shape anew where there are many more other images than there were."
+        least = max(GROWN * self.n_seen, 1)
+        if len(work.marks) < least: return  # with each click: of thousands nothing is counted then
         images = whole_images(work, but=image)
-        if len(images) < max(GROWN * self.n_seen, 1): return
+        if len(images) < least: return
         self.mean = mean_shape(np.stack([points_of(work, image, self.names) for image in images[-SHAPES:]]))
         self.n_seen = len(images)
 

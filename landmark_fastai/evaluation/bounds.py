@@ -5,7 +5,7 @@ They follow from the errors on images that took no part in a training, or not in
 
 import numpy as np
 
-from ..inference.bounds import coverage_range, factors, scores_of
+from ..inference.bounds import coverage_range, scores_of
 from ..model.facts import BoundFacts
 from ..viz.report import DASH, Table, fixed, percent
 from .compare import Evaluation
@@ -26,7 +26,7 @@ def coverage_table(evaluation: Evaluation, level: float) -> list[tuple[str, Tabl
 
     Beside the share within is the range in which it lies by chance alone, in 95 of 100 cases.
     """
-    known = evaluation.predictor.facts.bounds.get(evaluation.predictor.stage)
+    known = evaluation.predictor.bounds
     errors, bounds = evaluation.scores.distances('px'), evaluation.predictions.stacked().bound
     there = np.isfinite(errors) & np.isfinite(bounds)
     if not known or not there.any(): return []
@@ -45,10 +45,9 @@ def coverage_table(evaluation: Evaluation, level: float) -> list[tuple[str, Tabl
 def coverage(evaluation: Evaluation) -> np.ndarray:
     "The share of points within their bounds, at each of `LEVELS`, of each landmark (levels, N); NaN without bounds."
     found, errors = evaluation.predictions.stacked(), evaluation.scores.distances('px')
-    known = evaluation.predictor.facts.bounds.get(evaluation.predictor.stage)
     result = np.full((len(LEVELS), errors.shape[1]), np.nan)
-    for row, level in zip(result, LEVELS if known else (), strict=False):
-        bounds = found.expected_error * factors(known.scores, level)
+    for row, level in zip(result, LEVELS, strict=True):
+        bounds = found.expected_error * evaluation.predictor.bound_factors(level)
         there = np.isfinite(errors) & np.isfinite(bounds)
         n = there.sum(0)
         row[n > 0] = (there & (errors <= bounds)).sum(0)[n > 0] / n[n > 0]

@@ -40,7 +40,7 @@ def evaluate(config: EvaluateConfig) -> dict:
     notes = split_notes(evaluation, sides) + flag_notes(config, n_corner) + result_notes(evaluation, truth)
     tables, of_stages = compare_stages(evaluation)
     tables += coverage_table(evaluation, config.level)
-    notes += of_stages + bound_notes(predictor.facts.bounds.get(predictor.stage), config, evaluation.predictions)
+    notes += of_stages + bound_notes(predictor.bounds, config, evaluation.predictions)
     source = config.weights or config.model
     settings = asdict(config) | {'model': source, 'weights': ', '.join(map(str, predictor.weights)),
                                  'thresholds': config.distances}

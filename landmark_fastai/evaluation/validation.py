@@ -9,7 +9,7 @@ import numpy as np
 from ..config import TrainConfig
 from ..data.loaders import LandmarkDataLoaders
 from ..formats.annotations import Annotations
-from ..inference.loading import load
+from ..inference.loading import load_trained
 from ..inference.predictions import Predictions
 from ..inference.predictor import Predictor
 from ..model.facts import CAL, FOLDS, ModelFacts, write_facts
@@ -64,10 +64,8 @@ def as_predict(config: TrainConfig, out: Path) -> PredictConfig:
 
 def evaluate_again(config: TrainConfig, annotations: Annotations) -> Evaluation:
     "The `Evaluation` of a finished run on the images of `annotations`, its validation images."
-    predictor = load(config.folder, device=None if config.device == 'auto' else config.device,
-                     precision=config.precision)
     out = config.folder / 'validation'
-    return predict_annotated(predictor, annotations, as_predict(config, out), out)
+    return predict_annotated(load_trained(config), annotations, as_predict(config, out), out)
 
 
 def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotations, fold_of: np.ndarray,

@@ -12,12 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import betabinom
 
+from ..conformal import rank_of
+
 SURE = 0.95  # how often a coverage lies within its range
-
-
-def rank_of(n: int, level: float) -> int:
-    "Which of `n` scores, the smallest is 1, bounds a share `level` of new points; n + 1 where there are too few."
-    return min(math.ceil(round((n + 1) * level, 9)), n + 1)  # 10 * 0.9 may be a little over 9
 
 
 def factor(scores: Sequence[float], level: float) -> float:

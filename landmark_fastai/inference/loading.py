@@ -50,6 +50,11 @@ def load(run: str | Path, decode: str | None = None, device: str | torch.device 
     return RefinedPredictor(first, [load_second(model / SECOND, decode, device, precision) for model in models])
 
 
+def load_trained(config: TrainConfig) -> Predictor:
+    "The `Predictor` of the run that was trained with the flags `config`, on their device. Raises UsageError."
+    return load(config.folder, device=None if config.device == 'auto' else config.device, precision=config.precision)
+
+
 def load_second(folder: Path, decode: str | None, device: str | torch.device | None, precision: str) -> Predictor:
     "The `Predictor` of crops in the folder of a second stage. Raises UsageError where that is not whole."
     facts = read_facts(folder)

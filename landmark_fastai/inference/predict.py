@@ -42,7 +42,7 @@ def predict(config: PredictConfig) -> Annotations:
     predictions = predict_folder(predictor, config, folder, image_names, facts_of, draw)
     print(f'{len(predictions)} images predicted: {folder / "predictions.csv"}')
     notes = [*spacing_notes(predictions), *spread_notes(predictions),
-             *bound_notes(predictor.facts.bounds.get(predictor.stage), config, predictions)]
+             *bound_notes(predictor.bounds, config, predictions)]
     for line in notes: print(line)
     annotations = predictions.annotations(folder)
     warn_doubtful(annotations)

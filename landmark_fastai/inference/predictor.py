@@ -24,7 +24,7 @@ from ..formats.images import letterbox
 from ..geometry.decoding import decode, read
 from ..geometry.distances import confidence, spread
 from ..geometry.frame import Frame, to_original
-from ..model.facts import FIRST, ModelFacts
+from ..model.facts import FIRST, BoundFacts, ModelFacts
 from ..model.precision import autocast, choose_precision
 from ..predict_config import PredictConfig
 from ..threads import in_threads
@@ -150,10 +150,14 @@ class Predictor:
                 prediction = prediction._replace(bound=prediction.expected_error * scale)
                 yield each.image, each.pixels, prediction.blanked(min_confidence)
 
+    @property
+    def bounds(self) -> BoundFacts | None:
+        "What the bounds of its points follow from, if anything is known of that."
+        return self.facts.bounds.get(self.stage)
+
     def bound_factors(self, level: float) -> np.ndarray:
         "What the expected errors of landmarks (N,) are multiplied by for their bounds; NaN where there are none."
-        known = self.facts.bounds.get(self.stage)
-        return factors(known.scores, level) if known else np.full(len(self.names), np.nan)
+        return factors(self.bounds.scores, level) if self.bounds else np.full(len(self.names), np.nan)
 
     def finish(self, pixels: np.ndarray, prediction: Prediction, scatter: np.ndarray, tta: bool) -> Prediction:
         """What becomes of the `prediction` of an image, which another look at its `pixels` may sharpen.

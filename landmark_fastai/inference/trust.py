@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..conformal import fewest
 from ..formats.annotations import ABSENT, UNLABELLED
 from ..model.facts import FOLDS, BoundFacts
 from ..predict_config import PredictConfig
-from .bounds import rank_of
 from .likeness import differences
 from .predictions import Predictions
 from .predictor import Prediction
@@ -29,7 +29,7 @@ def bound_notes(known: BoundFacts | None, config: PredictConfig, predictions: Pr
     "What bounds there are by what is `known` of a run, and whether they hold for the images of `predictions`."
     if known is None: return []
     if config.tta: return ['No bounds: those of the run are of predictions without --tta']
-    least, n_of = needed(config.level), [len(scores) for scores in known.scores]
+    least, n_of = fewest(config.level), [len(scores) for scores in known.scores]
     without = [name for name, n in zip(predictions.names, n_of, strict=True) if n < least]
     notes = []
     if len(without) < len(n_of):
@@ -44,10 +44,3 @@ def bound_notes(known: BoundFacts | None, config: PredictConfig, predictions: Pr
         notes.append(f'Bounds may not hold: in {" and ".join(different)} these images differ from those that the '
                      'bounds are from')
     return notes
-
-
-def needed(level: float) -> int:
-    "How many calibration images a bound needs."
-    n = 1
-    while rank_of(n, level) > n: n += 1
-    return n

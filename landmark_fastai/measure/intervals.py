@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..conformal import rank_of
 from .evaluate import Measured
 
 
@@ -54,16 +55,6 @@ def radii(errors: np.ndarray, groups: np.ndarray, level: float) -> np.ndarray:
     k = rank_of(n - 1, level)
     without = np.where(place[groups] < k, _ranked(errors[rows], k + 1), _ranked(errors[rows], k))
     return np.where(place[groups] < n, without if k < n else np.nan, result)
-
-
-def rank_of(n: int, level: float) -> int:
-    "Which of `n` errors, the smallest is 1, bounds a share `level` of new ones; n + 1 where there are too few."
-    return min(math.ceil(round((n + 1) * level, 9)), n + 1)  # 10 * 0.9 may be a little over 9
-
-
-def fewest(level: float) -> int:
-    "How many errors it takes for an interval of new images."
-    return math.ceil(round(level / (1 - level), 9))
 
 
 def _ranked(ascending, k): return ascending[k - 1] if k <= len(ascending) else math.nan

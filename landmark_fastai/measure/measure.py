@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..conformal import fewest
 from ..errors import Incomplete, UsageError
 from ..flags import takes
 from ..formats.annotations import Annotations, fill_spacing, read_annotations, warn_doubtful
@@ -20,7 +21,7 @@ from ..viz.overlays import write_png
 from .definitions import Definitions, read_definitions
 from .drawing import Drawing
 from .evaluate import Measured, measure_landmarks
-from .intervals import fewest, with_intervals
+from .intervals import with_intervals
 from .tables import LONG, WIDE, write_tables
 
 WRITTEN = LONG, WIDE, 'pictures/**/*.png'

@@ -12,7 +12,7 @@ from ..evaluation.compare import Evaluation
 from ..evaluation.validation import evaluate_again, evaluate_folds, with_bounds
 from ..formats.annotations import Annotations, fingerprint, read_annotations
 from ..formats.splits import split_folds
-from ..inference.loading import load
+from ..inference.loading import load_trained
 from ..model.facts import CAL, ModelFacts, write_facts
 from ..processes import check_single_process
 from .build import make_facts, make_learner
@@ -37,8 +37,7 @@ def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
     summary = evaluate_folds(config, facts, annotations.subset(rows), fold_of[rows], evaluations)
     for_bounds = [i for i, side in enumerate(annotations.split or []) if side == CAL]
     if for_bounds:  # better than what folds tell: the ensemble itself, on images that are new to all of it
-        ensemble = load(config.folder, device=None if config.device == 'auto' else config.device,
-                        precision=config.precision)
+        ensemble = load_trained(config)
         write_facts(config.folder, with_bounds(config, ensemble.facts, annotations.subset(for_bounds),
                                                {ensemble.stage: ensemble}))
     return summary

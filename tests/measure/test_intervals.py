@@ -6,19 +6,7 @@ from helpers import annotated, write_definitions
 
 from landmark_fastai.measure.definitions import read_definitions
 from landmark_fastai.measure.evaluate import measure_landmarks
-from landmark_fastai.measure.intervals import errors_of, fewest, radii, rank_of, with_intervals
-
-
-@pytest.mark.parametrize('n, level, rank', [(9, 0.9, 9), (8, 0.9, 9), (19, 0.95, 19), (18, 0.95, 19), (99, 0.9, 90),
-                                            (0, 0.9, 1), (1, 0.5, 1)])
-def test_the_rank_of_the_error_that_bounds_the_others(n, level, rank):
-    assert rank_of(n, level) == rank  # n + 1 is that none does
-
-
-@pytest.mark.parametrize('level', [0.5, 0.8, 0.9, 0.95, 0.99])
-def test_the_fewest_errors_are_enough_and_one_less_is_not(level):
-    n = fewest(level)
-    assert rank_of(n, level) <= n and rank_of(n - 1, level) > n - 1
+from landmark_fastai.measure.intervals import errors_of, radii, with_intervals
 
 
 def test_new_images_get_the_ranked_error_and_known_ones_that_of_the_others():
