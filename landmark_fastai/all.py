@@ -8,13 +8,13 @@ from .data.sample import sample, write_sample
 from .data.tensors import TensorLandmarks, TensorRadiograph
 from .data.transforms import SquareReader
 from .errors import Diverged, Incomplete, UsageError
-from .evaluation.agree import agreement
 from .evaluation.evaluate import evaluate
 from .formats.annotations import Annotations, read_annotations, write_annotations
 from .inference.loading import load, load_original
 from .inference.predict import predict
 from .inference.predictor import Prediction, Predictor
 from .learner import LandmarkLearner, landmark_learner
+from .measure.agree import agreement
 from .measure.measure import measure
 from .model.losses import LandmarkLoss
 from .model.metrics import DiceScore, LandmarkError, PresenceAccuracy, landmark_metrics

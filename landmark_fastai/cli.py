@@ -44,7 +44,7 @@ COMMANDS = {
                         'predict writes, distances, summary, figures and report.html.'),
     'measure': Command(MeasureConfig, 'measure.measure', 'Measure angles and distances between landmarks, by a file '
                        'of definitions or a template; writes measurements.csv and pictures.'),
-    'agreement': Command(AgreementConfig, 'evaluation.agree', 'Compare readers or models on the same images; writes '
+    'agreement': Command(AgreementConfig, 'measure.agree', 'Compare readers or models on the same images; writes '
                          'limits of agreement, correlations, drift and report.html.'),
     'annotate': Command(AnnotateConfig, 'annotate.annotate', 'Click and correct landmarks in the browser; writes the '
                         'annotation CSV.'),

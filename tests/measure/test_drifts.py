@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from landmark_fastai.evaluation.drifts import drift_notes, drift_rows, group_drifts, groups_of, reader_drifts
-from landmark_fastai.evaluation.readers import Panel
+from landmark_fastai.measure.drifts import drift_notes, drift_rows, group_drifts, groups_of, reader_drifts
+from landmark_fastai.measure.readers import Panel
 
 SHAPE = np.array([[100, 100], [300, 120], [280, 320], [110, 290], [200, 210]], float)
 

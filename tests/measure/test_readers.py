@@ -5,7 +5,7 @@ import pytest
 from helpers import GOOD, HEADER
 
 from landmark_fastai.errors import UsageError
-from landmark_fastai.evaluation.readers import landmark_readings, read_panel
+from landmark_fastai.measure.readers import landmark_readings, read_panel
 
 SPACED = f'{HEADER},pixel_spacing,split'
 

@@ -11,9 +11,9 @@ import pytest
 
 import cli
 from landmark_fastai.errors import UsageError
-from landmark_fastai.evaluation.agree import agreement, write_agreement
-from landmark_fastai.evaluation.agreement import STATISTICS, Readings
-from landmark_fastai.evaluation.readers import landmark_readings, read_panel
+from landmark_fastai.measure.agree import agreement, write_agreement
+from landmark_fastai.measure.agreement import STATISTICS, Readings
+from landmark_fastai.measure.readers import landmark_readings, read_panel
 
 NAMES = 'head', 'tip', 'neck', 'base'
 SHAPE = np.array([[300, 100], [400, 420], [120, 380], [240, 560]], float)

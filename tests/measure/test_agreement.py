@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import f as f_distribution
 
-from landmark_fastai.evaluation.agreement import ALL, STATISTICS, Readings, agreement_rows, mean_squares, statistics
+from landmark_fastai.measure.agreement import ALL, STATISTICS, Readings, agreement_rows, mean_squares, statistics
 
 # Shrout and Fleiss, Psychol Bull 1979, table 2: six targets, four judges
 JUDGES = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from landmark_fastai.evaluation.agreement import Readings, agreement_rows
-from landmark_fastai.evaluation.agreement_table import (
+from landmark_fastai.measure.agreement import Readings, agreement_rows
+from landmark_fastai.measure.agreement_table import (
     distance_table,
     drift_table,
     headline,
@@ -11,7 +11,7 @@ from landmark_fastai.evaluation.agreement_table import (
     panel_notes,
     reliability_table,
 )
-from landmark_fastai.evaluation.readers import Panel
+from landmark_fastai.measure.readers import Panel
 from landmark_fastai.viz.report import DASH
 
 POINTS = np.array([[[0, 0], [3, 4]], [[1, 1], [1, 1]], [[0, 0], [0, 2]]], float)  # 5, 0 and 2 apart
