@@ -125,7 +125,8 @@ def check_letter(token: str, letter: str, names: list[str]):
     "Complain of a flag with one dash, unless Fire takes its letter for the one of `names` that begins with it."
     begin = [name for name in names if name[0] == letter]
     if len(letter) > 1: raise UsageError(f'{token} begins with one dash; expected --{token[1:]}')
-    if len(begin) != 1: raise UsageError(f'{token} may be {" or ".join(f"--{name}" for name in begin) or "no flag"}')
+    if not begin: raise UsageError(f'{token} is no flag of this command; --help lists them')
+    if len(begin) > 1: raise UsageError(f'{token} may be {" or ".join(f"--{name}" for name in begin)}')
 
 
 # --- running
@@ -145,9 +146,22 @@ def own_the_process():
     warnings.simplefilter('ignore', FutureWarning)  # of libraries about each other
     warnings.simplefilter('ignore', DeprecationWarning)
     if is_follower(): warnings.simplefilter('ignore')  # the first process warns for all
-    warnings.formatwarning = lambda message, *_, **__: f'warning: {message}\n'
+    warnings.formatwarning = each_once()
     for stream in (sys.stdout, sys.stderr):  # a name in another script is no reason to fail, see PYTHONIOENCODING
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
+
+
+def each_once() -> Callable:
+    """A format of warnings: one line each, and nothing of what was said before.
+
+    Python remembers it, too, but forgets wherever a library changes the filters, and the folds of a run share a CSV.
+    """
+    said = set()
+    def line(message: Warning, *_, **__) -> str:
+        if (text := f'warning: {message}\n') in said: return ''
+        said.add(text)
+        return text
+    return line
 
 
 def main(argv: list[str] | None = None) -> int:

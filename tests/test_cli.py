@@ -77,6 +77,13 @@ def test_a_letter_is_the_flag_that_help_shows_it_for(jobs, capsys):
     assert '-q' in refused(['train', '-q'], capsys)
 
 
+def test_a_warning_is_said_once_though_filters_change_meanwhile(capsys):
+    code = ('import warnings\nfrom landmark_fastai.cli import own_the_process\nown_the_process()\n'
+            'for text in "aab":\n    with warnings.catch_warnings(): warnings.warn(text)')
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
+    assert result.stderr == 'warning: a\nwarning: b\n'
+
+
 def test_version_is_that_of_the_package(capsys):
     assert cli.main(['--version']) == 0
     assert capsys.readouterr().out == f'landmark-fastai {__version__}\n'

@@ -17,7 +17,7 @@ from landmark_fastai.data.augmentation import STRENGTHS
 from landmark_fastai.flags import to_yaml
 from landmark_fastai.geometry.decoding import DECODERS
 from landmark_fastai.learner import OPTIMIZERS
-from landmark_fastai.model.facts import ModelFacts, git_commit, read_facts, write_facts
+from landmark_fastai.model.facts import BoundFacts, CropFacts, ModelFacts, git_commit, read_facts, write_facts
 from landmark_fastai.model.losses import LOSSES
 from landmark_fastai.training.build import make_learner
 
@@ -155,10 +155,26 @@ def test_facts_come_back_as_they_were_and_a_newer_format_is_refused(tmp_path):
     refused(['model.json', 'damaged'], read_facts, tmp_path)
 
 
+CROP = {'film': 512, 'jitter': 0.2, 'first_variance': [1.], 'variance': [1.]}
+BOUND = {'scores': [[0., 1.]], 'source': 'cal', 'looks': [[1., 2.], [1., 2.]]}
+
+
+def test_facts_that_can_be_are_read(tmp_path):
+    facts = ModelFacts(['a'], [0.5] * 3, [0.5] * 3, calibration=[2.], crop=CropFacts(**CROP),
+                       bounds={'first': BoundFacts(**BOUND)})
+    write_facts(tmp_path, facts)
+    assert read_facts(tmp_path) == facts
+
+
 @pytest.mark.parametrize('name, value', [
     ('landmarks', 'a'), ('landmarks', []), ('landmarks', ['a', 'a']), ('landmarks', [['a']]), ('mean', [0.5]),
     ('std', [0.5, 0.5, 0]), ('std', ['a', 'b', 'c']), ('calibration', [1., 2.]), ('calibration', 1.),
-    ('presence', ['b']), ('flat', None), ('median_pixel_spacing', [0.1]), ('median_pixel_spacing', [-1, 1])])
+    ('calibration', [-1.]), ('calibration', [0.]), ('presence', ['b']), ('flat', None),
+    ('median_pixel_spacing', [0.1]), ('median_pixel_spacing', [-1, 1]),
+    *(('crop', CROP | change) for change in ({'film': True}, {'film': 0}, {'jitter': -0.2}, {'variance': [0.]},
+                                             {'first_variance': [1., 1.]}, {'more': 1})),
+    *(('bounds', {'first': BOUND | change}) for change in ({'scores': []}, {'scores': [[-1.]]}, {'source': 'all'},
+                                                           {'looks': [[1.], [1., 2.]]}))])
 def test_facts_that_cannot_be_are_refused(tmp_path, name, value):
     write_facts(tmp_path, ModelFacts(['a'], [0.5] * 3, [0.5] * 3))
     text = json.dumps(json.loads((tmp_path / 'model.json').read_text()) | {name: value})

@@ -78,8 +78,6 @@ def read_truth(config: EvaluateConfig, clicked: Annotations, predictor: Predicto
     return truth, n_corner
 
 
-
-
 def on_side(annotations: Annotations, sides: dict[str, str], split: str, run: str) -> Annotations:
     "The rows of `annotations` that are on the side `split` of the run, by image name; all for 'all'."
     if split == 'all': return annotations

@@ -14,7 +14,6 @@ from .agreement import Readings
 ROUNDED = 1e-3  # relative: what two files say of the spacing of one image may be rounded
 
 
-
 @dataclass(frozen=True)
 class Panel:
     "What k readers have clicked on n images with N landmarks; an image is there if one of them has seen it."

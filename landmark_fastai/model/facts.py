@@ -8,6 +8,7 @@ import platform
 import subprocess
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,11 @@ def expected_facts(values: dict) -> dict[str, bool]:
     return {
         'landmarks': named,
         'mean': is_list(values['mean'], float) and len(values['mean']) == 3,
-        'std': is_list(values['std'], float) and len(values['std']) == 3 and min(values['std']) > 0,
+        'std': are_positive(values['std'], 3),
         'presence': is_list(values['presence'], str) and set(values['presence']) <= names,
         'flat': is_list(values['flat'], str) and set(values['flat']) <= names,
-        'calibration': calibration is None or is_list(calibration, float) and len(calibration) == len(names),
-        'median_pixel_spacing': spacing is None or is_list(spacing, float) and len(spacing) == 2 and min(spacing) > 0,
+        'calibration': calibration is None or are_positive(calibration, len(names)),
+        'median_pixel_spacing': spacing is None or are_positive(spacing, 2),
         'crop': values['crop'] is None or is_crop(values['crop'], len(names)),
         'bounds': isinstance(values['bounds'], dict) and values['bounds'].keys() <= {FIRST, BOTH} and all(
             is_bounds(of_stage, len(names)) for of_stage in values['bounds'].values()),
@@ -111,9 +112,8 @@ def expected_facts(values: dict) -> dict[str, bool]:
 def is_crop(value: Any, n_landmarks: int) -> bool:
     "Whether `value` can be made `CropFacts` of so many landmarks."
     return (isinstance(value, dict) and value.keys() == {each.name for each in fields(CropFacts)}
-            and isinstance(value['film'], int) and value['film'] > 0 and is_number(value['jitter'])
-            and all(is_list(value[name], float) and len(value[name]) == n_landmarks
-                    for name in ('first_variance', 'variance')))
+            and type(value['film']) is int and are_positive([value['film'], value['jitter']], 2)
+            and all(are_positive(value[name], n_landmarks) for name in ('first_variance', 'variance')))
 
 
 def is_bounds(value: Any, n_landmarks: int) -> bool:
@@ -122,7 +122,13 @@ def is_bounds(value: Any, n_landmarks: int) -> bool:
             and value['source'] in SOURCES
             and all(isinstance(value[name], list) and all(is_list(each, float) for each in value[name])
                     for name in ('scores', 'looks'))
-            and len(value['scores']) == n_landmarks)
+            and len(value['scores']) == n_landmarks and min(chain.from_iterable(value['scores']), default=0) >= 0
+            and len(set(map(len, value['looks']))) <= 1)
+
+
+def are_positive(value: Any, n: int) -> bool:
+    "Whether `value` is a list of `n` finite numbers above 0."
+    return is_list(value, float) and len(value) == n and all(number > 0 for number in value)
 
 
 def is_list(value: Any, kind: type) -> bool:
