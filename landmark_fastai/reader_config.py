@@ -58,31 +58,44 @@ class AnnotateConfig(ImagesConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasureConfig(Flags):
-    "Flags of `measure`."
-    csv: str = flag(MISSING, 'Annotation CSV, such as the predictions.csv of predict.')
-    definitions: str = flag(MISSING, 'YAML file of definitions, or the name of a template, such as long_leg.')
-    output_dir: str = flag(MISSING, 'Folder that gets measurements.csv, measurements_wide.csv and pictures.')
+class MeasurementsConfig(Flags):
+    "What is measured between landmarks."
+    definitions: str | None = flag(None, 'YAML file of definitions, or the name of a template, such as long_leg: '
+        'measurements are compared as landmarks are.')
     measurements: str | None = flag(None, 'Those to measure, as HKA,MPTA (all if left out).')
+
+    def check(self):
+        super().check()
+        if self.measurements and not self.definitions:
+            raise UsageError('measurements without definitions; pass --definitions as well')
+
+    @property
+    def chosen(self) -> list[str] | None:
+        "The measurements that are asked for."
+        return None if self.measurements is None else listed(self.measurements)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureConfig(MeasurementsConfig):
+    "Flags of `measure`."
+    csv: str = flag(MISSING, 'Annotation CSV, such as the predictions.csv of predict; of several readers by its column '
+        'reader.')
+    definitions: str = flag(MISSING, 'YAML file of definitions, or the name of a template, such as long_leg.')
+    output_dir: str = flag(MISSING, 'Folder that gets measurements.csv, measurements_wide.csv, pictures and, with '
+        'truth, report.html.')
     image_dir: str | None = flag(None, 'Folder of the images, on which lines and values are drawn; DICOM headers tell '
         'their spacing.')
     no_pictures: bool = flag(False, 'Draw no pictures.')
     truth: str | None = flag(None, 'Annotation CSV of clicked points, of some of the images at least: intervals follow '
-        'from the errors of the measurements.')
+        'from the errors of the measurements, and what agreement writes is written.')
     level: float = flag(0.9, 'Share of true values that intervals are to hold.', above=0, below=1)
     pixel_spacing: float | None = flag(
         None, 'Millimetres per pixel of images whose spacing neither a CSV nor a DICOM header tells.', above=0)
     overwrite: bool = flag(False, 'Replace what an earlier measure has written there, and nothing else.', saved=False)
     config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
 
-    @property
-    def names(self) -> list[str] | None:
-        "The measurements that are asked for."
-        return None if self.measurements is None else [name.strip() for name in self.measurements.split(',')]
-
-
 @dataclass(frozen=True, kw_only=True)
-class AgreementConfig(Flags):
+class AgreementConfig(MeasurementsConfig):
     "Flags of `agreement`."
     csvs: str | list = flag(MISSING, 'Annotation CSVs of two readers or models or more, as a.csv,b.csv, or one with a '
         'column reader.')
@@ -97,6 +110,7 @@ class AgreementConfig(Flags):
     config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
 
     def check(self):
+        super().check()
         if not all(self.files): raise UsageError(f'csvs is {self.csvs!r}; expected CSV files, as a.csv,b.csv')
         if self.names is None or all(self.names): return
         raise UsageError(f'readers is {self.readers!r}; expected names, as AB,CD')

@@ -8,8 +8,9 @@ from ..errors import UsageError
 from .spreadsheet import is_formula
 
 REQUIRED = ('image_name', 'image_width', 'image_height')
+BOUND_LEVEL = 'bound_level'  # the share of predicted points that lie within their bounds
 OPTIONAL = ('n_landmarks', 'pixel_spacing', 'pixel_spacing_x', 'pixel_spacing_y', 'patient_id', 'split', 'reader',
-            'image_spacing_source')
+            'image_spacing_source', BOUND_LEVEL)
 SPLITS = ('train', 'val', 'cal', 'test')  # in the column split; cal is for bounds
 # what predictions hold beside each landmark, as <name>_confidence; ignored on reading
 ESTIMATES = ('confidence', 'spread', 'expected_error', 'expected_error_mm', 'bound', 'bound_mm', 'stage')
