@@ -65,6 +65,8 @@ def read(config: ConvertConfig, notes: Notes) -> tuple[Annotations, np.ndarray]:
     if config.names is not None and form.names:
         annotations, confidence = only(annotations, confidence, config.names, notes)
     elif config.names is not None: annotations = renamed(annotations, config.names)
+    if not annotations.names:
+        raise UsageError(f'{source}: no landmark in it, expected one; --landmarks names those of which there is no point')
     if config.image_dir: annotations, _ = check_images(annotations, config.image_dir)
     if config.invisible_landmarks: annotations = hide_corner(annotations)
     warn_doubtful(annotations)
@@ -75,14 +77,15 @@ def only(annotations: Annotations, confidence: np.ndarray, names: list[str],
          notes: Notes) -> tuple[Annotations, np.ndarray]:
     "Those of the landmarks that are in `names`, in that order; one that is nowhere is not labelled anywhere."
     checked_names(annotations.path, names)
-    if not set(names) & set(annotations.names):
+    if annotations.names and not set(names) & set(annotations.names):
         raise UsageError(f'landmarks is {", ".join(names)}, none of which {annotations.path.name} has; it has '
                          f'{", ".join(annotations.names)}')
     columns = [annotations.names.index(name) if name in annotations.names else -1 for name in names]
     others = ~np.isin(np.arange(len(annotations.names)), columns)
     _note(notes, annotations, others & (annotations.state != UNLABELLED), 'landmark', 'not asked for, left out')
     def taken(values, blank):
-        return np.append(values, np.full_like(values[:, :1], blank), 1)[:, columns]
+        nowhere = np.full((len(values), 1, *values.shape[2:]), blank, values.dtype)
+        return np.append(values, nowhere, 1)[:, columns]
     return (replace(annotations, names=names, points=taken(annotations.points, np.nan),
                     state=taken(annotations.state, UNLABELLED)), taken(confidence, np.nan))
 

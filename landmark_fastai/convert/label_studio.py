@@ -86,5 +86,5 @@ def _region(film, name):
     (x, y), (width, height) = film.marks[name], film.size
     place = {'x': round(x / width * 100, DECIMALS), 'y': round(y / height * 100, DECIMALS)}
     return {'original_width': width, 'original_height': height, 'image_rotation': 0,
-            'value': place | {'width': DOT, KIND: [name]}, 'landmarks', 'to_name': 'image',
+            'value': place | {'width': DOT, KIND: [name]}, 'from_name': 'landmarks', 'to_name': 'image',
             'type': KIND, 'origin': 'manual'}

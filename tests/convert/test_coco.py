@@ -56,7 +56,7 @@ def test_what_is_written(written):
     ({'categories': FILE['categories'][1:]}, ['0 categories with keypoints']),
     ({'images': [{'id': 1, 'file_name': 'a.png', 'height': 80}]}, ['image 1 (a.png)', "'width' is missing"]),
     ({'annotations': FILE['annotations'][:1] * 2}, ['image 1 (a.png)', '2 instances']),
-    ({'annotations': [FILE['annotations'][0] | {'keypoints': [1, 2]}]}, ['image 1 (a.png)', '2 numbers for 2 landmarks']),
+    ({'annotations': [FILE['annotations'][0] | {'keypoints': [1, 2]}]}, ['image 1 (a.png)', '2 numbers for 2']),
     ({'annotations': [FILE['annotations'][0] | {'keypoints': ['x', 2, 2, 3, 4, 2]}]}, ['image 1 (a.png)', "'x'"]),
     ({'annotations': [FILE['annotations'][0] | {'keypoints': [np.nan, 2, 2, 3, 4, 2]}]}, ['image 1 (a.png)', 'nan']),
     ({'annotations': 3}, ['points.json', 'COCO keypoints']),

@@ -55,7 +55,8 @@ def test_what_is_written(written):
     (THREE.replace('coords,,,x,y', 'coords,,,x,z'), ['x.csv', 'expected x and y']),
     (NET.replace('a.png', '0'), ['row 4 (0)', 'a frame of a video']),
     (ONE.replace('10,20', '10,'), ['row 4', 'a.png', 'x and y of hip']),
-    (ONE.replace('10,20', 'ten,20'), ['row 4', "'ten'"]), (ONE.replace('7.125,8', '7.125'), ['row 5', 'x and y of knee']),
+    (ONE.replace('10,20', 'ten,20'), ['row 4', "'ten'"]),
+    (ONE.replace('7.125,8', '7.125'), ['row 5', 'x and y of knee']),
     (ONE.replace('films/a.png', 'films/c.png'), ['row 4', 'no image labeled-data/films/c.png']),
     (ONE.replace('10,20', '10,81'), ['row 4', 'landmark hip is at 10,81, outside the image of 100 x 80'])])
 def test_what_is_no_such_file_is_one_line(read, file, words):

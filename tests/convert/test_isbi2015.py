@@ -35,7 +35,8 @@ def test_what_is_written(written, read, capsys):
     assert len(lines) == 19 and lines[18] == '10,20' and lines[2] == '26,36' and lines[:2] == ['-1,-1', '-1,-1']
     told = capsys.readouterr().out
     for text in ('17 points of 1 image: rounded', '1 absent landmark of 1 image',
-                 '2 landmarks of 1 image: not labelled', '8 class lines of 1 image: not written'): assert f'note: {text}' in told
+                 '2 landmarks of 1 image: not labelled', '8 class lines of 1 image: not written'):
+        assert f'note: {text}' in told
     found = read('isbi2015', {'a.txt': '\n'.join(lines)})
     assert found.state[0, :2].tolist() == [UNLABELLED] * 2 and found.points[0, 18].tolist() == [10, 20]
 

@@ -30,7 +30,8 @@ def test_what_is_written(written, capsys):
         HEADER + 'a.png,100,80,2,10,20,78,40\n./=b.png,60,90,1,0,0,,\n')
     told = capsys.readouterr().out
     for text in ('original numbers landmarks', '1 point of 1 image: rounded',
-                 '1 absent landmark of 1 image: a click at 0,0', '1 point of 1 image: in the top-left corner'): assert f'note: {text}' in told, text
+                 '1 absent landmark of 1 image: a click at 0,0', '1 point of 1 image: in the top-left corner'):
+        assert f'note: {text}' in told, text
 
 
 @pytest.mark.parametrize('row, words', [
