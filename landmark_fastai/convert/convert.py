@@ -22,6 +22,7 @@ from ..formats.dataset import check_images
 from ..measure.definitions import column_of, read_definitions
 from ..measure.evaluate import measure_landmarks
 from ..reader_config import ConvertConfig
+from ..viz.report import counted
 from .films import Film, Value, annotations_of, checked_names, films_of, numbered
 from .images import Images
 from .notes import Notes
@@ -48,7 +49,8 @@ def convert(config: ConvertConfig) -> Annotations:
         if config.definitions: add_values(films, annotations, config.definitions, notes)
         write(films, sayable.names, target, form, notes)
     for line in notes.lines(): print(f'note: {line}')
-    print(f'{len(annotations)} images, {int((annotations.state == VISIBLE).sum())} points: {target}')
+    n_points = int((annotations.state == VISIBLE).sum())
+    print(f'{counted(len(annotations), "image")}, {counted(n_points, "point")}: {target}')
     return annotations
 
 
@@ -57,16 +59,17 @@ def convert(config: ConvertConfig) -> Annotations:
 def read(config: ConvertConfig, notes: Notes) -> tuple[Annotations, np.ndarray]:
     "The annotations of the source, with the landmarks that are asked for, and the confidence (n, N) of each point."
     source, form = Path(config.source), FORMATS[config.source_format]
-    if form.read is None: annotations, confidence = read_annotations(source), None
+    if form.read is None:
+        annotations = read_annotations(source)
+        confidence = np.full(annotations.state.shape, np.nan)
     else:
         reading = form.read(source, Images(config.image_dir), notes)
         annotations, confidence = annotations_of(reading, source, form.is_corner, notes)
-    if confidence is None: confidence = np.full(annotations.state.shape, np.nan)
     if config.names is not None and form.names:
         annotations, confidence = only(annotations, confidence, config.names, notes)
     elif config.names is not None: annotations = renamed(annotations, config.names)
     if not annotations.names:
-        raise UsageError(f'{source}: no landmark in it, expected one; --landmarks names those of which there is no point')
+        raise UsageError(f'{source}: no landmark in it, expected one; name those without a point by --landmarks')
     if config.image_dir: annotations, _ = check_images(annotations, config.image_dir)
     if config.invisible_landmarks: annotations = hide_corner(annotations)
     warn_doubtful(annotations)

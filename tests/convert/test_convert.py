@@ -185,7 +185,7 @@ def test_the_command_line(written, tmp_path, capsys):
     argv = ['convert', '--source', str(tmp_path / 'points.csv'), '--source_format', 'csv', '--target',
             str(tmp_path / 'out.json'), '--target_format', 'coco', '--landmarks', 'knee']
     assert cli.main(argv) == 0 and (tmp_path / 'out.json').is_file()
-    assert capsys.readouterr().out.splitlines()[-1] == f'2 images, 1 points: {tmp_path / "out.json"}'
+    assert capsys.readouterr().out.splitlines()[-1] == f'2 images, 1 point: {tmp_path / "out.json"}'
     assert cli.main(argv) == 2 and '--overwrite' in capsys.readouterr().err
 
 

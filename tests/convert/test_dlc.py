@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from helpers import refused
 
+from landmark_fastai.convert.convert import convert
 from landmark_fastai.formats.annotations import UNLABELLED
 
 THREE = '''scorer,,,AB,AB,AB,AB
@@ -38,6 +39,8 @@ def test_likelihood_is_confidence(read, tmp_path, capsys):
     read('dlc', {'net.csv': NET}, source='source/net.csv')
     table = pd.read_csv(tmp_path / 'read.csv')
     assert table.hip_x[0] == 10.5 and table.hip_confidence[0] == 0.875
+    convert(tmp_path / 'source' / 'net.csv', 'dlc', tmp_path / 'x.json', 'coco', image_dir=tmp_path / 'films')
+    assert 'note: 1 confidence of 1 image: not written' in capsys.readouterr().out
 
 
 def test_what_is_written(written):
