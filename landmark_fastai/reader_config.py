@@ -1,4 +1,4 @@
-"The flags of what is done with points, by readers or models: annotate, measure, agreement. No torch here."
+"The flags of what is done with points, by readers or models: annotate, measure, agreement, convert. No torch here."
 
 from dataclasses import MISSING, dataclass
 from pathlib import Path
@@ -6,6 +6,9 @@ from pathlib import Path
 from .config import DataConfig, ImagesConfig
 from .errors import UsageError
 from .flags import Flags, flag
+
+# of `convert`; the last can only be written
+FORMATS = 'csv', 'coco', 'label_studio', 'slicer', 'dlc', 'labelme', 'tps', 'isbi2015', 'original', 'dicom_sr'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +127,37 @@ class AgreementConfig(MeasurementsConfig):
     def names(self) -> list[str] | None:
         "The readers that are given."
         return None if self.readers is None else listed(self.readers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertConfig(Flags):
+    "Flags of `convert`."
+    source: str = flag(MISSING, 'File to read, or folder where the format has a file for each image.')
+    source_format: str = flag(MISSING, 'What the source is.', choices=FORMATS[:-1])
+    target: str = flag(MISSING, 'File, or folder, to write.')
+    target_format: str = flag(MISSING, 'What it is to be.', choices=FORMATS)
+    image_dir: str | None = flag(None, 'Folder of the images: it tells sizes that a file does not, and the spacing of '
+        'DICOM images.')
+    landmarks: str | list | None = flag(None, 'Names of the landmarks, as hip,knee: those to keep, in that order; '
+        'of a format that has numbers alone, the names of all.')
+    invisible_landmarks: bool = flag(False, 'A point clicked in the top-left corner box means absent.')
+    definitions: str | None = flag(None, 'YAML file of definitions, or the name of a template: what is measured for '
+        'dicom_sr.')
+    overwrite: bool = flag(False, 'Replace the target.', saved=False)
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
+
+    def check(self):
+        if self.definitions and self.target_format != 'dicom_sr':
+            raise UsageError(f'definitions beside target_format {self.target_format}: only dicom_sr holds '
+                             'measurements; leave definitions out, or use measure')
+        names = self.names or []
+        if all(names) and len(set(names)) == len(names): return
+        raise UsageError(f'landmarks is {self.landmarks!r}; expected names that differ, as hip,knee')
+
+    @property
+    def names(self) -> list[str] | None:
+        "The landmarks that are given."
+        return None if self.landmarks is None else listed(self.landmarks)
 
 
 def listed(given: str | list) -> list[str]:

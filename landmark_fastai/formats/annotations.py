@@ -121,9 +121,13 @@ def write_annotations(path: str | Path, annotations: Annotations, estimates: dic
 
 
 def in_corner(annotations: Annotations) -> np.ndarray:
-    "Which visible points (n, N) lie in the top-left corner box: 100 px if the longer side is over 1000, else 50."
-    box = np.where(annotations.sizes.max(1) > 1000, 100, 50)
-    return (annotations.points < box[:, None, None]).all(-1)
+    "Which visible points (n, N) lie in the top-left corner box."
+    return (annotations.points < corner_box(annotations.sizes)[:, None, None]).all(-1)
+
+
+def corner_box(sizes: np.ndarray) -> np.ndarray:
+    "Side of the corner box of images of `sizes` (..., 2): 100 px if the longer side is over 1000, else 50."
+    return np.where(np.max(sizes, -1) > 1000, 100, 50)
 
 
 def hide_corner(annotations: Annotations) -> Annotations:
