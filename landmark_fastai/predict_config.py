@@ -74,7 +74,7 @@ class TruthConfig(ImagesConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(PredictConfig, TruthConfig, MeasurementsConfig):
+class EvaluateConfig(MeasurementsConfig, PredictConfig, TruthConfig):
     "Flags of `evaluate`."
 
     def check(self):

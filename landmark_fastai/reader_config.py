@@ -7,6 +7,8 @@ from .config import DataConfig, ImagesConfig
 from .errors import UsageError
 from .flags import Flags, flag
 
+CHOSEN = 'Those to measure, as HKA,MPTA (all if left out).'
+
 # of `convert`; the last can only be written
 FORMATS = 'csv', 'coco', 'label_studio', 'slicer', 'dlc', 'labelme', 'tps', 'isbi2015', 'original', 'dicom_sr'
 
@@ -61,31 +63,14 @@ class AnnotateConfig(ImagesConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasurementsConfig(Flags):
-    "What is measured between landmarks."
-    definitions: str | None = flag(None, 'YAML file of definitions, or the name of a template, such as long_leg: '
-        'measurements are compared as landmarks are.')
-    measurements: str | None = flag(None, 'Those to measure, as HKA,MPTA (all if left out).')
-
-    def check(self):
-        super().check()
-        if self.measurements and not self.definitions:
-            raise UsageError('measurements without definitions; pass --definitions as well')
-
-    @property
-    def chosen(self) -> list[str] | None:
-        "The measurements that are asked for."
-        return None if self.measurements is None else listed(self.measurements)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeasureConfig(MeasurementsConfig):
+class MeasureConfig(Flags):
     "Flags of `measure`."
     csv: str = flag(MISSING, 'Annotation CSV, such as the predictions.csv of predict; of several readers by its column '
         'reader.')
     definitions: str = flag(MISSING, 'YAML file of definitions, or the name of a template, such as long_leg.')
     output_dir: str = flag(MISSING, 'Folder that gets measurements.csv, measurements_wide.csv, pictures and, with '
         'truth, report.html.')
+    measurements: str | None = flag(None, CHOSEN)
     image_dir: str | None = flag(None, 'Folder of the images, on which lines and values are drawn; DICOM headers tell '
         'their spacing.')
     no_pictures: bool = flag(False, 'Draw no pictures.')
@@ -97,9 +82,15 @@ class MeasureConfig(MeasurementsConfig):
     overwrite: bool = flag(False, 'Replace what an earlier measure has written there, and nothing else.', saved=False)
     config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
 
+    @property
+    def chosen(self) -> list[str] | None:
+        "The measurements that are asked for."
+        return listed_or_none(self.measurements)
+
+
 @dataclass(frozen=True, kw_only=True)
-class AgreementConfig(MeasurementsConfig):
-    "Flags of `agreement`."
+class ReadersConfig(Flags):
+    "Who is compared, and where that is written."
     csvs: str | list = flag(MISSING, 'Annotation CSVs of two readers or models or more, as a.csv,b.csv, or one with a '
         'column reader.')
     output_dir: str = flag(MISSING, 'Folder that gets agreement.csv, drift.csv, summary.json, figures and report.html.')
@@ -126,7 +117,30 @@ class AgreementConfig(MeasurementsConfig):
     @property
     def names(self) -> list[str] | None:
         "The readers that are given."
-        return None if self.readers is None else listed(self.readers)
+        return listed_or_none(self.readers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementsConfig(Flags):
+    "What is measured between landmarks."
+    definitions: str | None = flag(None, 'YAML file of definitions, or the name of a template, such as long_leg: '
+        'measurements are compared as landmarks are.')
+    measurements: str | None = flag(None, CHOSEN)
+
+    def check(self):
+        super().check()
+        if self.measurements and not self.definitions:
+            raise UsageError('measurements without definitions; pass --definitions as well')
+
+    @property
+    def chosen(self) -> list[str] | None:
+        "The measurements that are asked for."
+        return listed_or_none(self.measurements)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementConfig(MeasurementsConfig, ReadersConfig):
+    "Flags of `agreement`."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,9 +171,14 @@ class ConvertConfig(Flags):
     @property
     def names(self) -> list[str] | None:
         "The landmarks that are given."
-        return None if self.landmarks is None else listed(self.landmarks)
+        return listed_or_none(self.landmarks)
 
 
 def listed(given: str | list) -> list[str]:
     "What is in a list, or in a text as a,b."
     return [str(part).strip() for part in (given.split(',') if isinstance(given, str) else given)]
+
+
+def listed_or_none(given: str | list | None) -> list[str] | None:
+    "As `listed`; None where nothing is given."
+    return None if given is None else listed(given)
