@@ -2,6 +2,7 @@
 
 from .annotate.annotate import annotate
 from .callbacks.erosion import ErosionSchedule
+from .convert.convert import convert
 from .data.crops import CropField, refine_dls
 from .data.loaders import LandmarkBlock, landmark_dls
 from .data.sample import sample, write_sample
@@ -28,7 +29,7 @@ __all__ = [
     'TensorRadiograph', 'LandmarkBlock', 'SquareReader', 'landmark_dls', 'CropField',
     'refine_dls', 'UsageError', 'LandmarkLearner',
     'landmark_learner', 'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics',
-    'Diverged', 'Incomplete', 'agreement', 'annotate', 'check', 'sample',
+    'Diverged', 'Incomplete', 'agreement', 'annotate', 'check', 'convert', 'sample',
     'Prediction', 'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'measure', 'predict',
     'train',
     'write_sample',

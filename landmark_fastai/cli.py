@@ -23,7 +23,7 @@ from .errors import Diverged, UsageError
 from .flags import Flags, help_text, kinds, nearest
 from .predict_config import EvaluateConfig, PredictConfig
 from .processes import is_follower
-from .reader_config import AgreementConfig, AnnotateConfig, MeasureConfig
+from .reader_config import AgreementConfig, AnnotateConfig, ConvertConfig, MeasureConfig
 
 
 class Command(NamedTuple):
@@ -48,6 +48,8 @@ COMMANDS = {
                          'limits of agreement, correlations, drift and report.html.'),
     'annotate': Command(AnnotateConfig, 'annotate.annotate', 'Click and correct landmarks in the browser; writes the '
                         'annotation CSV.'),
+    'convert': Command(ConvertConfig, 'convert.convert', 'Convert annotations of other tools, COCO, Label Studio, 3D '
+                       'Slicer and more, to the annotation CSV and back.'),
     'check': Command(CheckConfig, 'quality.check', 'Look for mistakes in images and annotations before a training: '
                      'wrong clicks, swaps, duplicates and more.'),
     'sample': Command(SampleConfig, 'data.sample', 'Write synthetic hip radiographs and their landmarks, where train '

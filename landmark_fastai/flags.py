@@ -90,14 +90,17 @@ def kinds(each: Field) -> tuple:
 def checked(each: Field, value: Any) -> Any:
     "`value` as the flag stores it: paths as text, arrays as lists, whole numbers as floats. Raises UsageError."
     if value is None and each.default is None: return None
-    if isinstance(value, os.PathLike): value = os.fspath(value)
+    value = _plain(value)
     if hasattr(value, 'tolist'): value = value.tolist()  # of NumPy or torch
     for kind in kinds(each):
         if kind is float and isinstance(value, Real) and not isinstance(value, bool): value = float(value)
         if kind is int and isinstance(value, Integral) and not isinstance(value, bool): value = int(value)
-        if kind is list and isinstance(value, tuple): value = list(value)
+        if kind is list and isinstance(value, list | tuple): value = list(map(_plain, value))
         if type(value) is kind and fits(each, value): return value
     raise UsageError(f'{each.name} is {value!r}; expected {expected(each)}')
+
+
+def _plain(value): return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def fits(each: Field, value: Any) -> bool:

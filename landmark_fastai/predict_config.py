@@ -7,6 +7,7 @@ from pathlib import Path
 from .config import DEVICES, PRECISIONS, ImagesConfig, TrainConfig
 from .errors import UsageError
 from .flags import Flags, flag, read_file
+from .reader_config import MeasurementsConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class PredictConfig(ImagesConfig):
         return super().of(given)
 
     def check(self):
+        super().check()
         if self.encoder_name and not self.weights:
             raise UsageError('encoder_name without weights; a run knows its encoder, leave it out')
 
@@ -72,7 +74,7 @@ class TruthConfig(ImagesConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(PredictConfig, TruthConfig):
+class EvaluateConfig(MeasurementsConfig, PredictConfig, TruthConfig):
     "Flags of `evaluate`."
 
     def check(self):

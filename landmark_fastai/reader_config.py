@@ -1,4 +1,4 @@
-"The flags of what is done with points, by readers or models: annotate, measure, agreement. No torch here."
+"The flags of what is done with points, by readers or models: annotate, measure, agreement, convert. No torch here."
 
 from dataclasses import MISSING, dataclass
 from pathlib import Path
@@ -6,6 +6,11 @@ from pathlib import Path
 from .config import DataConfig, ImagesConfig
 from .errors import UsageError
 from .flags import Flags, flag
+
+CHOSEN = 'Those to measure, as HKA,MPTA (all if left out).'
+
+# of `convert`; the last can only be written
+FORMATS = 'csv', 'coco', 'label_studio', 'slicer', 'dlc', 'labelme', 'tps', 'isbi2015', 'original', 'dicom_sr'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +65,17 @@ class AnnotateConfig(ImagesConfig):
 @dataclass(frozen=True, kw_only=True)
 class MeasureConfig(Flags):
     "Flags of `measure`."
-    csv: str = flag(MISSING, 'Annotation CSV, such as the predictions.csv of predict.')
+    csv: str = flag(MISSING, 'Annotation CSV, such as the predictions.csv of predict; of several readers by its column '
+        'reader.')
     definitions: str = flag(MISSING, 'YAML file of definitions, or the name of a template, such as long_leg.')
-    output_dir: str = flag(MISSING, 'Folder that gets measurements.csv, measurements_wide.csv and pictures.')
-    measurements: str | None = flag(None, 'Those to measure, as HKA,MPTA (all if left out).')
+    output_dir: str = flag(MISSING, 'Folder that gets measurements.csv, measurements_wide.csv, pictures and, with '
+        'truth, report.html.')
+    measurements: str | None = flag(None, CHOSEN)
     image_dir: str | None = flag(None, 'Folder of the images, on which lines and values are drawn; DICOM headers tell '
         'their spacing.')
     no_pictures: bool = flag(False, 'Draw no pictures.')
     truth: str | None = flag(None, 'Annotation CSV of clicked points, of some of the images at least: intervals follow '
-        'from the errors of the measurements.')
+        'from the errors of the measurements, and what agreement writes is written.')
     level: float = flag(0.9, 'Share of true values that intervals are to hold.', above=0, below=1)
     pixel_spacing: float | None = flag(
         None, 'Millimetres per pixel of images whose spacing neither a CSV nor a DICOM header tells.', above=0)
@@ -76,14 +83,14 @@ class MeasureConfig(Flags):
     config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
 
     @property
-    def names(self) -> list[str] | None:
+    def chosen(self) -> list[str] | None:
         "The measurements that are asked for."
-        return None if self.measurements is None else [name.strip() for name in self.measurements.split(',')]
+        return listed_or_none(self.measurements)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgreementConfig(Flags):
-    "Flags of `agreement`."
+class ReadersConfig(Flags):
+    "Who is compared, and where that is written."
     csvs: str | list = flag(MISSING, 'Annotation CSVs of two readers or models or more, as a.csv,b.csv, or one with a '
         'column reader.')
     output_dir: str = flag(MISSING, 'Folder that gets agreement.csv, drift.csv, summary.json, figures and report.html.')
@@ -97,6 +104,7 @@ class AgreementConfig(Flags):
     config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
 
     def check(self):
+        super().check()
         if not all(self.files): raise UsageError(f'csvs is {self.csvs!r}; expected CSV files, as a.csv,b.csv')
         if self.names is None or all(self.names): return
         raise UsageError(f'readers is {self.readers!r}; expected names, as AB,CD')
@@ -109,9 +117,68 @@ class AgreementConfig(Flags):
     @property
     def names(self) -> list[str] | None:
         "The readers that are given."
-        return None if self.readers is None else listed(self.readers)
+        return listed_or_none(self.readers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementsConfig(Flags):
+    "What is measured between landmarks."
+    definitions: str | None = flag(None, 'YAML file of definitions, or the name of a template, such as long_leg: '
+        'measurements are compared as landmarks are.')
+    measurements: str | None = flag(None, CHOSEN)
+
+    def check(self):
+        super().check()
+        if self.measurements and not self.definitions:
+            raise UsageError('measurements without definitions; pass --definitions as well')
+
+    @property
+    def chosen(self) -> list[str] | None:
+        "The measurements that are asked for."
+        return listed_or_none(self.measurements)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementConfig(MeasurementsConfig, ReadersConfig):
+    "Flags of `agreement`."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertConfig(Flags):
+    "Flags of `convert`."
+    source: str = flag(MISSING, 'File to read, or folder where the format has a file for each image.')
+    source_format: str = flag(MISSING, 'What the source is.', choices=FORMATS[:-1])
+    target: str = flag(MISSING, 'File, or folder, to write.')
+    target_format: str = flag(MISSING, 'What it is to be.', choices=FORMATS)
+    image_dir: str | None = flag(None, 'Folder of the images: it tells sizes that a file does not, and the spacing of '
+        'DICOM images.')
+    landmarks: str | list | None = flag(None, 'Names of the landmarks, as hip,knee: those to keep, in that order; '
+        'of a format that has numbers alone, the names of all.')
+    invisible_landmarks: bool = flag(False, 'A point clicked in the top-left corner box means absent.')
+    definitions: str | None = flag(None, 'YAML file of definitions, or the name of a template: what is measured for '
+        'dicom_sr.')
+    overwrite: bool = flag(False, 'Replace the target.', saved=False)
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
+
+    def check(self):
+        if self.definitions and self.target_format != 'dicom_sr':
+            raise UsageError(f'definitions beside target_format {self.target_format}: only dicom_sr holds '
+                             'measurements; leave definitions out, or use measure')
+        names = self.names or []
+        if all(names) and len(set(names)) == len(names): return
+        raise UsageError(f'landmarks is {self.landmarks!r}; expected names that differ, as hip,knee')
+
+    @property
+    def names(self) -> list[str] | None:
+        "The landmarks that are given."
+        return listed_or_none(self.landmarks)
 
 
 def listed(given: str | list) -> list[str]:
     "What is in a list, or in a text as a,b."
     return [str(part).strip() for part in (given.split(',') if isinstance(given, str) else given)]
+
+
+def listed_or_none(given: str | list | None) -> list[str] | None:
+    "As `listed`; None where nothing is given."
+    return None if given is None else listed(given)

@@ -13,6 +13,7 @@ from benchmarks import __main__ as benchmarks
 from benchmarks import accuracy_tables, refine
 from benchmarks.accuracy import results
 from benchmarks.timing import RESULTS, insert
+from docs import formats as formats_of_docs
 from docs import templates as templates_of_docs
 from docs.flags import pages, with_tables
 from landmark_fastai.cli import COMMANDS, check_words, command
@@ -109,6 +110,10 @@ def test_functions_and_templates_are_those_of_the_package():
     text = TEXTS['measuring.md']
     assert templates_of_docs.with_texts(text) == text, 'python -m docs.templates writes them anew'
     assert set(templates_of_docs.FIGURES) == set(templates())
+
+
+def test_the_table_of_formats_is_that_of_the_package():
+    assert formats_of_docs.with_table(TEXTS['converting.md']) == TEXTS['converting.md'], 'python -m docs.formats'
 
 
 @pytest.mark.parametrize('name', templates())

@@ -13,7 +13,7 @@ BASE = {'config', 'conformal', 'errors', 'files', 'flags', 'inherit', 'output_fo
         'reader_config', 'threads', '__init__'}
 MAY_USE = {  # beside itself and the base; `learner` and the two packages it stands between are one room of fastai's
     'formats': set(), 'geometry': set(), 'viz': set(), 'quality': {'formats', 'viz'},
-    'measure': {'formats', 'quality', 'viz'},
+    'measure': {'formats', 'quality', 'viz'}, 'convert': {'formats', 'measure', 'viz'},
     'annotate': {'formats', 'quality', 'viz', 'model', 'inference'}, 'data': {'formats', 'geometry'},
     'model': {'data', 'formats', 'geometry'}, 'callbacks': {'model', 'data', 'formats', 'geometry', 'viz'},
     'learner': {'callbacks', 'model', 'data', 'formats', 'geometry'},
@@ -47,7 +47,7 @@ def test_arrows_go_one_way_and_packages_lie_one_level_deep(path):
 
 
 @pytest.mark.parametrize('name', ['config', 'predict_config', 'reader_config', 'cli', 'model.facts', 'formats',
-                                  'quality', 'viz', 'annotate', 'geometry.frame', 'data.sample', 'measure'])
+                                  'quality', 'viz', 'annotate', 'geometry.frame', 'data.sample', 'measure', 'convert'])
 def test_there_is_no_torch_where_none_is_needed(name):
     folder = PACKAGE / name
     modules = [f'{name}.{path.stem}' for path in folder.glob('[a-z]*.py')] if folder.is_dir() else [name]

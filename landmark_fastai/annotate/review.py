@@ -10,7 +10,7 @@ import pandas as pd
 from ..errors import UsageError
 from ..formats.annotations import Annotations
 from ..formats.columns import REVIEW
-from ..formats.csv_table import Row, read_rows, read_table
+from ..formats.estimates import read_estimates
 from ..formats.spreadsheet import plain_name
 from ..quality.findings import NOTE, Finding
 
@@ -43,7 +43,7 @@ def least_sure(annotations: Annotations) -> dict[str, Reason]:
 
     Nothing where the CSV has no confidence. Raises UsageError for a confidence that is no number.
     """
-    confidence = read_confidence(annotations)
+    confidence = read_estimates(annotations, 'confidence')
     reasons = {}
     for image, values in zip(annotations.image_names, confidence, strict=True):
         if np.isnan(values).all(): continue
@@ -70,16 +70,3 @@ def read_review(path: str | Path) -> dict[str, Reason]:
         reasons.setdefault(image, []).append(Reason(score, f'{row.landmark}: {row.reason}'))
     return {image: Reason(max(each.score for each in of_image), '; '.join(each.text for each in of_image))
             for image, of_image in reasons.items()}
-
-
-def read_confidence(annotations: Annotations) -> np.ndarray:
-    "The confidence (n, N) in the CSV of `annotations`, NaN where there is none. Raises UsageError."
-    rows = read_rows(annotations.path, *read_table(annotations.path))
-    return np.array([[read_number(row, f'{name}_confidence') for name in annotations.names] for row in rows])
-
-
-def read_number(row: Row, column: str) -> float:
-    "The number in a cell, NaN where that is blank or there is no such column. Raises UsageError."
-    text = row.cells.get(column) or 'nan'
-    try: return float(text)
-    except ValueError: raise row.error(f'{column} is {text!r}, expected a number') from None

@@ -13,11 +13,14 @@ from ..inference.folder import make_output
 from ..inference.loading import config_predictor
 from ..inference.predictor import Predictor
 from ..inference.trust import bound_notes
+from ..measure.binding import sides_there
+from ..measure.definitions import read_definitions
 from ..predict_config import EvaluateConfig
 from ..viz.report import CURVES, aligned, figures_in
 from .bounds import coverage_table
 from .compare import predict_annotated
 from .error_table import errors_table
+from .measurements import compare_measurements
 from .notes import flag_notes, result_notes, split_notes
 from .output import run_settings, write_evaluation, write_evaluation_report
 from .stages import compare_stages
@@ -27,7 +30,8 @@ from .stages import compare_stages
 def evaluate(config: EvaluateConfig) -> dict:
     """Compare the landmarks that a model finds with those of an annotation CSV; returns the summary.
 
-    Writes what `predict` writes, distances.csv, summary.json, figures and report.html. The arguments are the flags of
+    Writes what `predict` writes, distances.csv, summary.json, figures and report.html, and with `definitions`
+    measurements.csv and measurement_errors.csv. The arguments are the flags of
     `landmark-fastai evaluate`; `thresholds` may be a number, a list or an array, too. Raises UsageError and Incomplete
     as `predict` does.
     """
@@ -35,21 +39,30 @@ def evaluate(config: EvaluateConfig) -> dict:
     predictor = config_predictor(config, clicked.names)
     sides = {} if config.weights else read_split(Path(config.model))
     truth, n_corner = read_truth(config, clicked, predictor, sides)
-    folder = make_output(config, config.csv)
+    definitions = read_definitions(config.definitions, config.chosen) if config.definitions else None
+    if definitions: sides_there(definitions, predictor.names, str(config.weights or config.model))
+    folder = make_output(config, config.csv, config.definitions)
     evaluation = predict_annotated(predictor, truth, config, folder)
     notes = split_notes(evaluation, sides) + flag_notes(config, n_corner) + result_notes(evaluation, truth)
     tables, of_stages = compare_stages(evaluation)
     tables += coverage_table(evaluation, config.level)
     notes += of_stages + bound_notes(predictor.bounds, config, evaluation.predictions)
     source = config.weights or config.model
+    measurements = compare_measurements(evaluation, definitions, folder) if definitions else None
+    if measurements:
+        measurements.write(folder)
+        tables += measurements.tables()
+        notes += measurements.notes
     settings = asdict(config) | {'model': source, 'weights': ', '.join(map(str, predictor.weights)),
                                  'thresholds': config.distances}
-    summary, figures = write_evaluation(folder, evaluation, notes, settings, config.distances)
+    summary, figures = write_evaluation(folder, evaluation, notes, settings, config.distances,
+                                        measurements.rows if measurements else [])
     if not config.weights: figures += figures_in(Path(config.model, 'graph'), CURVES)
     of_run = {f'training: {name}': value for name, value in run_settings(predictor.config, predictor.facts).items()}
     write_evaluation_report(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary,
                             figures, settings | of_run, notes, tables)
     print(aligned(errors_table(summary)))
+    for title, table in measurements.tables() if measurements else (): print(f'{title}\n{aligned(table)}')
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')
     evaluation.predictions.check_complete(folder, summary)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ..flags import saved
 from ..formats.images import read_image
 from ..formats.spreadsheet import safe_name
 from ..inference.predictions import printable
+from ..measure.rows import jsonable
 from ..model.facts import ModelFacts
 from ..viz.figures import plot_boxes, plot_confidence, plot_coverage, plot_cumulative, plot_vectors
 from ..viz.overlays import contact_sheet, draw_markers, write_png
@@ -30,11 +31,12 @@ TILE = 590    # longer side of an image there, px: three fill the sheet
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation, notes: list[str], settings: dict,
-                     thresholds: list[float] | None = None) -> tuple[dict, list[Figure]]:
+                     thresholds: list[float] | None = None,
+                     measurements: Sequence[dict] = ()) -> tuple[dict, list[Figure]]:
     """Write distances.csv, summary.json and figures into `folder`.
 
     Returns the summary, by `thresholds` (see `summarize`), and title, explanation and file of each figure. `settings`
-    and `notes` go into summary.json, too.
+    and `notes` go into summary.json, too, and rows of `measurements` if there are any.
     """
     summary = summarize(evaluation.scores, thresholds)
     write_distances(folder / 'distances.csv', evaluation.scores)
@@ -42,6 +44,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, notes: list[str], set
     sources = Counter(source or 'unknown' for source in evaluation.annotations.spacing_source)
     known = {'settings': settings, 'notes': notes, 'n_failed': len(evaluation.predictions.failed),
              'spacing': dict(sources)}
+    if measurements: known['measurements'] = jsonable(list(measurements))
     write_text(folder / 'summary.json', json.dumps(summary | known, indent=2, ensure_ascii=False) + '\n')
     write_figures(folder / 'figures', evaluation, summary)
     return summary, figures_in(folder / 'figures', FIGURES)

@@ -80,7 +80,7 @@ def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotati
     facts = replace(facts, presence=in_any(annotations.names, [each.presence for each in facts_of_folds]),
                     flat=in_any(annotations.names, [each.flat for each in facts_of_folds]))
     predictions = merged(evaluations, annotations)
-    predictions.write(out)
+    predictions.write(out, PredictConfig.level)
     predictor = evaluations[0].predictor.with_facts(facts)
     evaluation = compare(predictor, annotations, Path(config.train_image_dir), predictions)
     # by models of fewer images than the ensemble has seen

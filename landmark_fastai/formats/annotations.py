@@ -22,7 +22,7 @@ from .cells import (
     read_source,
     read_spacing,
 )
-from .columns import read_names, warn_ignored
+from .columns import BOUND_LEVEL, read_names, warn_ignored
 from .csv_table import read_rows, read_table, where
 from .spacing import PLAUSIBLE, is_doubtful
 from .spreadsheet import safe_name
@@ -98,12 +98,14 @@ def read_readers(path: str | Path) -> dict[str, Annotations]:
     return {reader: _annotations(path, names, header, of_reader) for reader, of_reader in rows_of.items()}
 
 
-def write_annotations(path: str | Path, annotations: Annotations, estimates: dict[str, np.ndarray] | None = None):
+def write_annotations(path: str | Path, annotations: Annotations, estimates: dict[str, np.ndarray] | None = None,
+                      bound_level: float | None = None):
     """Write `annotations` as CSV to `path`, whole or not at all; reading it gives the same values to the last bit.
 
     Blank is not labelled, `-1,-1` absent. Spacing, `patient_id` and `split` are written where known, and `estimates`,
     each (n, N) by one of `columns.ESTIMATES`, as `<name>_confidence` and so on, numbers with three decimals, blank for
-    NaN. An image name that would be a formula in a spreadsheet gets `./` in front, which reading takes off.
+    NaN; `bound_level` says how many points lie within their bounds. An image name that would be a formula in a
+    spreadsheet gets `./` in front, which reading takes off.
     """
     columns = {'image_name': list(map(safe_name, annotations.image_names)), 'image_width': annotations.sizes[:, 0],
                'image_height': annotations.sizes[:, 1], 'n_landmarks': len(annotations.names)}
@@ -113,14 +115,19 @@ def write_annotations(path: str | Path, annotations: Annotations, estimates: dic
     columns |= _spacing_columns(annotations)
     if annotations.patient_id is not None: columns['patient_id'] = annotations.patient_id
     if annotations.split is not None: columns['split'] = annotations.split
+    if bound_level is not None: columns[BOUND_LEVEL] = bound_level
     for column, values in (estimates or {}).items(): columns |= _estimate_columns(annotations.names, column, values)
     with atomic(path) as temporary: pd.DataFrame(columns).to_csv(temporary, index=False, lineterminator='\n')
 
 
 def in_corner(annotations: Annotations) -> np.ndarray:
-    "Which visible points (n, N) lie in the top-left corner box: 100 px if the longer side is over 1000, else 50."
-    box = np.where(annotations.sizes.max(1) > 1000, 100, 50)
-    return (annotations.points < box[:, None, None]).all(-1)
+    "Which visible points (n, N) lie in the top-left corner box."
+    return (annotations.points < corner_box(annotations.sizes)[:, None, None]).all(-1)
+
+
+def corner_box(sizes: np.ndarray) -> np.ndarray:
+    "Side of the corner box of images of `sizes` (..., 2): 100 px if the longer side is over 1000, else 50."
+    return np.where(np.max(sizes, -1) > 1000, 100, 50)
 
 
 def hide_corner(annotations: Annotations) -> Annotations:
@@ -133,10 +140,14 @@ def hide_corner(annotations: Annotations) -> Annotations:
 def in_order(annotations: Annotations, names: list[str], whose: str) -> Annotations:
     "`annotations` with the landmarks in the order of `names`. Raises UsageError, naming `whose` they are, for others."
     theirs = annotations.names
-    if sorted(theirs) != sorted(names):
-        raise UsageError(f'{annotations.path.name} has {len(theirs)} landmarks ({", ".join(theirs)}), {whose} has '
-                         f'{len(names)} ({", ".join(names)}); expected the same names')
-    order = [theirs.index(name) for name in names]
+    if sorted(theirs) == sorted(names): return with_landmarks(annotations, names)
+    raise UsageError(f'{annotations.path.name} has {len(theirs)} landmarks ({", ".join(theirs)}), {whose} has '
+                     f'{len(names)} ({", ".join(names)}); expected the same names')
+
+
+def with_landmarks(annotations: Annotations, names: list[str]) -> Annotations:
+    "The landmarks of `annotations` called `names` alone, in that order."
+    order = [annotations.names.index(name) for name in names]
     return replace(annotations, names=names, points=annotations.points[:, order], state=annotations.state[:, order])
 
 

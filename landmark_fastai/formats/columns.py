@@ -8,8 +8,9 @@ from ..errors import UsageError
 from .spreadsheet import is_formula
 
 REQUIRED = ('image_name', 'image_width', 'image_height')
+BOUND_LEVEL = 'bound_level'  # the share of predicted points that lie within their bounds
 OPTIONAL = ('n_landmarks', 'pixel_spacing', 'pixel_spacing_x', 'pixel_spacing_y', 'patient_id', 'split', 'reader',
-            'image_spacing_source')
+            'image_spacing_source', BOUND_LEVEL)
 SPLITS = ('train', 'val', 'cal', 'test')  # in the column split; cal is for bounds
 # what predictions hold beside each landmark, as <name>_confidence; ignored on reading
 ESTIMATES = ('confidence', 'spread', 'expected_error', 'expected_error_mm', 'bound', 'bound_mm', 'stage')
@@ -25,7 +26,7 @@ def read_names(path: Path, header: list[str], n_landmarks: int | None = None) ->
     """
     _check_columns(path, header)
     names = _landmark_names(path, header)
-    for name in names: _check_name(path, name)
+    for name in names: check_name(path, name)
     if n_landmarks not in (None, len(names)):
         raise UsageError(f'{path.name}: {len(names)} landmarks in the header ({listed(names)}), '
                          f'expected {n_landmarks} as in n_landmarks; correct it, or leave it out')
@@ -63,8 +64,11 @@ def _landmark_names(path, header):
     return names
 
 
-def _check_name(path, name):
-    "Raise UsageError for a landmark whose name means something else in an output."
+def check_name(path: Path, name: str):
+    "Raise UsageError for a landmark of the file `path` whose name means something else in a CSV, or is none."
+    if not name: raise UsageError(f'{path.name}: a landmark has no name, expected one; name it')
+    if f'{name}_x'.startswith('image_') or f'{name}_x' in OPTIONAL:
+        raise UsageError(f'{path.name}: a landmark is named {name!r}, as columns that are no landmarks; rename it')
     if name == 'mean_error':
         raise UsageError(f'{path.name}: a landmark is named mean_error, as a column of the training log; rename it')
     if is_formula(name):

@@ -22,8 +22,9 @@ from .likeness import look_of
 from .predictions import ImageFacts, Predictions, printable
 from .predictor import Prediction, Predictor
 
-WRITTEN = ('predictions.csv', 'failed.csv', 'review.csv', 'overlays/**/*.png', 'distances.csv', 'summary.json',
-           'report.html', *(f'figures/{file}' for file, *_ in FIGURES))  # by `predict` and `evaluate`
+WRITTEN = (  # by `predict` and `evaluate`
+    'predictions.csv', 'failed.csv', 'review.csv', 'overlays/**/*.png', 'distances.csv', 'measurements.csv',
+    'measurement_errors.csv', 'summary.json', 'report.html', *(f'figures/{file}' for file, *_ in FIGURES))
 SAVE_EVERY = 30  # seconds between two writings of predictions.csv while it grows
 UNFIT_NAMES = errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST  # of an overlay beside others
 
@@ -66,9 +67,9 @@ def predict_folder(predictor: Predictor, config: PredictConfig, folder: Path, im
             for _ in finished:
                 bar.update(len(predictions) + len(predictions.failed) - bar.n)
                 if time.time() - written > SAVE_EVERY:
-                    predictions.write(folder)
+                    predictions.write(folder, config.level)
                     written = time.time()
-    finally: predictions.write(folder)
+    finally: predictions.write(folder, config.level)
     return predictions
 
 

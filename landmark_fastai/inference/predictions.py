@@ -62,11 +62,12 @@ class Predictions:
             spacing_source=np.array([each.source for each in facts], object),
             patient_id=patients if patients and None not in patients else None, split=None)
 
-    def write(self, folder: Path):
-        "Write predictions.csv and, where there is one to name, failed.csv."
+    def write(self, folder: Path, level: float):
+        "Write predictions.csv, with bounds that hold for a share `level`, and failed.csv where there is one to name."
         now = replace(self, found=self.found.copy())  # threads may go on adding to `found`
         annotations = now.annotations(folder)
-        write_annotations(folder / 'predictions.csv', annotations, estimates(now.stacked(), annotations.spacing))
+        known = estimates(now.stacked(), annotations.spacing)
+        write_annotations(folder / 'predictions.csv', annotations, known, level if 'bound' in known else None)
         if not self.failed: return
         failed = pd.DataFrame([[safe_name(printable(str(text))) for text in texts] for texts in self.failed.items()],
                               columns=['image_name', 'reason'])  # a reason begins with a path

@@ -1,19 +1,17 @@
 "The `agreement` command: how readers, or models, agree on the same images, and where they drift. No torch."
 
 import json
-import math
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from ..files import write_text
 from ..flags import saved, takes
 from ..output_folder import make_output_folder
 from ..reader_config import AgreementConfig
-from ..viz.differences import Tile, plot_bland_altman, plot_drift, plot_identity
+from ..viz.differences import plot_bland_altman, plot_drift, plot_identity
 from ..viz.report import Figure, aligned, counted, write_report
 from .agreement import ALL, Readings, agreement_rows
 from .agreement_table import (
@@ -24,10 +22,13 @@ from .agreement_table import (
     limits_table,
     panel_notes,
     reliability_table,
-    value_name,
+    tile_of,
 )
+from .comparison import KIND, measure_panel, measurement_notes, measurement_readings
+from .definitions import read_definitions
 from .drifts import Compared, drift_notes, drift_rows, group_drifts, groups_of, reader_drifts
 from .readers import Panel, landmark_readings, read_panel
+from .rows import jsonable, write_rows
 
 WRITTEN = 'agreement.csv', 'drift.csv', 'summary.json', 'report.html', 'figures/*.png'
 PAIRS = 6  # of readers, and comparisons of drift, that get figures; the latter with drift first
@@ -38,6 +39,8 @@ BLAND_ALTMAN = ('Each dot is an image: how far apart both readers are (vertical)
 IDENTITY = 'Each dot is an image. On the line both readers say the same.'
 DRIFT = ('How far the first puts each landmark from where the second does, on average and after turning all shapes '
          'alike, with 95 % intervals. Red landmarks lie elsewhere by more than chance.')
+PLOTS = (('bland_altman', 'Bland–Altman', BLAND_ALTMAN, plot_bland_altman),
+         ('identity', 'Identity', IDENTITY, plot_identity))
 
 
 @takes(AgreementConfig)
@@ -50,17 +53,24 @@ def agreement(config: AgreementConfig) -> dict:
     panel = read_panel(config.files, config.names, config.invisible_landmarks)
     if config.pixel_spacing is not None:
         panel = replace(panel, spacing=np.where(np.isnan(panel.spacing), config.pixel_spacing, panel.spacing))
-    folder = make_output_folder(config.output_dir, WRITTEN, config.overwrite, None, (*config.files, config.config))
-    summary = write_agreement(folder, panel, landmark_readings(panel), groups_of(panel, config.groups), saved(config))
+    readings, notes = landmark_readings(panel), []
+    if config.definitions:
+        measured = measure_panel(panel, read_definitions(config.definitions, config.chosen))
+        readings += measurement_readings(measured)
+        notes = list(measurement_notes(measured))
+    reads = *config.files, config.definitions, config.config
+    folder = make_output_folder(config.output_dir, WRITTEN, config.overwrite, None, reads)
+    summary = write_agreement(folder, panel, readings, groups_of(panel, config.groups), saved(config), notes)
     print(f'report: {folder / "report.html"}')
     return summary
 
 
-def write_agreement(folder: Path, panel: Panel, readings: list[Readings], groups: list[str], settings: dict) -> dict:
+def write_agreement(folder: Path, panel: Panel, readings: list[Readings], groups: list[str], settings: dict,
+                    notes: list[str]) -> dict:
     """Write how the readers of `panel` agree on `readings` into `folder`, print it, and return the summary.
 
     `readings` are of the landmarks, and of measurements if there are any, of the images of `panel`; `groups` names the
-    group of each image, '' is none. `settings` are told in the report.
+    group of each image, '' is none. `settings` are told in the report, with what follows and with `notes`.
     """
     unit, readers = panel.unit, panel.readers
     rows = agreement_rows(readings, readers)
@@ -68,19 +78,19 @@ def write_agreement(folder: Path, panel: Panel, readings: list[Readings], groups
     of_groups = group_drifts(panel, groups)
     compared = [*reader_drifts(panel), *of_groups]
     drifts = drift_rows(compared, panel.names, unit)
-    notes = [*drift_notes(drifts), *panel_notes(panel, groups, of_groups)]
-    summary = _jsonable({
+    notes = [*drift_notes(drifts), *panel_notes(panel, groups, of_groups), *notes]
+    summary = jsonable({
         'readers': readers, 'landmarks': panel.names, 'unit': unit, 'n_images': len(panel.image_names),
         'n_compared': int(panel.both.any(1).sum()), 'overall': overall, 'agreement': rows, 'drift': drifts,
         'settings': settings, 'notes': notes})
-    _write_csv(folder / 'agreement.csv', rows)
-    _write_csv(folder / 'drift.csv', drifts)
+    write_rows(folder / 'agreement.csv', rows)
+    write_rows(folder / 'drift.csv', drifts)
     write_text(folder / 'summary.json', json.dumps(summary, indent=2, ensure_ascii=False) + '\n')
     tables = _tables(overall, rows, drifts, unit)
     figures = _figures(folder / 'figures', panel, readings, rows, compared)
     write_report(folder / 'report.html', f'Agreement of {counted(len(readers), "reader")}', ', '.join(readers),
                  headline(overall[-1], readers), tables, figures, settings, notes, 'agreement.html', unit=unit,
-                 n_readers=len(readers), measured=any(each.kind == 'measurement' for each in readings))
+                 n_readers=len(readers), measured=any(each.kind == KIND for each in readings))
     for title, table in tables:
         if title.startswith(PRINTED): print(f'{title}\n{aligned(table)}')
     for note in notes: print(note)
@@ -95,8 +105,8 @@ def _pooled(panel):
 
 def _tables(overall, rows, drifts, unit):
     "The tables of the report, with their titles."
-    shown = [row for row in rows if row['kind'] == 'measurement' or row['unit'] == unit]
-    kinds = {'Distances': ('landmark',), 'Coordinates': AXES, 'Measurements': ('measurement',)}
+    shown = [row for row in rows if row['kind'] == KIND or row['unit'] == unit]
+    kinds = {'Distances': ('landmark',), 'Coordinates': AXES, 'Measurements': (KIND,)}
     of_kind = {title: [row for row in shown if row['kind'] in each] for title, each in kinds.items()}
     tables = [('Distances', distance_table([*overall, *of_kind['Distances']]))]
     for title in ('Measurements', 'Coordinates'):
@@ -110,37 +120,21 @@ def _figures(folder: Path, panel: Panel, readings: list[Readings], rows: list[di
              compared: list[Compared]) -> list[Figure]:
     "Write the figures into `folder`; title, explanation and file of each."
     found = []
-    values = [each for each in readings
-              if each.kind == 'measurement' or (each.kind in AXES and each.unit == panel.unit)]
+    of_kind = {'': [each for each in readings if each.kind in AXES and each.unit == panel.unit],
+               'of measurements, ': [each for each in readings if each.kind == KIND]}
     by_key = {(row['name'], row['kind'], row['unit'], row['pair']): row for row in rows}
     for number, (i, j) in enumerate(list(combinations(range(len(panel.readers)), 2))[:PAIRS], 1):
         readers = panel.readers[i], panel.readers[j]
         pair = ' - '.join(readers)
-        tiles = [_tile(each, i, j, by_key[each.name, each.kind, each.unit, pair]) for each in values]
-        for name, title, text, plot in (('bland_altman', 'Bland–Altman', BLAND_ALTMAN, plot_bland_altman),
-                                        ('identity', 'Identity', IDENTITY, plot_identity)):
-            path = folder / f'{name}_{number}.png'
-            plot(tiles, readers, path)
-            found.append((f'{title}: {pair}', text, path))
+        for what, values in of_kind.items():
+            tiles = [tile_of(each, i, j, by_key[each.name, each.kind, each.unit, pair]) for each in values]
+            for name, title, text, plot in PLOTS if tiles else ():
+                path = folder / f'{name}_{"measurements_" * bool(what)}{number}.png'
+                plot(tiles, readers, path)
+                found.append((f'{title}: {what}{pair}', text, path))
     flagged_first = sorted(compared, key=lambda each: not each.drift.flagged.any())
     for number, each in enumerate(flagged_first[:PAIRS], 1):
         path, title = folder / f'drift_{number}.png', f'{each.what}{", in " * bool(each.within)}{each.within}'
         plot_drift(each.drift.offset, each.drift.error, each.drift.flagged, panel.names, panel.unit, title, path)
         found.append((f'Drift: {title}', DRIFT, path))
     return found
-
-
-def _tile(each, i, j, row):
-    return Tile(value_name(row), each.values[:, i], each.values[:, j], row['bias'], row['loa_low'], row['loa_high'])
-
-
-def _write_csv(path, rows):
-    write_text(path, pd.DataFrame(rows).to_csv(index=False, float_format='%.6g', lineterminator='\n'))
-
-
-def _jsonable(value):
-    "`value` with None for NaN, in all its parts."
-    if isinstance(value, dict): return {name: _jsonable(part) for name, part in value.items()}
-    if isinstance(value, list | tuple): return [_jsonable(part) for part in value]
-    if isinstance(value, np.generic): value = value.item()
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
+from ..formats.spacing import is_doubtful
+from ..viz.differences import Tile
 from ..viz.report import DASH, Table, counted, fixed, percent
-from .agreement import WITHIN
+from .agreement import WITHIN, Readings
 from .drifts import GROUP, Compared, chance
 from .readers import Panel
 
@@ -66,6 +68,12 @@ def value_name(row: dict) -> str:
     return ' '.join([row['name'], *[row['kind']] * (row['kind'] in AXES)]) + f', {row["unit"]}'
 
 
+def tile_of(readings: Readings, i: int, j: int, row: dict) -> Tile:
+    "What figures show of the readers `i` and `j` of `readings`; `row` is theirs of agreement.csv."
+    return Tile(value_name(row), readings.values[:, i], readings.values[:, j], row['bias'], row['loa_low'],
+                row['loa_high'])
+
+
 def _pairs(rows):
     "The pairs that a table shows: all together are a row of their own only among three readers or more."
     pairs = list(dict.fromkeys(row['pair'] for row in rows))
@@ -102,6 +110,11 @@ def panel_notes(panel: Panel, groups: list[str], of_groups: list[Compared]) -> l
     if unknown and np.isfinite(panel.spacing).any():
         notes.append(f'The spacing of {counted(unknown, "image")} is not known: tables are in px, and rows in mm of '
                      'agreement.csv are of the others')
+    doubtful = np.flatnonzero(is_doubtful(panel.spacing) & panel.both.any(1))
+    if doubtful.size:
+        spacing = ' x '.join(f'{value:g}' for value in dict.fromkeys(panel.spacing[doubtful[0]].tolist()))
+        notes.append(f'The spacing of {counted(doubtful.size, "image")}, such as {spacing} mm of '
+                     f'{panel.image_names[doubtful[0]]}, is hardly one in mm: was it given in micrometres, or in dpi?')
     if any(groups) and not of_groups:
         notes.append(f'No drift between groups of images is told: that takes two groups of {GROUP} images')
     return notes

@@ -85,12 +85,16 @@ def templates() -> list[str]:
     return sorted(path.stem for path in TEMPLATES.glob('*.yaml'))
 
 
-def read_definitions(source: str | Path) -> Definitions:
-    """The definitions of the file `source`, or of the template of that name.
+def read_definitions(source: str | Path, chosen: list[str] | None = None) -> Definitions:
+    """The definitions of the file `source`, or of the template of that name; of the measurements `chosen`, if given.
 
     Raises UsageError with file, name and what was expected for all that is wrong in it.
     """
-    path = find(source)
+    definitions = _read(find(source))
+    return definitions if chosen is None else definitions.only(chosen)
+
+
+def _read(path):
     values = read_yaml(path, 'a YAML file of definitions')
     with told_of(path.name):
         values = completed(values)

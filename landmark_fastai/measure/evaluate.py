@@ -4,7 +4,8 @@ A small walker goes through the tree of a definition and calls what is in `funct
 reason why there is none on an image, the first that was met.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -104,6 +105,8 @@ class Measured:
     reasons: np.ndarray  # (n, S, M) of texts: why there is none, '' where there is one
     lower: np.ndarray    # (n, S, M): ends of the interval in which the true value is expected, NaN where nothing is
     upper: np.ndarray    # known of it
+    interval: np.ndarray  # (n, S, M) of texts: what that follows from, '' where there is none
+    readers: list[str]   # who has placed the points of each image, '' where the CSV does not tell several apart
 
 
 def measure_landmarks(annotations: Annotations, definitions: Definitions) -> Measured:
@@ -124,7 +127,22 @@ def measure_landmarks(annotations: Annotations, definitions: Definitions) -> Mea
             reasons[:, s, m] = np.array(view.reasons.texts, object)[why]
     blank = np.full(shape, np.nan)
     return Measured(annotations.image_names, [view.side for view in in_mm], definitions.measures, values, reasons,
-                    blank, blank)
+                    blank, blank.copy(), np.full(shape, '', object), [''] * len(annotations))
+
+
+def joined(of_readers: dict[str, Measured]) -> Measured:
+    "What several readers have measured, by the reader, one after the other."
+    parts = list(of_readers.values())
+    arrays = ('values', 'reasons', 'lower', 'upper', 'interval')
+    return replace(parts[0], image_names=[name for part in parts for name in part.image_names],
+                   readers=[reader for reader, part in of_readers.items() for _ in part.image_names],
+                   **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays})
+
+
+def shortest(differences: np.ndarray, measures: Sequence[Measure]) -> np.ndarray:
+    "`differences` (..., M) of values of `measures`; angles are at most 180 degrees apart."
+    is_angle = [measure.unit == 'deg' for measure in measures]
+    return np.where(is_angle, (differences + 180) % 360 - 180, differences)
 
 
 def views(annotations: Annotations, definitions: Definitions, in_px: bool = False) -> list[View]:

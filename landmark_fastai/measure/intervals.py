@@ -12,7 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..conformal import rank_of
-from .evaluate import Measured
+from .evaluate import Measured, shortest
+
+CONFORMAL = 'conformal'
 
 
 def with_intervals(measured: Measured, truth: Measured, patients: Sequence[str] | None, level: float) -> Measured:
@@ -24,18 +26,19 @@ def with_intervals(measured: Measured, truth: Measured, patients: Sequence[str] 
     groups = np.unique(measured.image_names if patients is None else patients, return_inverse=True)[1]
     radius = np.empty_like(errors)
     for s, m in np.ndindex(errors.shape[1:]): radius[:, s, m] = radii(errors[:, s, m], groups, level)
-    return replace(measured, lower=measured.values - radius, upper=measured.values + radius)
+    lower, upper = measured.values - radius, measured.values + radius
+    return replace(measured, lower=lower, upper=upper, interval=np.where(np.isfinite(lower), CONFORMAL, ''))
 
 
 def errors_of(measured: Measured, truth: Measured) -> np.ndarray:
     "The absolute errors (n, S, M) of `measured`, NaN where there is no `truth`; angles are at most 180 degrees apart."
     errors = np.full_like(measured.values, np.nan)
-    row_of = {name: i for i, name in enumerate(measured.image_names)}
-    rows = [row_of[name] for name in truth.image_names]
+    row_of = {name: i for i, name in enumerate(truth.image_names)}
+    rows = [i for i, name in enumerate(measured.image_names) if name in row_of]
+    true = truth.values[[row_of[measured.image_names[i]] for i in rows]]
     for s, side in enumerate(measured.sides):
-        if side in truth.sides: errors[rows, s] = measured.values[rows, s] - truth.values[:, truth.sides.index(side)]
-    is_angle = [measure.unit == 'deg' for measure in measured.measures]
-    return abs(np.where(is_angle, (errors + 180) % 360 - 180, errors))
+        if side in truth.sides: errors[rows, s] = measured.values[rows, s] - true[:, truth.sides.index(side)]
+    return abs(shortest(errors, measured.measures))
 
 
 def radii(errors: np.ndarray, groups: np.ndarray, level: float) -> np.ndarray:

@@ -3,11 +3,12 @@
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ..errors import UsageError
-from ..formats.annotations import ABSENT, VISIBLE, Annotations, hide_corner, in_order, read_readers
+from ..formats.annotations import ABSENT, UNLABELLED, VISIBLE, Annotations, hide_corner, in_order, read_readers
 from ..formats.spreadsheet import is_formula
 from .agreement import Readings
 
@@ -22,6 +23,7 @@ class Panel:
     image_names: list[str]
     points: np.ndarray  # (n, k, N, 2) float64: original px, NaN unless visible
     absent: np.ndarray  # (n, k, N) bool
+    sizes: np.ndarray  # (n, 2) int: width, height
     spacing: np.ndarray  # (n, 2) float64: mm per pixel in x and y, NaN where unknown
     split: list[str]  # 'train', 'val', 'test', or '' where no file tells
 
@@ -39,6 +41,14 @@ class Panel:
     def points_in(self, unit: str) -> np.ndarray:
         "The points (n, k, N, 2) in px or mm; NaN where the spacing is not known."
         return self.points * self.spacing[:, None, None] if unit == 'mm' else self.points
+
+    def of(self, j: int) -> Annotations:
+        "What reader `j` has clicked, on all images of the panel."
+        visible = np.isfinite(self.points[:, j]).all(-1)
+        state = np.select([visible, self.absent[:, j]], [VISIBLE, ABSENT], UNLABELLED).astype(np.uint8)
+        n = len(self.image_names)
+        return Annotations(Path(self.readers[j]), self.names, self.image_names, list(range(2, n + 2)), self.sizes,
+                           self.points[:, j], state, self.spacing, np.full(n, '', object), None, None)
 
 
 def read_panel(paths: Iterable[str], readers: Sequence[str] | None = None, invisible_landmarks: bool = False) -> Panel:
@@ -66,8 +76,7 @@ def join(annotations: list[Annotations], readers: list[str]) -> Panel:
         rows = [row_of[name] for name in each.image_names]
         points[rows, j] = np.where((each.state == VISIBLE)[..., None], each.points, np.nan)
         absent[rows, j] = each.state == ABSENT
-    spacing, split = _facts(annotations, image_names)
-    return Panel(readers, first.names, image_names, points, absent, spacing, split)
+    return Panel(readers, first.names, image_names, points, absent, *_facts(annotations, image_names))
 
 
 def landmark_readings(panel: Panel) -> list[Readings]:
@@ -110,11 +119,12 @@ def _check_common_images(annotations, readers):
 
 
 def _facts(annotations, image_names):
-    "Spacing (n, 2) and side of the split of each image, from whichever file tells; they must agree, as sizes must."
-    _agreed(annotations, 'image size', lambda each, i: tuple(each.sizes[i].tolist()))
+    "Size, spacing (n, 2) and side of the split of each image, from whichever file tells; they must agree."
+    sizes = _agreed(annotations, 'image size', lambda each, i: tuple(each.sizes[i].tolist()))
     spacing = _agreed(annotations, 'pixel spacing', _spacing_of, _alike)
     split = _agreed(annotations, 'split', lambda each, i: each.split and each.split[i])
-    return (np.array([spacing.get(name, (np.nan, np.nan)) for name in image_names]),
+    return (np.array([sizes[name] for name in image_names]),
+            np.array([spacing.get(name, (np.nan, np.nan)) for name in image_names]),
             [split.get(name, '') for name in image_names])
 
 

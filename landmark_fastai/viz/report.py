@@ -26,6 +26,8 @@ FIGURES = (
      'of them. Where it falls to the right, the confidence tells where to look; where it is flat, it does not.'),
     ('coverage.png', 'Bounds', 'How often bounds hold, against how often they say so: on the diagonal they are true, '
      'above it they are wider than need be. Thin lines are landmarks, which scatter by chance.'),
+    ('measurements.png', 'Measurements', 'Each dot is an image: how far the model is from the truth (vertical) over '
+     'the mean of both. The line is the bias, 95 % of the differences lie between the broken lines.'),
     ('worst.png', 'Worst images', 'The images with the largest mean error: blue rings are the truth, red dots the '
      'prediction. Look here first for wrong annotations and for kinds of images that the training lacked.'))
 CURVES = (

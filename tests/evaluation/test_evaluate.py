@@ -8,7 +8,7 @@ import imageio.v3 as iio
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import disc_finder, discs, original_weights, write_dicom, write_discs, write_dots
+from helpers import disc_finder, discs, original_weights, write_definitions, write_dicom, write_discs, write_dots
 from safetensors.torch import save_file
 
 import cli
@@ -116,6 +116,33 @@ def test_millimetres_are_px_times_spacing_along_each_axis(with_discs, tmp_path):
     assert found['landmarks']['white']['mm']['mean'] == pytest.approx(8, abs=0.1)
     assert found['overall']['success_rate'] == {'3.5': 0.5, '9': 1.}
     assert found['spacing'] == {'DICOM PixelSpacing': 1}
+
+
+def test_measurements_of_model_and_truth_are_compared(with_discs, tmp_path, capsys):
+    folder, names = tmp_path / 'films', [f'{k}.png' for k in range(4)]
+    for name in names: write_discs(folder / name)  # at 50, 60 and 150, 100
+    rows = [[name, 200, 160, 50, 60, 150 - 10 * k, 100, 0.5] for k, name in enumerate(names)]
+    csv_file = write_csv(tmp_path / 'a.csv', *rows, columns=['pixel_spacing'])
+    definitions = write_definitions(tmp_path, """measure:
+  width: {value: "along(white, line(grey, foot(white, horizontal(grey))))", unit: mm, tolerance: 6}
+  drop: {value: "distance(white, horizontal(grey))", unit: px}""")
+    assert evaluate(folder, csv_file, tmp_path / 'out', '--definitions', definitions, '--no_overlays') == 0
+    width, drop = summary(tmp_path / 'out')['measurements']
+    assert (width['name'], width['pair'], width['n']) == ('width', 'model - truth', 4)
+    assert width['bias'] == pytest.approx(7.5, abs=0.2)  # 0, 5, 10, 15 mm
+    assert width['within_tolerance'] == 0.5 and width['tolerance'] == 6 and drop['tolerance'] is None
+    errors = pd.read_csv(tmp_path / 'out/measurement_errors.csv')
+    assert errors.name.tolist() == ['width', 'drop'] and errors.bias[0] == pytest.approx(width['bias'], abs=1e-4)
+    both = pd.read_csv(tmp_path / 'out/measurements.csv')
+    assert both.reader.tolist() == ['model'] * 8 + ['truth'] * 8
+    assert both.value[[8, 14]].tolist() == [50, 35]
+    page, printed = (tmp_path / 'out/report.html').read_text(), capsys.readouterr().out
+    for part in ('Measurements: limits of agreement', 'Measurements: tolerance'):
+        assert part in page and part in printed
+    assert '50.0 %' in printed and (tmp_path / 'out/figures/measurements.png').exists()
+    wrong = write_definitions(tmp_path, 'measure: {width: {value: "distance(white, gray)", unit: px}}')
+    assert evaluate(folder, csv_file, tmp_path / 'new', '--definitions', wrong) == 2
+    assert "'gray'" in capsys.readouterr().err and not (tmp_path / 'new').exists()
 
 
 def test_doubtful_spacings_are_told_once_of_those_that_are_used(with_discs, tmp_path):

@@ -67,6 +67,6 @@ def test_the_split_of_a_run_is_written_without_formulas_and_read_back(tmp_path):
 
 def test_images_that_failed_are_written_without_formulas(tmp_path):
     predictions = Predictions(['hip'], ['=a.png'], failed={'=a.png': '=a.png: cut off'})
-    predictions.write(tmp_path)
+    predictions.write(tmp_path, 0.9)
     failed = pd.read_csv(tmp_path / 'failed.csv')
     assert failed.image_name.tolist() == ['./=a.png'] and failed.reason.tolist() == ['./=a.png: cut off']

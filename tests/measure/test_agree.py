@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import write_definitions
 
 import cli
 from landmark_fastai.errors import UsageError
@@ -88,7 +89,7 @@ def test_measurements_are_only_more_columns(files, tmp_path, capsys):
     panel = read_panel([files['AB'], files['net']])
     angles = np.random.default_rng(0).normal(40, 5, (len(panel.image_names), 2))
     readings = [*landmark_readings(panel), Readings('HKA', 'measurement', 'deg', angles)]
-    summary = write_agreement(tmp_path, panel, readings, panel.split, {})
+    summary = write_agreement(tmp_path, panel, readings, panel.split, {}, [])
     row = [row for row in summary['agreement'] if row['kind'] == 'measurement'][0]
     assert row['name'] == 'HKA' and row['unit'] == 'deg' and row['n'] == 24
     assert row['bias'] == pytest.approx((angles[:, 0] - angles[:, 1]).mean())
@@ -138,3 +139,42 @@ def test_mistakes_are_one_line(flags, named, tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.count('\n') == 1 and all(part in error for part in named)
     assert not (tmp_path / 'out').exists()
+
+
+# --- measurements
+
+def test_measurements_of_a_file_are_compared_too(files, tmp_path, capsys):
+    definitions = write_definitions(tmp_path, """measure:
+  bend: {value: "angle(line(neck, head), line(neck, base))", unit: deg}
+  length: {value: "distance(head, tip)", unit: mm}""")
+    summary = agreement(list(files.values()), tmp_path / 'out', definitions=definitions, measurements='length')
+    rows = [row for row in summary['agreement'] if row['kind'] == 'measurement']
+    assert [(row['name'], row['unit'], row['pair'], row['n']) for row in rows] == [
+        ('length', 'mm', 'AB - CD', 22), ('length', 'mm', 'AB - net', 23), ('length', 'mm', 'CD - net', 23),
+        ('length', 'mm', 'all', 22)]
+    panel = read_panel(list(files.values()))
+    lengths = np.linalg.norm(panel.points[:, :, 0] - panel.points[:, :, 1], axis=-1) / 2
+    assert rows[1]['bias'] == pytest.approx(np.nanmean(lengths[:, 0] - lengths[:, 2]))
+    page = (tmp_path / 'out/report.html').read_text(encoding='utf-8')
+    assert 'Measurements: reliability' in page and 'length, mm' in capsys.readouterr().out
+    figures = {path.stem for path in (tmp_path / 'out/figures').iterdir()}
+    assert {'bland_altman_1', 'bland_altman_measurements_1', 'identity_measurements_3'} <= figures
+
+
+@pytest.mark.parametrize('flags, words', [
+    (dict(definitions='long_leg'), ['long_leg.yaml', 'AB has no landmark']),
+    (dict(definitions='nowhere.yaml'), ['nowhere.yaml']), (dict(measurements='HKA'), ['definitions'])])
+def test_definitions_that_do_not_fit_are_told_before_anything_is_written(files, tmp_path, flags, words):
+    with pytest.raises(UsageError) as caught: agreement(list(files.values()), tmp_path / 'out', **flags)
+    assert all(word in str(caught.value) for word in words) and not (tmp_path / 'out').exists(), caught.value
+
+
+def test_a_spacing_that_is_hardly_one_is_told(files, tmp_path):
+    changed = []
+    for reader, path in files.items():
+        table = pd.read_csv(path)
+        table.loc[table.image_name == '3.png', 'pixel_spacing'] = 143
+        changed.append(tmp_path / f'{reader}.csv')
+        table.to_csv(changed[-1], index=False)
+    notes = agreement(changed, tmp_path / 'out')['notes']
+    assert any('1 image, such as 143 mm of 3.png' in note for note in notes), notes

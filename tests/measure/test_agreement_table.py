@@ -73,7 +73,7 @@ def test_drift():
 def test_notes_tell_what_does_not_count():
     points, absent = np.zeros((3, 2, 2, 2)), np.zeros((3, 2, 2), bool)
     points[0, 1], points[1, 0, 0], absent[1, 0, 0] = np.nan, np.nan, True
-    panel = Panel(['AB', 'CD'], ['hip', 'knee'], ['a', 'b', 'c'], points, absent,
+    panel = Panel(['AB', 'CD'], ['hip', 'knee'], ['a', 'b', 'c'], points, absent, np.full((3, 2), 600),
                   np.array([[0.5, 0.5], [0.5, 0.5], [np.nan, np.nan]]), ['train', 'test', 'test'])
     notes = panel_notes(panel, panel.split, [])
     for parts in (['1 of 3 images', 'two readers'], ['1 time', 'absent'], ['1 image', 'spacing'], ['groups', '10']):

@@ -16,7 +16,7 @@ def panel(n=60, readers=('AB', 'CD'), split=None, folder='f', names='abcde', shi
     points += rng.normal(0, 1, points.shape)
     points[:, 0, 2] += shift
     return Panel(list(readers), list(names), [f'{folder}/{i}.png' for i in range(n)], points,
-                 np.zeros(points.shape[:3], bool), np.full((n, 2), np.nan), split or [''] * n)
+                 np.zeros(points.shape[:3], bool), np.full((n, 2), 1000), np.full((n, 2), np.nan), split or [''] * n)
 
 
 def test_pairs_of_readers_are_compared_in_their_order():

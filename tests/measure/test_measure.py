@@ -133,7 +133,74 @@ def test_intervals_follow_from_the_truth(data):
 def test_too_few_truths_are_told(data, capsys):
     found = measure(**data(), truth=data(file='truth.csv')['csv'])
     printed = capsys.readouterr().out
-    assert np.isnan(found.lower).all() and 'no intervals: 3 images' in printed and '90%' in printed and '9' in printed
+    assert np.isnan(found.lower).all()
+    assert 'no intervals by the truth: 3 images' in printed and '90 % it takes 9' in printed
+
+
+def test_what_agreement_writes_is_written_with_a_truth(data, tmp_path):
+    arguments = data(n=12, noise=2, pixel_spacing=0.5)
+    truth = data(n=10, file='truth.csv', pixel_spacing=0.5, split=['train'] * 5 + ['test'] * 5)['csv']
+    found = measure(**arguments, truth=truth)
+    rows = pd.read_csv(arguments['output_dir'] / 'agreement.csv').set_index(['name', 'kind', 'unit'])
+    assert set(rows.pair) == {'measured - truth', 'all'}
+    length = rows[rows.pair != 'all'].loc[('right_length', 'measurement', 'mm')]
+    assert length.n == 10 and length.bias == pytest.approx((found.values[:10, 0, 1] - 50).mean(), abs=1e-4)
+    assert rows.loc[('left_hip', 'landmark', 'px')].n.tolist() == [10, 10]
+    assert 'right_length, mm' in (arguments['output_dir'] / 'report.html').read_text(encoding='utf-8')
+    with pytest.raises(UsageError, match='agreement.csv|measurements.csv'): measure(**arguments, truth=truth)
+    measure(**arguments, truth=truth, overwrite=True)
+
+
+def test_a_truth_of_fewer_landmarks_does_for_what_needs_no_others(data, tmp_path):
+    arguments = data(n=10, noise=2, pixel_spacing=0.5)
+    fewer = data(file='truth.csv', n=10, change=lambda table: table.drop(
+        columns=[f'left_{part}_{axis}' for part in ('hip', 'knee') for axis in 'xy'], inplace=True))
+    found = measure(**arguments, truth=fewer['csv'])
+    assert np.isfinite(found.lower[:, 0]).all() and np.isnan(found.lower[:, 1]).all()
+
+
+# --- bounds and readers
+
+def test_bounds_of_points_make_intervals_that_are_called_simulated(data, capsys):
+    bounds = {f'{name}_bound': 3. for name in NAMES} | {'left_knee_bound': [3, np.nan, 3]}
+    arguments = data(**bounds, bound_level=0.9, pixel_spacing=0.5)
+    found = measure(**arguments)
+    long, _ = tables(arguments)
+    assert list(long)[:10] == ['image_name', 'side', 'measurement', 'value', 'unit', 'lower', 'upper', 'reason',
+                               'interval', 'class']
+    assert set(long.interval) == {'simulated', ''} and long.lower[6] == '' and long.interval[6] == ''
+    width = (found.upper - found.lower)[0, 0]
+    deviation = 3 / 2.146 * np.sqrt(2)  # of the difference of two points, px along an axis
+    assert width == pytest.approx([2 * 1.645 * np.degrees(deviation / 100), 2 * 1.645 * deviation / 2], rel=0.15)
+    assert 'approximate' in capsys.readouterr().out
+    again = measure(**arguments, overwrite=True)
+    assert np.array_equal(again.lower, found.lower, equal_nan=True)
+
+
+def test_the_truth_of_enough_images_wins_over_bounds(data):
+    arguments = data(n=12, noise=2, pixel_spacing=0.5, bound_level=0.9, **{f'{name}_bound': 3. for name in NAMES})
+    found = measure(**arguments, truth=data(n=12, file='truth.csv')['csv'])
+    assert (found.interval == 'conformal').all()
+
+
+def test_several_readers_have_rows_and_pictures_of_their_own(data, tmp_path, capsys):
+    arguments = data(n=4, pixel_spacing=0.5, reader=['AB', 'AB', 'C/D', 'C/D'], change=lambda table: table.update(
+        {'image_name': ['sub/0.png', 'sub/1.png', 'sub/0.png', 'sub/1.png'], 'right_knee_y': [120, 120, 130, 120]}))
+    found = measure(**arguments, image_dir=tmp_path / 'films')
+    long, wide = tables(arguments)
+    assert list(long)[:3] == ['image_name', 'reader', 'side'] and list(wide)[:2] == ['image_name', 'reader']
+    assert wide[['image_name', 'reader', 'right_length']].values.tolist() == [
+        ['sub/0.png', 'AB', '50.0000'], ['sub/1.png', 'AB', '50.0000'],
+        ['sub/0.png', 'C/D', '55.0000'], ['sub/1.png', 'C/D', '50.0000']]
+    assert found.readers == ['AB', 'AB', 'C/D', 'C/D']
+    pictures = {str(path.relative_to(arguments['output_dir'])) for path in arguments['output_dir'].rglob('*.png')}
+    assert pictures == {f'pictures/{reader}/sub/{k}.png.png' for reader in ('AB', 'C%2FD') for k in range(2)}
+    printed = capsys.readouterr().out
+    assert 'C/D right length: 52.50' in printed and '2 images measured' in printed
+    truth = data(n=2, file='truth.csv')['csv']
+    measure(**arguments, truth=truth, overwrite=True)
+    rows = pd.read_csv(arguments['output_dir'] / 'agreement.csv')
+    assert {'AB - C/D', 'AB - truth', 'C/D - truth', 'all'} == set(rows.pair)
 
 
 def test_a_truth_of_other_images_or_sizes_is_refused(data):
@@ -185,7 +252,7 @@ def test_it_runs_from_the_command_line_without_torch(data):
     run = subprocess.run([sys.executable, '-c', code, 'measure', *flags], capture_output=True, text=True,
                          cwd=Path(cli.__file__).parents[1])
     assert run.returncode == 0 and run.stdout.endswith('0 False\n'), run
-    assert MeasureConfig.of(arguments).names is None and len(tables(arguments)[0]) == 12
+    assert MeasureConfig.of(arguments).chosen is None and len(tables(arguments)[0]) == 12
 
 
 @pytest.mark.slow

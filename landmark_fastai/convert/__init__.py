@@ -1,0 +1,1 @@
+"Annotations of other tools, read and written. No torch."
