@@ -209,6 +209,11 @@ def message_of(path, **kwargs):
     return message
 
 
+def printed(capsys):
+    "The lines on stdout."
+    return capsys.readouterr().out.splitlines()
+
+
 def refused(words, make, *args, **kwargs):
     "`make(...)` raises a UsageError that has all `words`."
     with pytest.raises(UsageError) as error: make(*args, **kwargs)

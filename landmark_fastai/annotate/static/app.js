@@ -3,10 +3,10 @@
 import { inWords } from './landmarks.js';
 import { Refused } from './server.js';
 import { Sight } from './sight.js';
+import { Slips } from './slips.js';
 
 const FEW = 6;      // landmarks whose names hide little of a film
 const CLEAR = 60;   // CSS px between a point that is moved by keys and the edge of the stage
-const PATIENCE = 1000; // ms that the next film waits for what is said of this one
 const AGAIN = 1000; // ms until a server that does not answer is asked again
 
 export class App extends Sight {
@@ -14,12 +14,11 @@ export class App extends Sight {
   problem = '';  // why it cannot be read
   current = 0;   // index of the landmark whose turn it is
   drafts = {};   // marks that are being moved, by landmark
-  looked = null; // what looks like a slip on a film: its number, a promise of sentences, and whether they are told
 
   /** Its `page`, which is set once both are there, shows it. */
   constructor(desk, films) {
     super();
-    Object.assign(this, { desk, films });
+    Object.assign(this, { desk, films, slips: new Slips(desk) });
     this.on.names = desk.landmarks.length <= FEW;
   }
 
@@ -104,22 +103,11 @@ export class App extends Sight {
 
   /** Tell what looks like a slip on a film that is finished now, once. */
   async hasSlip() {
-    const { number } = this, said = this.looked;
-    if (!said || said.number !== number || said.isTold) return false;
-    const late = new Promise((resolve) => { setTimeout(resolve, PATIENCE, []); });
-    const slips = await Promise.race([said.slips, late]);
-    said.isTold = true;
+    const { number } = this, slips = await this.slips.take(number);
     if (!slips.length || number !== this.number) return false;
     this.page.note(`Is that right? ${slips.join('; ')}`);
     this.page.say(`${slips.join('; ')}. Next film again goes on`, true);
     return true;
-  }
-
-  /** Ask for slips where the last landmark of the film was set. */
-  lookForSlips() {
-    if (!this.desk.isFinished(this.number)) return;
-    const { number } = this;
-    this.looked = { number, slips: this.desk.slipsOf(number).catch(() => []), isTold: false };
   }
 
   // --- landmarks
@@ -188,7 +176,7 @@ export class App extends Sight {
     this.cross = null;
     this.desk.mark(this.number, { [name]: mark }, origin);
     this.current = this.next(index) ?? index;
-    this.lookForSlips();
+    this.slips.ask(this.number);
     this.page.say(`${name}: ${inWords(mark)}; ${this.isAnswered(this.current) ? 'all set, n opens the next film'
       : `place ${this.name}`}`);
     this.page.relist();
@@ -213,7 +201,7 @@ export class App extends Sight {
       this.desk.mark(this.number, Object.fromEntries(marks), origin);
     }
     this.current = this.next(this.current) ?? this.current;
-    this.lookForSlips();
+    this.slips.ask(this.number);
     this.page.say(best.length ? `Taken: ${best.map(([name]) => name).join(', ')}` : 'Nothing is offered here');
     this.page.relist();
     this.page.redraw();
@@ -267,7 +255,7 @@ export class App extends Sight {
     for (const [name, mark] of Object.entries(drafts)) {
       if (String(this.desk.marksOf(this.number)[name]) === String(mark)) continue;
       this.desk.mark(this.number, { [name]: mark });
-      this.lookForSlips();
+      this.slips.ask(this.number);
       this.page.say(`${name}: ${inWords(mark)}`);
     }
   }
