@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from .actions import ABSENT, Mark, Work
-from .journal import EXTENSION, read_header, read_work
+from .journal import EXTENSION, read_first_line, read_work
 from .labels import DECIMALS
 from .review import Reason
 from .suggestions import Suggestion
@@ -22,7 +22,7 @@ class Disputed:
     """
     def __init__(self, folder: Path):
         paths = [path for path in sorted(folder.glob('*' + EXTENSION)) if path.stem != ADJUDICATED]
-        headers = list(filter(None, map(read_header, paths)))
+        headers = list(filter(None, map(read_first_line, paths)))
         self.landmarks = headers[0].get('landmarks', []) if headers else []
         self.works = {path.stem: read_work(path, self.landmarks) for path in paths}
         self.images = shared_images(self.works)
@@ -87,9 +87,9 @@ def distances(marks: Mapping[str, Mapping[str, Mark]]) -> Iterator[Reason]:
                 apart = dist(first, second)
                 yield Reason(apart, f'{name}: {one} and {other} are {apart:.1f} px apart')
             elif first == second: yield Reason(0., f'{name}: {one} and {other} agree')
-            else: yield Reason(inf, f'{name}: {one} says {in_words(first)}, {other} {in_words(second)}')
+            else: yield Reason(inf, f'{name}: {one} says {said_by(first)}, {other} {said_by(second)}')
 
 
-def in_words(mark: Mark) -> str:
+def said_by(mark: Mark) -> str:
     "What a reader says by `mark`."
     return 'a point' if isinstance(mark, tuple) else 'absent' if mark == ABSENT else 'cannot judge'

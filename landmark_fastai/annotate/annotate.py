@@ -11,12 +11,12 @@ from ..reader_config import AnnotateConfig
 from .adjudication import ADJUDICATED, Disputed
 from .desk import Desk
 from .journal import FOLDER
-from .pictures import check_folder, write_pictures
+from .pictures import check_overlay_dir, write_pictures
 from .review import found_by_check, least_sure, read_review
 from .serve import listen, serve
 from .study import Study
 from .suggestions import marks_of
-from .summary import in_words, summarize
+from .summary import summarize_work, summary_lines
 
 
 @takes(AnnotateConfig)
@@ -26,7 +26,7 @@ def annotate(config: AnnotateConfig):
     What is clicked is on disk at once, and the annotation CSV follows. The arguments are the flags of `landmark-fastai
     annotate`. Raises UsageError before anything is changed.
     """
-    if config.overlay_dir: check_folder(Path(config.overlay_dir), config.image_dir)
+    if config.overlay_dir: check_overlay_dir(Path(config.overlay_dir), config.image_dir)
     disputed = Disputed(config.csv_file.parent / FOLDER) if config.adjudicate else None
     offered = read_annotations(config.csv) if config.csv else None
     reasons = disputed.reasons() if disputed else least_sure(offered) if offered else {}
@@ -51,6 +51,6 @@ def sum_up(desk: Desk):
     "Print what the work at a `desk` comes to, and write it beside the journal."
     written = desk.csv_file if desk.is_last_word else desk.own_csv
     print(f'{written}: {sum(desk.work.n_marked(image) > 0 for image in desk.image_names)} images')
-    summary = summarize(desk.work, desk.images, desk.landmarks, desk.known_suggestions, desk.study.is_withheld)
-    for line in in_words(summary): print(line)
+    summary = summarize_work(desk.work, desk.images, desk.landmarks, desk.known_suggestions, desk.study.is_withheld)
+    for line in summary_lines(summary): print(line)
     write_text(desk.own_csv.with_suffix('.json'), json.dumps(summary, indent=1))

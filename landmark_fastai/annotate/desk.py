@@ -23,7 +23,7 @@ from ..formats.images import find_images, image_size
 from .actions import Action, Mark, Work
 from .adjudication import ADJUDICATED, Disputed
 from .hints import slips
-from .journal import EXTENSION, FOLDER, Journal, read_header
+from .journal import EXTENSION, FOLDER, Journal, read_first_line
 from .labels import annotations_of, imported
 from .queue import order
 from .repeats import again, image_of, second_readings
@@ -217,7 +217,7 @@ def joint_digest(*texts: str) -> str:
 
 def choose_landmarks(given: Sequence[str] | None, journal: Path, known: Annotations | None) -> list[str]:
     "Those that were given, of the journal of the reader, or `known` of the CSV. Raises UsageError where they differ."
-    of_journal = (read_header(journal) or {}).get('landmarks')
+    of_journal = (read_first_line(journal) or {}).get('landmarks')
     found = {'the journal': of_journal, known.path.name if known else '': known.names if known else None,
              '--landmarks': list(given) if given else None}
     found = {where: names for where, names in found.items() if names}

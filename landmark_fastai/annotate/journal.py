@@ -130,7 +130,7 @@ def without(entry: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if name not in names}
 
 
-def read_header(path: Path) -> dict | None:
+def read_first_line(path: Path) -> dict | None:
     "The first line of the journal at `path`; None where there is none."
     if not path.is_file(): return None
     with open(path, 'rb') as f: line = f.readline()  # a journal may be long, and is read whole when it is opened

@@ -14,7 +14,7 @@ from .suggestions import points_of
 SUFFIX = '.annotated.png'  # after the name of an image: no other file is replaced
 
 
-def check_folder(folder: Path, image_dir: str | Path):
+def check_overlay_dir(folder: Path, image_dir: str | Path):
     "Raise UsageError unless pictures can be written to `folder`, and are not taken for images there."
     check_writable(folder, 'overlay_dir')
     if lies_in(folder, image_dir):
@@ -31,14 +31,14 @@ def write_pictures(folder: Path, image_dir: Path, images: Sequence[str], landmar
         except UsageError as e:
             warnings.warn(f'no overlay: {e}', stacklevel=2)
             continue
-        notes = [in_words(work.of(image).get(name)) for name in landmarks]
+        notes = [note_of(work.of(image).get(name)) for name in landmarks]
         picture = draw_annotated(pixels, points_of(work, image, landmarks), list(landmarks), notes)
         write_png(folder / f'{image}{SUFFIX}', picture)
         n += 1
     return n
 
 
-def in_words(mark: Mark) -> str:
+def note_of(mark: Mark) -> str:
     "A mark beside the name of its landmark."
     if isinstance(mark, tuple): return f'{mark[0]:.1f}, {mark[1]:.1f}'
     return '' if mark is None else 'absent' if mark == ABSENT else 'cannot judge'

@@ -11,7 +11,7 @@ from .repeats import second_readings
 from .suggestions import Suggestion
 
 
-def summarize(work: Work, items: Sequence[str], landmarks: Sequence[str],
+def summarize_work(work: Work, items: Sequence[str], landmarks: Sequence[str],
               suggestions: Callable[[str], Mapping[str, Sequence[Suggestion]]],
               is_withheld: Callable[[str], bool]) -> dict[str, Any]:
     """The summary of `work` on the `items` of a list; distances in original px, times as they are called.
@@ -60,7 +60,7 @@ def spread(distances: Sequence[float]) -> dict[str, Any]:
             'median_px': median(distances) if distances else None}
 
 
-def in_words(summary: Mapping[str, Any]) -> list[str]:
+def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     "A summary, a line a fact."
     of = summary['films']
     lines = [f'{of["finished"]} of {of["of"]} films finished']

@@ -10,6 +10,7 @@ from ..formats.images import find_images, image_spacing
 from ..formats.spacing import FLAG_SOURCE
 from ..predict_config import PredictConfig
 from ..viz.overlays import draw_landmarks
+from ..viz.report import counted
 from .folder import make_output, predict_folder
 from .loading import config_predictor
 from .predictions import ImageFacts, spacing_notes, spread_notes
@@ -40,7 +41,7 @@ def predict(config: PredictConfig) -> Annotations:
                               notes=trust_notes(prediction, facts_of(name).spacing), radii=prediction.bound)
 
     predictions = predict_folder(predictor, config, folder, image_names, facts_of, draw)
-    print(f'{len(predictions)} images predicted: {folder / "predictions.csv"}')
+    print(f'{counted(len(predictions), "image")} predicted: {folder / "predictions.csv"}')
     notes = [*spacing_notes(predictions), *spread_notes(predictions),
              *bound_notes(predictor.bounds, config, predictions)]
     for line in notes: print(line)
@@ -48,6 +49,6 @@ def predict(config: PredictConfig) -> Annotations:
     warn_doubtful(annotations)
     doubted = doubts(predictions.stacked(), annotations, config.tolerance)
     write_review(folder / 'review.csv', doubted, annotations)
-    print(f'{len({doubt.i for doubt in doubted})} images to look at: {folder / "review.csv"}')
+    print(f'{counted(len({doubt.i for doubt in doubted}), "image")} to look at: {folder / "review.csv"}')
     predictions.check_complete(folder, annotations)
     return annotations

@@ -20,7 +20,7 @@ from ..formats.images import Appearance, appearance, read_image
 from ..formats.splits import split_rows
 from ..threads import in_threads
 from ..viz.overlays import draw_markers
-from ..viz.report import render
+from ..viz.report import counted, render
 from .findings import (
     ERROR,
     Finding,
@@ -80,8 +80,8 @@ def count_findings(annotations: Annotations, findings: list[Finding]) -> str:
     n_points = int((annotations.state == VISIBLE).sum())
     n_of = Counter(finding.level for finding in findings)
     counts = [f'{n_of[level]} {words[n_of[level] > 1]}' for level, words in enumerate(COUNTED) if n_of[level]]
-    return (f'{len(annotations)} images, {len(annotations.names)} landmarks, {n_points} visible points; '
-            f'{", ".join(counts) or "nothing found"}')
+    return (f'{counted(len(annotations), "image")}, {counted(len(annotations.names), "landmark")}, '
+            f'{counted(n_points, "visible point")}; {", ".join(counts) or "nothing found"}')
 
 
 def find_all(annotations: Annotations, image_dir: str | Path,
@@ -150,7 +150,8 @@ def write_page(path: str | Path, summary: str, findings: list[Finding], annotati
             picture = _picture(finding, annotations.points[image], paths[image], should[image])
             left -= bool(picture)
         rows.append((LEVELS[finding.level], finding.what, picture))
-    write_text(path, render('findings.html', summary=summary, rows=rows, n_pictures=PICTURES - left))
+    write_text(path, render('findings.html', summary=summary, rows=rows,
+                            pictures=counted(PICTURES - left, 'picture') if left < PICTURES else ''))
 
 
 def _picture(finding, points, path, should):

@@ -7,7 +7,7 @@ from helpers import save_picture
 
 from landmark_fastai import UsageError
 from landmark_fastai.annotate.actions import ABSENT, Work
-from landmark_fastai.annotate.pictures import check_folder, write_pictures
+from landmark_fastai.annotate.pictures import check_overlay_dir, write_pictures
 from landmark_fastai.viz.overlays import BLUE
 
 NAMES = ['hip', 'knee']
@@ -38,7 +38,7 @@ def test_every_annotated_film_has_a_picture_and_other_files_stay(tmp_path):
 def test_a_folder_in_which_they_would_be_taken_for_films_is_refused(tmp_path):
     (tmp_path / 'films').mkdir()
     for folder in ('films', 'films/pictures'):
-        with pytest.raises(UsageError, match='overlay_dir'): check_folder(tmp_path / folder, tmp_path / 'films')
+        with pytest.raises(UsageError, match='overlay_dir'): check_overlay_dir(tmp_path / folder, tmp_path / 'films')
     (tmp_path / 'file').touch()
-    with pytest.raises(UsageError, match='overlay_dir'): check_folder(tmp_path / 'file', tmp_path / 'films')
-    check_folder(tmp_path / 'new', tmp_path / 'films')
+    with pytest.raises(UsageError, match='overlay_dir'): check_overlay_dir(tmp_path / 'file', tmp_path / 'films')
+    check_overlay_dir(tmp_path / 'new', tmp_path / 'films')

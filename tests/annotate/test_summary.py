@@ -5,14 +5,14 @@ import pytest
 from landmark_fastai.annotate.actions import ABSENT, MARK, WORK, Action, Work, replay
 from landmark_fastai.annotate.repeats import again
 from landmark_fastai.annotate.suggestions import Suggestion
-from landmark_fastai.annotate.summary import in_words, summarize
+from landmark_fastai.annotate.summary import summarize_work, summary_lines
 
 NAMES = ['hip', 'knee']
 ITEMS = ['a.png', 'b.png', again('a.png'), 'c.png', 'd.png']
 
 
 def summary_of(work, suggestions=None, withheld=(), items=ITEMS):
-    return summarize(work, items, NAMES, lambda image: (suggestions or {}).get(image, {}), withheld.__contains__)
+    return summarize_work(work, items, NAMES, lambda image: (suggestions or {}).get(image, {}), withheld.__contains__)
 
 
 def test_what_is_left_takes_as_long_as_the_median_of_finished_films():
@@ -24,9 +24,9 @@ def test_what_is_left_takes_as_long_as_the_median_of_finished_films():
         Action('5', 'tab', MARK, 'd.png', 3, {'hip': (1., 1.), 'knee': (2., 2.)}, origin='import')])  # took no time
     summary = summary_of(work)
     assert summary == {'films': {'finished': 3, 'of': 5, 'median_seconds': 40, 'minutes_left': pytest.approx(80 / 60)}}
-    assert in_words(summary) == ['3 of 5 films finished, 40 s a film (median); about 1 min left']
+    assert summary_lines(summary) == ['3 of 5 films finished, 40 s a film (median); about 1 min left']
     assert summary_of(Work()) == {'films': {'finished': 0, 'of': 5, 'median_seconds': None, 'minutes_left': None}}
-    assert in_words(summary_of(Work())) == ['0 of 5 films finished']
+    assert summary_lines(summary_of(Work())) == ['0 of 5 films finished']
 
 
 def test_both_readings_are_compared_where_both_have_a_point():
@@ -36,7 +36,7 @@ def test_both_readings_are_compared_where_both_have_a_point():
     summary = summary_of(Work(marks=marks))['repeats']
     assert summary == {'n': 3, 'mean_px': pytest.approx(8 / 3), 'median_px': 2, 'landmarks': {
         'hip': {'n': 2, 'mean_px': 3.5, 'median_px': 3.5}, 'knee': {'n': 1, 'mean_px': 1, 'median_px': 1}}}
-    words = ' '.join(in_words(summary_of(Work(marks=marks))))
+    words = ' '.join(summary_lines(summary_of(Work(marks=marks))))
     assert all(word in words for word in ('2.67', '2.00 px', 'hip: mean 3.50', 'n = 2', 'knee'))
 
 
@@ -49,5 +49,5 @@ def test_how_far_marks_are_from_the_model_where_it_was_seen_and_where_not():
     summary = summary_of(Work(marks=marks | {again('a.png'): {'hip': (50., 0.)}}), offered, {'b.png', 'c.png'})
     assert summary['help'] == {'helped': {'n': 2, 'mean_px': 2, 'median_px': 2},
                                'withheld': {'n': 2, 'mean_px': 6.5, 'median_px': 6.5}}
-    words = [line for line in in_words(summary) if 'model' in line]
+    words = [line for line in summary_lines(summary) if 'model' in line]
     assert ['helped' in words[0], 'withheld' in words[1], '6.50' in words[1]] == [True] * 3

@@ -122,7 +122,7 @@ def test_the_page_is_whole_and_escapes_names(data, tmp_path):
 def test_the_page_explains_what_its_pictures_show(data, tmp_path):
     check(**data(outlier), html=str(tmp_path / 'check.html'))
     page = (tmp_path / 'check.html').read_text(encoding='utf-8')
-    for mark in ('Blue rings', 'red dots', 'yellow lines'): assert mark in page
+    for words in ('(1 picture in all)', 'Blue rings', 'red dots', 'yellow lines'): assert words in page
 
 
 def test_checking_needs_no_torch(data, tmp_path):
