@@ -18,7 +18,8 @@ from ..inference.predictions import printable
 from ..measure.rows import jsonable
 from ..model.facts import ModelFacts
 from ..viz.figures import plot_boxes, plot_confidence, plot_coverage, plot_cumulative, plot_vectors
-from ..viz.overlays import contact_sheet, draw_markers, write_png
+from ..viz.overlays import contact_sheet, draw_markers
+from ..viz.paper import save_picture
 from ..viz.report import FIGURES, Figure, Table, figures_in, write_report
 from .bounds import LEVELS, coverage
 from .compare import Evaluation
@@ -104,7 +105,7 @@ def write_worst(path: Path, evaluation: Evaluation, distances: np.ndarray):
         facts = [f'{missed[i]} missed'] if missed[i] else []
         if np.isfinite(distances[i]).any(): facts.append(f'{means[i]:.2f} {evaluation.scores.unit}')
         captions.append(f'{", ".join(facts)}: {name}')
-    write_png(path, contact_sheet(pictures, captions, columns=3))
+    save_picture(path, contact_sheet(pictures, captions, columns=3))
 
 
 def mean_of_finite(distances: np.ndarray) -> np.ndarray:

@@ -17,14 +17,15 @@ from ..output_folder import make_output_folder
 from ..predict_config import PredictConfig
 from ..threads import in_threads
 from ..viz.overlays import write_png
-from ..viz.report import FIGURES
+from ..viz.report import FIGURES, beside_report
 from .likeness import look_of
 from .predictions import ImageFacts, Predictions, printable
 from .predictor import Prediction, Predictor
 
+TABLES = 'errors', 'both_stages', 'bounds_of_*', 'measurements_*'  # of the report
 WRITTEN = (  # by `predict` and `evaluate`
     'predictions.csv', 'failed.csv', 'review.csv', 'overlays/**/*.png', 'distances.csv', 'measurements.csv',
-    'measurement_errors.csv', 'summary.json', 'report.html', *(f'figures/{file}' for file, *_ in FIGURES))
+    'measurement_errors.csv', 'summary.json', 'report.html', *beside_report([file for file, *_ in FIGURES], TABLES))
 SAVE_EVERY = 30  # seconds between two writings of predictions.csv while it grows
 UNFIT_NAMES = errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST  # of an overlay beside others
 

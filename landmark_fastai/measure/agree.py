@@ -12,7 +12,7 @@ from ..flags import saved, takes
 from ..output_folder import make_output_folder
 from ..reader_config import AgreementConfig
 from ..viz.differences import plot_bland_altman, plot_drift, plot_identity
-from ..viz.report import Figure, aligned, counted, write_report
+from ..viz.report import Figure, aligned, beside_report, counted, write_report
 from .agreement import ALL, Readings, agreement_rows
 from .agreement_table import (
     AXES,
@@ -30,7 +30,8 @@ from .drifts import Compared, drift_notes, drift_rows, group_drifts, groups_of, 
 from .readers import Panel, landmark_readings, read_panel
 from .rows import jsonable, write_rows
 
-WRITTEN = 'agreement.csv', 'drift.csv', 'summary.json', 'report.html', 'figures/*.png'
+WRITTEN = ('agreement.csv', 'drift.csv', 'summary.json', 'report.html', *beside_report(
+    ['bland_altman_*', 'identity_*', 'drift_*'], ['distances', 'measurements_*', 'coordinates_*', 'drift']))
 PAIRS = 6  # of readers, and comparisons of drift, that get figures; the latter with drift first
 PRINTED = 'Distances', 'Measurements'  # tables that the terminal shows; the others are long
 BLAND_ALTMAN = ('Each dot is an image: how far apart both readers are (vertical) over the mean of both. The line is '

@@ -18,12 +18,23 @@ def measure_panel(panel: Panel, definitions: Definitions) -> list[Measured]:
 
 
 def measurement_readings(measured: list[Measured]) -> list[Readings]:
-    "What was `measured` by each of k readers; angles of an image are told as at most 180 degrees from the first."
+    """What was `measured` by each of k readers.
+
+    Angles are told such that they are at most 180 degrees from their mean over all images, and those of the other
+    readers at most as far from the first one's: between 179 and -179 there are two degrees.
+    """
     first, values = measured[0], np.stack([each.values for each in measured], 1)  # (n, k, S, M)
-    reference = np.take_along_axis(values, np.isfinite(values).argmax(1)[:, None], 1)
+    middle = circular_mean(values)
+    of_first = np.take_along_axis(values, np.isfinite(values).argmax(1)[:, None], 1)
+    reference = middle + shortest(of_first - middle, first.measures)
     values = reference + shortest(values - reference, first.measures)
     return [Readings(column_of(side, measure), KIND, measure.unit, values[:, :, s, m])
             for s, side in enumerate(first.sides) for m, measure in enumerate(first.measures)]
+
+
+def circular_mean(degrees: np.ndarray) -> np.ndarray:
+    "The direction (S, M), -180 to 180, of the mean of the directions `degrees` (n, k, S, M), of those that are known."
+    return np.degrees(np.arctan2(*(np.nansum(way(np.radians(degrees)), (0, 1)) for way in (np.sin, np.cos))))
 
 
 def measurement_notes(measured: list[Measured]) -> Iterator[str]:

@@ -40,7 +40,7 @@ from .readers import Panel, join, landmark_readings
 from .simulation import SIMULATED, with_simulated
 from .tables import LONG, WIDE, write_tables
 
-WRITTEN = LONG, WIDE, 'pictures/**/*.png'
+WRITTEN = LONG, WIDE, 'pictures/**/*.png', *OF_AGREEMENT
 PANEL = 'measured', 'truth'  # the readers that are compared, where the CSV names none
 
 
@@ -60,8 +60,8 @@ def measure(config: MeasureConfig) -> Measured:
     measured = {reader: measure_with_intervals(each, truth, definitions, config.level)
                 for reader, each in found.items()}
     panel = panel_with(found, truth) if truth else None
-    folder = make_output_folder(config.output_dir, (*WRITTEN, *OF_AGREEMENT) if truth else WRITTEN, config.overwrite,
-                                config.image_dir, (config.csv, config.definitions, config.truth, config.config))
+    folder = make_output_folder(config.output_dir, WRITTEN, config.overwrite, config.image_dir,
+                                (config.csv, config.definitions, config.truth, config.config))
     together = joined(measured)
     write_tables(folder, together)
     for reader, each in measured.items():
@@ -145,7 +145,10 @@ def filled_from(annotations: Annotations, other: Annotations) -> Annotations:
 
 
 def panel_with(found: dict[str, Annotations], truth: Annotations) -> Panel:
-    "Those who were `found` and the `truth` as readers of the landmarks that all have."
+    "Those who were `found` and the `truth` as readers of the landmarks that all have. Raises UsageError."
+    if PANEL[1] in found:
+        raise UsageError(f'{truth.path.name} is compared as the reader {PANEL[1]}, and {found[PANEL[1]].path.name} has '
+                         f'one of that name as well; give that one another')
     each = [*found.values(), truth]
     names = [name for name in each[0].names if all(name in annotations.names for annotations in each)]
     readers = [*(reader or PANEL[0] for reader in found), PANEL[1]]

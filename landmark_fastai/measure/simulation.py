@@ -20,7 +20,7 @@ AT_ONCE = 50_000  # drawn images that are in memory
 
 def with_simulated(measured: Measured, annotations: Annotations, definitions: Definitions, bounds: np.ndarray,
                    bound_level: np.ndarray, level: float) -> Measured:
-    """`measured` with intervals that hold a share `level` of drawn values, where it has none yet.
+    """`measured` with intervals around the values that hold a share `level` of drawn ones, where it has none yet.
 
     `bounds` (n, N), original px, hold a share `bound_level` (n,) of the points; where either is NaN there is no
     interval of what is measured with that point.
@@ -32,11 +32,10 @@ def with_simulated(measured: Measured, annotations: Annotations, definitions: De
     for some in np.array_split(images, max(1, math.ceil(len(images) * DRAWS / AT_ONCE))):
         drawn = drawn_around(annotations.subset(some), deviation[some], rng)
         values = measure_landmarks(drawn, definitions).values.reshape(len(some), DRAWS, *measured.values.shape[1:])
-        away = shortest(values - measured.values[some, None], measured.measures)
-        away = np.where(np.isnan(away).any(1, keepdims=True), np.nan, away)  # a point without a bound, parallel lines
-        ends = np.quantile(away, [(1 - level) / 2, (1 + level) / 2], axis=1)
-        for end, found in ((lower, ends[0].clip(max=0)), (upper, ends[1].clip(min=0))):
-            end[some] = np.where(np.isnan(end[some]), measured.values[some] + found, end[some])
+        # NaN: a point without a bound, lines that become parallel
+        radius = np.quantile(abs(shortest(values - measured.values[some, None], measured.measures)), level, axis=1)
+        for end, sign in ((lower, -1), (upper, 1)):
+            end[some] = np.where(np.isnan(end[some]), measured.values[some] + sign * radius, end[some])
     new = np.isnan(measured.lower) & np.isfinite(lower)
     return replace(measured, lower=lower, upper=upper, interval=np.where(new, SIMULATED, measured.interval))
 

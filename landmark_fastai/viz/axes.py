@@ -46,8 +46,8 @@ def say_empty(ax: Axes):
 def add_legend(figure: Figure, ax: Axes, rows: int):
     "Put the legend of `ax` beside the panels, never over a curve."
     handles, labels = ax.get_legend_handles_labels()
-    legend = figure.legend(handles, labels, loc='outside right upper', ncols=-(-len(labels) // rows), fontsize=9,
-                           frameon=False, handlelength=3)
+    legend = figure.legend(handles, labels, loc='outside right upper', ncols=-(-len(labels) // rows),
+                           fontsize='small', frameon=False, handlelength=3)
     for text in legend.get_texts(): text.set_parse_math(False)  # a name with two $ is no formula
 
 

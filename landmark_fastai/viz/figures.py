@@ -1,7 +1,8 @@
-"Figures of the errors of predictions, as PNG files: how large, on which landmark, in which direction."
+"Figures of the errors of predictions: how large, on which landmark, in which direction. PNG, SVG and PDF of each."
 
 import math
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,23 @@ from matplotlib import colormaps
 from matplotlib.patches import Circle
 from matplotlib.ticker import PercentFormatter
 
-from .axes import add_legend, label_log, label_plainly, new_figure, save_figure, say_empty, shorten
+from .axes import STYLES, add_legend, label_log, label_plainly, say_empty, shorten
+from .paper import COLUMN, PAGE, in_print, print_figure, save_forms
 
 FEW = 10              # landmarks that each get a curve of their own colour
 WORST = 3             # landmarks that do among more
-SLANT = 40            # degrees of the labels of thresholds
-LABELS = 30           # of them, at most, fit side by side above a panel
+SLANT = 50            # degrees of the labels of thresholds
+LABELS = 28           # of them, at most, fit side by side above a panel
 LIFT = 0.025          # of the panel's height, that they stand above it
 BOX = 5               # values that a box needs, and a group of `GROUPS`
 GROUPS = 10           # of confidences, of which the median errors are drawn
+TILES = 8             # side by side, of directions
+LARGEST = 5.5         # cm of one
+LETTERS = 6.5         # of its title in a cm
 ROUND = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)  # radii whose halves are round too
 
 
+@in_print
 def plot_cumulative(distances: np.ndarray, names: list[str], thresholds: list[float], unit: str, path: Path):
     """Write the share of landmarks within each distance to `path`, with the rate at each of the ascending `thresholds`.
 
@@ -29,14 +35,15 @@ def plot_cumulative(distances: np.ndarray, names: list[str], thresholds: list[fl
     """
     values = distances[~np.isnan(distances)]
     limit = np.clip(_extent(values), 1.1 * max(thresholds), 6 * max(thresholds))  # else thresholds come too close
-    figure = new_figure(10.5, 5.4)
+    figure = print_figure(PAGE, 9)
     ax = figure.subplots()
-    _cumulate(ax, values, limit, color='black', linewidth=2.5, zorder=3, label='all landmarks')
+    _cumulate(ax, values, limit, color='black', linewidth=1.8, zorder=3, label='all landmarks')
     ranks = _worst_first(distances)
     named, others = (sorted(ranks), []) if len(names) <= FEW else (ranks[:WORST], ranks[WORST:])
     if len(names) == 1: named = []  # all landmarks are that one
-    for k, color in zip(named, colormaps['tab10'].colors, strict=False):
-        _cumulate(ax, distances[:, k], limit, color=color, linewidth=1.2, label=f'{k + 1} {shorten(names[k])}')
+    for k, color, style in zip(named, colormaps['tab10'].colors, cycle(STYLES), strict=False):  # also told in grey
+        _cumulate(ax, distances[:, k], limit, color=color, linestyle=style, linewidth=1,
+                  label=f'{k + 1} {shorten(names[k])}')
     for k in others:
         label = None if k != others[0] else 'the other landmarks'
         _cumulate(ax, distances[:, k], limit, color='grey', linewidth=0.7, alpha=0.35, zorder=1, label=label)
@@ -45,9 +52,10 @@ def plot_cumulative(distances: np.ndarray, names: list[str], thresholds: list[fl
     ax.set_title('Landmarks within a distance of the truth')
     ax.grid(alpha=0.3)
     add_legend(figure, ax, rows=24)
-    save_figure(figure, path)
+    save_forms(figure, path)
 
 
+@in_print
 def plot_boxes(distances: np.ndarray, names: list[str], unit: str, path: Path):
     """Write the spread of the errors of each landmark to `path`, the largest median on top.
 
@@ -56,18 +64,19 @@ def plot_boxes(distances: np.ndarray, names: list[str], unit: str, path: Path):
     """
     columns = [values[np.isfinite(values)] for values in distances.T]
     order = sorted(range(len(names)), key=lambda k: np.median(columns[k]) if len(columns[k]) else -1)
-    figure = new_figure(10, 1.3 + 0.25 * len(names))
+    figure = print_figure(PAGE, 2.2 + 0.4 * len(names))
     ax = figure.subplots()
     for row, k in enumerate(order): _box(ax, columns[k], row)
     log = _box_scale(ax, np.concatenate(columns))
-    ax.set_yticks(range(len(order)), [f'{k + 1} {shorten(names[k])} ({len(columns[k]):,})' for k in order], fontsize=9)
+    ax.set_yticks(range(len(order)), [f'{k + 1} {shorten(names[k])} ({len(columns[k]):,})' for k in order])
     for label in ax.get_yticklabels(): label.set_parse_math(False)
     ax.set(ylim=(-0.7, len(order) - 0.3), xlabel=f'error, {unit}' + (', logarithmic' if log else ''))
     ax.set_title('Errors of each landmark (and how many)')
     ax.grid(axis='x', alpha=0.3)
-    save_figure(figure, path)
+    save_forms(figure, path)
 
 
+@in_print
 def plot_vectors(offsets: np.ndarray, names: list[str], unit: str, path: Path):
     """Write the predictions as seen from the true point to `path`, a tile a landmark, all at the same scale.
 
@@ -76,23 +85,25 @@ def plot_vectors(offsets: np.ndarray, names: list[str], unit: str, path: Path):
     """
     lengths = np.linalg.norm(offsets, axis=-1)
     radius = round_up(_extent(lengths))
-    columns = min(len(names), math.ceil(math.sqrt(1.25 * len(names))))
+    columns = min(len(names), TILES, math.ceil(math.sqrt(1.25 * len(names))))
     rows = math.ceil(len(names) / columns)
-    tile = np.clip(11 / columns, 1.5, 3.5)
-    figure = new_figure(max(6, tile * columns), 0.8 + 1.16 * tile * rows)
+    width = PAGE if columns > 2 else COLUMN
+    tile = min(width / columns, LARGEST)
+    figure = print_figure(width, 1.1 + 1.16 * tile * rows)
     ax = figure.subplots()
     for k, name in enumerate(names):
         center = np.array([k % columns * 2.2, k // columns * 2.55]) * radius
-        _tile(ax, center, radius, shorten(f'{k + 1} {name}', round(14 * tile)))
+        _tile(ax, center, radius, shorten(f'{k + 1} {name}', round(LETTERS * tile)))
         _vectors(ax, center, radius, offsets[:, k])
     ax.set(aspect='equal', xlim=(-1.1 * radius, (2.2 * columns - 1.1) * radius),
            ylim=((2.55 * rows - 1.5) * radius, -1.4 * radius))
     ax.set_title('Predicted minus true, as seen on the image\n'
-                 f'circles: {radius / 2:g} and {radius:g} {unit}, cross: mean, hollow: farther away', fontsize=10)
+                 f'circles: {radius / 2:g} and {radius:g} {unit}, cross: mean, hollow: farther')
     ax.axis('off')
-    save_figure(figure, path)
+    save_forms(figure, path)
 
 
+@in_print
 def plot_confidence(confidence: np.ndarray, distances: np.ndarray, rank: float | None, unit: str, path: Path):
     """Write the errors over the confidences to `path`: a point each, and the median error of ten equal groups.
 
@@ -101,10 +112,10 @@ def plot_confidence(confidence: np.ndarray, distances: np.ndarray, rank: float |
     """
     there = np.isfinite(confidence) & np.isfinite(distances)
     x, y = confidence[there], distances[there]
-    figure = new_figure(10, 5.2)
+    figure = print_figure(PAGE, 8.7)
     ax = figure.subplots()
     floor = y.max() / 1000 if y.any() else 1  # where an error of 0 is drawn
-    ax.plot(x, y.clip(floor), 'o', color='C0', markersize=4, alpha=0.35, markeredgewidth=0,
+    ax.plot(x, y.clip(floor), 'o', color='C0', markersize=3, alpha=0.35, markeredgewidth=0,
             label='a landmark of an image')
     if len(x) >= GROUPS * BOX: _group_medians(ax, x, y)
     if y.any():
@@ -115,30 +126,32 @@ def plot_confidence(confidence: np.ndarray, distances: np.ndarray, rank: float |
     ax.set(xlabel='confidence', ylabel=f'error, {unit}, logarithmic', title=f'Errors and confidence{known}')
     ax.grid(alpha=0.3)
     add_legend(figure, ax, rows=24)
-    save_figure(figure, path)
+    save_forms(figure, path)
 
 
+@in_print
 def plot_coverage(levels: Sequence[float], coverage: np.ndarray, path: Path):
     "Write the `coverage` (levels, N) of the bounds of N landmarks, 0 to 1, over their `levels` to `path`."
-    figure = new_figure(6.4, 5.8)
+    figure = print_figure(COLUMN, 8)
     ax = figure.subplots()
     ax.plot([levels[0], 1], [levels[0], 1], color='0.5', linestyle='--', linewidth=1, label='as they say')
     for k, of_landmark in enumerate(coverage.T):
         ax.plot(levels, of_landmark, color='C0', alpha=0.35, linewidth=1, label='' if k else 'a landmark')
-    ax.plot(levels, np.nanmean(coverage, axis=1), 'o-', color='C3', linewidth=2, label='mean of the landmarks')
+    ax.plot(levels, np.nanmean(coverage, axis=1), 'o-', color='C3', linewidth=1.5, markersize=4,
+            label='mean of the landmarks')
     ax.set(xlabel='level of the bounds', ylabel='share of points within', title='How often bounds hold')
     ax.xaxis.set_major_formatter(PercentFormatter(1, 0))
     ax.yaxis.set_major_formatter(PercentFormatter(1, 0))
     ax.grid(alpha=0.3)
-    add_legend(figure, ax, rows=24)
-    save_figure(figure, path)
+    ax.legend(fontsize='small', frameon=False)
+    save_forms(figure, path)
 
 
 def _group_medians(ax, x, y):
     "Draw the median of `y` in each of `GROUPS` groups by `x`, as many values in each."
     groups = np.array_split(np.argsort(x, kind='stable'), GROUPS)
     medians = [(np.median(x[group]), np.median(y[group])) for group in groups]
-    ax.plot(*np.transpose(medians), 'o-', color='C3', linewidth=2, label='median of each tenth')
+    ax.plot(*np.transpose(medians), 'o-', color='C3', linewidth=1.5, markersize=4, label='median of each tenth')
 
 
 def _extent(distances):
@@ -178,8 +191,7 @@ def _mark_thresholds(ax, values, thresholds, limit, unit):
                 clip_on=False)
     top = ax.secondary_xaxis(1 + LIFT)
     top.spines[:].set_visible(False)
-    top.set_xticks(places, labels, rotation=SLANT, ha='left', va='center', rotation_mode='anchor',
-                   fontsize=9)
+    top.set_xticks(places, labels, rotation=SLANT, ha='left', va='center', rotation_mode='anchor')
     top.tick_params(length=0)
 
 
@@ -204,11 +216,11 @@ def _beyond(values, limit, unit):
 
 def _box(ax, values, row):
     "Draw the box of `values`, or the values where they are few, in `row`."
-    if len(values) < BOX: return ax.plot(values, [row] * len(values), 'o', color='C0', markersize=4, alpha=0.7)
+    if len(values) < BOX: return ax.plot(values, [row] * len(values), 'o', color='C0', markersize=3, alpha=0.7)
     ax.boxplot([values], positions=[row], orientation='horizontal', widths=0.65, patch_artist=True, manage_ticks=False,
-               boxprops={'facecolor': '#cfe0f5', 'edgecolor': 'C0'}, medianprops={'color': 'C3', 'linewidth': 1.8},
+               boxprops={'facecolor': '#cfe0f5', 'edgecolor': 'C0'}, medianprops={'color': 'C3', 'linewidth': 1.4},
                whiskerprops={'color': 'C0'}, capprops={'color': 'C0'},
-               flierprops={'markersize': 3, 'markeredgecolor': 'none', 'markerfacecolor': 'C0', 'alpha': 0.5})
+               flierprops={'markersize': 2.5, 'markeredgecolor': 'none', 'markerfacecolor': 'C0', 'alpha': 0.5})
 
 
 def _box_scale(ax, values):
@@ -240,19 +252,20 @@ def _tile(ax, center, radius, name):
     for part in (radius / 2, radius): ax.add_patch(Circle(center, part, fill=False, edgecolor='grey', linewidth=0.7))
     ax.plot(center[0] + [-radius, radius], center[[1, 1]], color='grey', linewidth=0.4)
     ax.plot(center[[0, 0]], center[1] + [-radius, radius], color='grey', linewidth=0.4)
-    ax.text(center[0], center[1] - 1.1 * radius, name, ha='center', fontsize=8, parse_math=False)
+    ax.text(center[0], center[1] - 1.1 * radius, name, ha='center', fontsize='small', parse_math=False)
 
 
 def _vectors(ax, center, radius, offsets):
     "Draw `offsets` around `center`, those longer than `radius` on its circle, and their mean."
     there = offsets[np.isfinite(offsets).all(-1)]
     if not len(there):
-        return ax.text(*center, 'no values', ha='center', va='center', fontsize=8, color='grey', backgroundcolor='w')
+        return ax.text(*center, 'no values', ha='center', va='center', fontsize='small', color='grey',
+                       backgroundcolor='w')
     outside = np.linalg.norm(there, axis=-1) > radius
     spots, mean = (center + _shortened(values, radius) for values in (there, there.mean(0)))
-    ax.plot(*spots[~outside].T, 'o', color='C0', markersize=3.5, alpha=0.5, markeredgewidth=0)
-    ax.plot(*spots[outside].T, 'o', color='C0', markersize=3.5, fillstyle='none', markeredgewidth=0.8)
-    ax.plot(*mean, 'x', color='C3', markersize=7, markeredgewidth=1.8)
+    ax.plot(*spots[~outside].T, 'o', color='C0', markersize=2.5, alpha=0.5, markeredgewidth=0)
+    ax.plot(*spots[outside].T, 'o', color='C0', markersize=2.5, fillstyle='none', markeredgewidth=0.8)
+    ax.plot(*mean, 'x', color='C3', markersize=5, markeredgewidth=1.4)
 
 
 def _shortened(offsets, radius):

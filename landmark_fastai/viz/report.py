@@ -1,18 +1,37 @@
-"The report of an evaluation: one HTML file that needs no other file, no network and no script."
+"""A report: one HTML file that shows all without another file, network or script.
+
+Its tables can be taken from the page, and lie beside it too. Figures for print lie beside it alone, and it has links to
+them: with them inside, a page to be mailed would be much larger.
+"""
 
 from base64 import b64encode
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
 from .. import __version__
 from ..files import write_text
+from .paper import DPI
+from .paper import FORMS as FIGURE_FORMS
+from .tables import FORMS as TABLE_FORMS
+from .tables import Table, csv_text, latex_text, stem, write_tables
 
 DASH = '–'  # where there is no value
 
-Table = tuple[list[str], list[list[str]]]  # header and rows, all as text
 Figure = tuple[str, str, Path]  # title, explanation and PNG file
+
+
+class Link(NamedTuple):
+    "What can be taken of a figure or table."
+    text: str
+    href: str
+    file: str  # its name
+
 
 # file, title and explanation of what `evaluate` draws, and of the curves of a run that a report shows
 FIGURES = (
@@ -38,21 +57,50 @@ CURVES = (
 
 def write_report(path: Path, title: str, subtitle: str, verdict: str, tables: list[tuple[str, Table]],
                  figures: list[Figure], settings: dict, notes: list[str], template: str, **explained):
-    """Write a report to `path`, pictures included.
+    """Write a report to `path`, pictures included, and `tables/` beside it.
 
     `verdict` is the result in a sentence, `tables` are (title, table), `figures` are in the order in which they are
     shown, `notes` are sentences that a reader of the numbers has to know. The explanations at the end are those of the
     `template`, report.html or agreement.html, and fit the values that it has `explained`.
     """
-    pictures = [(name, text, b64encode(Path(png).read_bytes()).decode()) for name, text, png in figures]
-    html = render(template, title=title, subtitle=subtitle, verdict=verdict, notes=notes, tables=tables,
-                  figures=pictures, settings={name: _plain(value) for name, value in settings.items()}, **explained)
+    pictures = [(name, text, b64encode(png.read_bytes()).decode(), _shown_width(png), _figure_links(png, path.parent))
+                for name, text, png in figures]
+    html = render(template, title=title, subtitle=subtitle, verdict=verdict, notes=notes, figures=pictures,
+                  tables=[(name, table, _table_links(name, table)) for name, table in tables],
+                  settings={name: _plain(value) for name, value in settings.items()}, **explained)
+    write_tables(path.parent / 'tables', tables)
     write_text(path, html)
 
 
 def figures_in(folder: Path, figures: Iterable[tuple[str, str, str]]) -> list[Figure]:
     "Those of `figures`, `FIGURES` or `CURVES`, that are in `folder`, as `write_report` takes them."
     return [(title, text, folder / file) for file, title, text in figures if (folder / file).exists()]
+
+
+def beside_report(figures: Iterable[str], tables: Iterable[str]) -> list[str]:
+    "The files of `figures` and `tables` of a report, patterns as their names may be, in the folder in which it is."
+    return [*(f'figures/{Path(name).stem}{form}' for name, form in product(figures, FIGURE_FORMS)),
+            *(f'tables/{name}{form}' for name, form in product(tables, TABLE_FORMS))]
+
+
+def _table_links(title, table):
+    "Both forms of `table`, within the page."
+    forms = ('CSV', 'text/csv', csv_text(table)), ('LaTeX', 'text/x-tex', latex_text(title, table))
+    return [Link(text, f'data:{kind};charset=utf-8;base64,{b64encode(content.encode()).decode()}', stem(title) + form)
+            for (text, kind, content), form in zip(forms, TABLE_FORMS, strict=True)]
+
+
+def _figure_links(png, folder):
+    "The forms of the figure `png`, where it has them all, below `folder`."
+    files = [png.with_suffix(form) for form in FIGURE_FORMS]
+    if not png.is_relative_to(folder) or not all(file.exists() for file in files): return []
+    return [Link(file.suffix[1:].upper(), quote(file.relative_to(folder).as_posix()), file.name) for file in files]
+
+
+def _shown_width(png):
+    "The width of a figure on the page, CSS px: one for print is sharp on any screen, half as wide as it has pixels."
+    with Image.open(png) as image: width, (dpi, _) = image.width, image.info.get('dpi', (0, 0))
+    return width // 2 if round(dpi) == DPI else width
 
 
 def render(template: str, **values) -> str:

@@ -14,7 +14,9 @@ from safetensors.torch import save_file
 import cli
 import landmark_fastai
 
-FIGURES = {f'figures/{name}.png' for name in ('cumulative', 'boxes', 'vectors', 'confidence', 'worst')}
+FIGURES = {f'figures/{name}.{form}' for name in ('cumulative', 'boxes', 'vectors', 'confidence', 'worst')
+           for form in ('png', 'svg', 'pdf')}
+TABLES = {'tables/errors.csv', 'tables/errors.tex'}
 
 
 def evaluate(image_dir, csv_file, output_dir, *argv):
@@ -65,7 +67,7 @@ def test_everything_is_written_and_the_numbers_are_those_of_predictions_csv(fini
     assert evaluate(*data, out, '--model', finished) == 0
     written = {path.relative_to(out).as_posix() for path in out.rglob('*') if path.is_file()}
     overlays = {f'overlays/dot_{k}.png.png' for k in range(10)}
-    assert written == overlays | FIGURES | {'predictions.csv', 'distances.csv', 'summary.json', 'report.html'}
+    assert written == overlays | FIGURES | TABLES | {'predictions.csv', 'distances.csv', 'summary.json', 'report.html'}
     for path in out.rglob('*.png'): assert iio.imread(path).std() > 5
     true, pred = pd.read_csv(data[1]), pd.read_csv(out / 'predictions.csv')
     assert list(true.image_name) == list(pred.image_name)
@@ -83,6 +85,11 @@ def test_everything_is_written_and_the_numbers_are_those_of_predictions_csv(fini
     assert overall['success_rate']['4'] == pytest.approx((values / 2 <= 4).mean())
     report = (out / 'report.html').read_text()
     assert all(f'<th>{name}</th>' in report for name in ('tta', 'training: epochs', 'training: model: landmarks'))
+    table = pd.read_csv(out / 'tables' / 'errors.csv', dtype=str)
+    assert list(table.landmark) == ['all', 'head', 'knee']
+    for cell in table.to_numpy().ravel(): assert f'<td>{cell}</td>' in report
+    latex = (out / 'tables' / 'errors.tex').read_text()
+    assert table['mean ± SD, mm'][0].replace('±', r'$\pm$') in latex and f'{table["SDR 4 mm"][2][:-1]}\\%' in latex
     said = capsys.readouterr().out
     assert f"{overall['mm']['mean']:.2f} ±" in said and '8 of 10 images have the names of images that' in said
 

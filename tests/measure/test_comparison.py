@@ -26,8 +26,21 @@ def test_angles_on_both_sides_of_180_differ_by_little(tmp_path):
         [turned(179), turned(10), turned(-170)], [turned(-179), turned(12), turned(-171)],
         [turned(178), turned(13), turned(175)])
     assert [(each.name, each.kind, each.unit) for each in readings] == [('turn', 'measurement', 'deg')]
-    assert readings[0].values == pytest.approx(np.array([[179, 181, 178], [10, 12, 13], [-170, -171, -185]]))
+    assert readings[0].values == pytest.approx(np.array([[179, 181, 178], [10, 12, 13], [190, 189, 175]]))
     assert statistics(readings[0].values[:, :2])['mae'] == pytest.approx(5 / 3) and not notes
+
+
+def test_angles_around_180_are_as_reliable_as_any_other(tmp_path):
+    rng = np.random.default_rng(0)
+    degrees = rng.normal(0, 10, (30, 1)) + rng.normal(0, 0.5, (30, 2))
+    def found(middle):
+        a = np.radians(degrees + middle)[..., None]
+        points = 500 + np.concatenate([0 * a, 0 * a, 0 * a + 100, 0 * a, 100 * np.cos(a), -100 * np.sin(a)], -1)
+        readings, _ = compared(tmp_path, 'measure: {turn: {value: "angle(line(a, b), line(a, c))", unit: deg}}',
+                               *points.reshape(30, 2, 3, 2).swapaxes(0, 1))
+        return statistics(readings[0].values)
+    assert found(180)['icc_a1'] == pytest.approx(found(0)['icc_a1']) and found(0)['icc_a1'] > 0.9
+    assert found(180)['sem'] == pytest.approx(found(0)['sem'])
 
 
 def test_both_sides_are_measured_in_mm_and_what_nobody_has_is_told(tmp_path):

@@ -148,7 +148,16 @@ def test_what_agreement_writes_is_written_with_a_truth(data, tmp_path):
     assert rows.loc[('left_hip', 'landmark', 'px')].n.tolist() == [10, 10]
     assert 'right_length, mm' in (arguments['output_dir'] / 'report.html').read_text(encoding='utf-8')
     with pytest.raises(UsageError, match='agreement.csv|measurements.csv'): measure(**arguments, truth=truth)
-    measure(**arguments, truth=truth, overwrite=True)
+    measure(**arguments, overwrite=True)
+    written = {path.name for path in arguments['output_dir'].rglob('*') if path.is_file()}
+    assert written == {'measurements.csv', 'measurements_wide.csv'}
+
+
+def test_a_reader_who_is_called_as_the_truth_is_refused(data):
+    arguments = data(n=2, reader=['AB', 'truth'], change=lambda table: table.update({'image_name': ['a.png'] * 2}))
+    truth = data(n=1, file='truth.csv', change=lambda table: table.update({'image_name': ['a.png']}))['csv']
+    with pytest.raises(UsageError, match='reader truth'): measure(**arguments, truth=truth)
+    assert not arguments['output_dir'].exists()
 
 
 def test_a_truth_of_fewer_landmarks_does_for_what_needs_no_others(data, tmp_path):

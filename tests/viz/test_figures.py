@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from landmark_fastai.viz import figures as figures_module
-from landmark_fastai.viz.figures import plot_boxes, plot_confidence, plot_cumulative, plot_vectors
+from landmark_fastai.viz.figures import plot_boxes, plot_confidence, plot_coverage, plot_cumulative, plot_vectors
 
 pytestmark = pytest.mark.usefixtures('no_warnings')
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures('no_warnings')
 def drawn(monkeypatch):
     "A function that draws a figure, writes none, and returns its axes."
     figures = []
-    monkeypatch.setattr(figures_module, 'save_figure', lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(figures_module, 'save_forms', lambda figure, path: figures.append(figure))
     def draw(plot, *arguments):
         plot(*arguments, 'unwritten.png')
         return figures[-1].axes[0]
@@ -53,10 +53,10 @@ def test_all_figures_are_written(tmp_path, n, names, kind):
     if kind == 'outlier': offsets[0, 0] = 5000
     if kind == 'nothing': offsets[:] = np.nan
     draw_all(tmp_path, offsets, names)
-    assert len(list(tmp_path.iterdir())) == 4
-    for path in tmp_path.iterdir():
+    assert len(list(tmp_path.iterdir())) == 4 * 3
+    for path in tmp_path.glob('*.png'):
         height, width = iio.imread(path).shape[:2]
-        assert 100 < height < 2200 and 500 < width < 1700
+        assert width in (1003, 2066) and 300 < height < 1.8 * 2066  # 8.5 and 17.5 cm at 300 dpi
 
 
 # Shares
@@ -205,3 +205,16 @@ def test_medians_are_of_tenths_of_the_confidences(drawn):
     line = curves(drawn(plot_confidence, confidence, 100 - 99 * confidence, -1., 'mm'))['median of each tenth']
     assert len(line.get_xdata()) == 10 and line.get_xdata()[0] == pytest.approx(0.0455, abs=1e-3)
     assert line.get_ydata()[0] == pytest.approx(95.5)
+
+
+# Bounds
+
+def test_coverage_is_drawn_over_the_levels(drawn):
+    coverage = np.array([[0.4, 0.6, np.nan], [0.8, 1.0, np.nan]])
+    ax = drawn(plot_coverage, (0.5, 0.9), coverage)
+    assert curves(ax)['as they say'].get_xydata().tolist() == [[0.5, 0.5], [1, 1]]
+    assert curves(ax)['a landmark'].get_xydata().tolist() == [[0.5, 0.4], [0.9, 0.8]]
+    np.testing.assert_allclose(curves(ax)['mean of the landmarks'].get_xydata(), [[0.5, 0.5], [0.9, 0.9]])
+    each = [line.get_ydata() for line in ax.get_lines() if line.get_color() == 'C0']
+    np.testing.assert_array_equal(each, coverage.T)
+    assert ax.get_xlabel() == 'level of the bounds' and ax.yaxis.get_major_formatter()(0.9) == '90%'

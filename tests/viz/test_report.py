@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from landmark_fastai.viz.figures import plot_boxes
 from landmark_fastai.viz.overlays import write_png
 from landmark_fastai.viz.report import write_report
 
@@ -83,7 +84,7 @@ def test_file_needs_nothing_else(report, tmp_path):
         tmp_path / 'a.png').read_bytes()
     assert not {tag for tag, _ in page.tags} & {'script', 'link', 'iframe', 'object'}
     assert not any('url(' in text or '@import' in text for text in page.texts)
-    assert [name for _, attrs in page.tags for name in attrs if name in ('href', 'src')] == ['src']
+    assert all(attrs[name].startswith('data:') for _, attrs in page.tags for name in attrs if name in ('href', 'src'))
 
 
 def test_explanations_fit_the_numbers(report):
@@ -97,8 +98,11 @@ def test_explanations_fit_the_numbers(report):
 
 def test_failed_report_leaves_the_old_one(report, tmp_path):
     report(title='old')
-    with pytest.raises(FileNotFoundError): report(title='new', figures=[('x', 'x', tmp_path / 'gone.png')])
-    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['report.html']
+    before = (tmp_path / 'out' / 'tables' / 'errors.csv').read_bytes()
+    with pytest.raises(FileNotFoundError):
+        report(title='new', tables=[('Errors', (['n'], [['1']]))], figures=[('x', 'x', tmp_path / 'gone.png')])
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['report.html', 'tables']
+    assert (tmp_path / 'out' / 'tables' / 'errors.csv').read_bytes() == before
     assert '<h1>old</h1>' in (tmp_path / 'out' / 'report.html').read_text(encoding='utf-8')
 
 
@@ -106,3 +110,24 @@ def test_tables_stand_in_their_order(report):
     page = report(tables=[ERRORS, ('Folds', (['images of', 'n'], [['all', '30'], ['<fold> 1', '15']]))])
     assert 'Folds images of n all 30 <fold> 1 15' in page.text and 'fold' not in [tag for tag, _ in page.tags]
     assert page.text.index('Errors') < page.text.index('Folds')
+
+
+def test_tables_can_be_taken_from_the_page_and_beside_it(report, tmp_path):
+    links = report(tables=[('Bounds of 90 %', (['landmark', 'n', 'mean ± SD, mm', 'within'],
+                                               [['a_b', '1,200', '0.70 ± 0.60', '86.4 %']]))]).attributes('a')
+    assert [link['download'] for link in links] == ['bounds_of_90.csv', 'bounds_of_90.tex']
+    for link in links:
+        content = b64decode(link['href'].partition('base64,')[2])
+        assert content == (tmp_path / 'out' / 'tables' / link['download']).read_bytes()
+        for number in ('1,200', '0.70', '0.60', '86.4'): assert number in content.decode()
+
+
+def test_figures_for_print_are_linked_where_they_lie_beside_the_page(report, tmp_path):
+    folder, elsewhere = tmp_path / 'out' / 'figures of a run', tmp_path / 'run'
+    for each in (folder, elsewhere): plot_boxes(np.ones((5, 1)), ['a'], 'mm', each / 'boxes.png')
+    write_png(folder / 'curve.png', np.zeros((2, 6, 3), np.uint8))
+    figures = [('x', 'x', folder / 'boxes.png'), ('x', 'x', elsewhere / 'boxes.png'), ('x', 'x', folder / 'curve.png')]
+    page = report(tables=(), figures=figures)
+    assert [link['href'] for link in page.attributes('a')] == [
+        f'figures%20of%20a%20run/boxes.{form}' for form in ('png', 'svg', 'pdf')]
+    assert [image['width'] for image in page.attributes('img')] == ['1033', '1033', '6']  # half of 17.5 cm at 300 dpi
