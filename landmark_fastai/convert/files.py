@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,14 +48,14 @@ def files_of(source: Path, suffix: str) -> list[tuple[Path, str]]:
     return found
 
 
-def point_of(values) -> tuple[float, float]:
+def point_of(values: Iterable) -> tuple[float, float]:
     "The point whose x and y are `values`, numbers or texts. Raises ValueError or TypeError for others."
     x, y = map(float, values)
     if math.isfinite(x) and math.isfinite(y): return x, y
     raise ValueError(f'a point at {x}, {y}')
 
 
-def size_of(values) -> tuple[int, int]:
+def size_of(values: Iterable) -> tuple[int, int]:
     "The size of an image whose width and height are `values`. Raises ValueError or TypeError for others."
     width, height = map(float, values)
     if width.is_integer() and height.is_integer() and min(width, height) > 0: return int(width), int(height)

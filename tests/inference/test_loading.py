@@ -83,6 +83,11 @@ def test_a_learner_on_other_landmarks_is_refused(finished, tmp_path):
         load(finished).learner(landmark_dls(csv_file, images, image_resize=64, batch_size=4))
 
 
+def test_a_learner_on_images_of_other_colour_is_refused(finished, dots):
+    with pytest.raises(UsageError, match='color of the DataLoaders is True.*False'):
+        load(finished).learner(landmark_dls(*dots, image_resize=64, batch_size=4, color=True))
+
+
 def test_last_weights_do_where_there_are_no_best_ones(copy):
     (copy / 'weight' / 'best.pth').unlink()
     last = torch.load(copy / 'weight' / 'last.ckpt', weights_only=True)['model']
