@@ -25,8 +25,8 @@ def differences(looks: Sequence[Sequence[float]], new: Sequence[Sequence[float]]
     """What is different, of `WHAT`, on images with `new` looks (m, 3) from those with `looks` (n, 3); often nothing.
 
     A two-sided Kolmogorov-Smirnov test for each number, with Bonferroni's correction. Fewer than `FEW` images say
-    nothing.
+    nothing, and `looks` (n, 2) nothing of expected errors.
     """
     if min(len(looks), len(new)) < FEW: return []
-    pairs = zip(np.transpose(looks), np.transpose(new), strict=True)
-    return [what for what, pair in zip(WHAT, pairs, strict=True) if ks_2samp(*pair).pvalue < CHANCE / len(WHAT)]
+    pairs = zip(WHAT, np.transpose(looks), np.transpose(new), strict=False)
+    return [what for what, *pair in pairs if ks_2samp(*pair).pvalue < CHANCE / len(WHAT)]

@@ -21,6 +21,12 @@ def test_against_nine_images_it_takes_seven_new_ones(n_new, warned):
     assert differences(looks, new) == (['brightness'] if warned else [])
 
 
+def test_expected_errors_that_are_not_known_say_nothing():
+    looks, new = ([[0.5 + k / 100, 0.2, expected] for k in range(20)] for expected in (0.01, 0.05))
+    assert differences(looks, new) == ['expected errors']
+    assert differences([look[:2] for look in looks], new) == []
+
+
 def test_images_that_are_alike_draw_no_warning():
     random = np.random.default_rng(0)
     warned = [bool(differences(random.random((20, 3)), random.random((30, 3)))) for _ in range(1000)]
