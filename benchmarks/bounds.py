@@ -30,20 +30,41 @@ NAME = 'bounds'
 RUNS = ROOT / 'runs' / NAME
 PARTS = 5
 FLAGS = dict(encoder_name=LITE0, image_resize=128, epochs=40, folds=FOLDS, seed=0, visualize_every=1000)
-DARK = 3  # times as dark as they were
+N_UNLIKE = 100
+NOISE = 40  # standard deviation, grey values
+
+
+def noisy(film):
+    "A grey `film` with noise."
+    noise = np.random.default_rng(0).normal(0, NOISE, film.shape)
+    return (film + noise).clip(0, 255).astype(np.uint8)
+
+
+UNLIKE = {'dark': lambda film: film // 3, 'noisy': noisy, 'mirrored': np.fliplr}  # what new films may be
 
 
 # --- data
 
 def films():
-    "Sample films to train on; new ones, of another seed, and the same ones darker. Returns the first CSV."
+    "Sample films to train on, and new ones, of another seed. Returns the folder and the CSV of both."
+    found = []
     for name, n_images, seed in (('films', 60, 42), ('new_films', 200, 7)):
         if not (RUNS / name).is_dir(): write_sample(RUNS / name, n_images, seed, landmarks='all')
-    dark = RUNS / 'dark_films'
-    dark.mkdir(exist_ok=True)
-    for path in (RUNS / 'new_films' / 'train_images').iterdir():
-        cv2.imwrite(str(dark / path.name), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) // DARK)
-    return RUNS / 'films' / 'labels' / 'train_annotation.csv'
+        found.append((RUNS / name / 'train_images', RUNS / name / 'labels' / 'train_annotation.csv'))
+    return found
+
+
+def unlike(what, images, csv_file):
+    "The first `N_UNLIKE` of films made `what`, of `UNLIKE`. Returns their folder and CSV."
+    folder, table = RUNS / f'{what}_films', pd.read_csv(csv_file)[:N_UNLIKE]
+    folder.mkdir(exist_ok=True)
+    for name in table.image_name:
+        film = cv2.imread(str(images / name), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(folder / name), UNLIKE[what](film))
+    if what == 'mirrored':
+        for column in table.filter(regex='_x$'): table[column] = table.image_width - 1 - table[column]
+    table.to_csv(folder / 'annotation.csv', index=False)
+    return folder, folder / 'annotation.csv'
 
 
 def write_split(name, part):
@@ -67,19 +88,16 @@ def key_of(name, part): return f'{name}_{part}'
 def run(name, part):
     "Train the folds, or go on with what was stopped, and look at new images; returns the result."
     key = key_of(name, part)
-    csv_file = films() if name == FILMS else write_split(name, part)
-    images = RUNS / FILMS / 'train_images' if name == FILMS else DATA / name / 'images'
+    if name == FILMS: (images, csv_file), new = films()
+    else: images, csv_file = DATA / name / 'images', write_split(name, part)
     folder = RUNS / f'run_{key}'
     if not (folder / 'report.html').is_file():
         train(train_image_dir=images, label_dir=csv_file.parent, train_csv_file=csv_file.name, output_dir=RUNS,
               experiment_name=folder.name, resume=True, **FLAGS)
     result = dict(key=key, data=name, part=part, facts=facts(), folds=found_in(folder / 'cross_validation'))
     if name != FILMS: return result | dict(new=look_at(folder, images, csv_file, 'new', split='test'))
-    new = RUNS / 'new_films'
-    new_csv = new / 'labels' / 'train_annotation.csv'
-    return result | {'new': look_at(folder, new / 'train_images', new_csv, 'new'),
-                     'one': look_at(folder / 'fold_1', new / 'train_images', new_csv, 'one'),
-                     'dark': look_at(folder, RUNS / 'dark_films', new_csv, 'dark')}
+    result |= dict(new=look_at(folder, *new, 'new'), one=look_at(folder / 'fold_1', *new, 'one'))
+    return result | {what: look_at(folder, *unlike(what, *new), what) for what in UNLIKE}
 
 
 def look_at(model, images, csv_file, what, **flags):
@@ -98,7 +116,7 @@ def found_in(folder):
     columns = {'errors': [distances[f'{name}_px'] for name in names]}
     for what in ('expected_error', 'spread'):
         if f'{names[0]}_{what}' in predictions: columns[what] = [predictions[f'{name}_{what}'] for name in names]
-    found = {what: [' '.join(f'{value:.3f}' for value in values) for values in of_each]
+    found = {what: [' '.join(f'{value:.4g}' for value in values) for values in of_each]
              for what, of_each in columns.items()}
     if 'pixel_spacing' in predictions: found['spacing'] = ' '.join(map(str, predictions.pixel_spacing))
     return found | dict(notes=json.loads((folder / 'summary.json').read_text(encoding='utf-8'))['notes'])

@@ -1,5 +1,6 @@
 "What `benchmarks.bounds` has found, as tables: how often bounds hold, beside what the number of images allows."
 
+import re
 from collections.abc import Iterable
 from statistics import fmean
 from typing import NamedTuple
@@ -17,6 +18,7 @@ FILMS = 'films'
 TITLES = {FILMS: 'drawn films, 60 for the folds, 13 landmarks',
           CT: 'CT slices of the thorax, four fifths for the folds, 20 landmarks',
           MOUSE: 'frames of a mouse, four fifths for the folds, 12 landmarks'}
+KINDS = {'new': 'as they are', 'dark': 'a third as bright', 'noisy': 'noisy', 'mirrored': 'mirrored'}
 FOLDS = 5
 LEVELS = 0.9, 0.95
 SPLITS = 20  # random ones
@@ -101,7 +103,8 @@ def all_tables(rows):
     rows = list(rows)
     tables = [table_of(title, [row for row in rows if row['data'] == name]) for name, title in TITLES.items()]
     of_films = [row for row in rows if row['data'] == FILMS]
-    return '\n\n'.join(filter(None, (*tables, *map(table_of_few, of_films))))
+    tables += [table(row) for row in of_films for table in (table_of_few, table_of_unlike)]
+    return '\n\n'.join(filter(None, tables))
 
 
 def table_of(title, rows):
@@ -128,7 +131,6 @@ def trials_of(row, level):
     if 'one' in row:
         trials |= {'rows of split `cal`, folds, new images': halves(new, level),
                    'rows of split `cal`, one model, new images': halves(Found.read(row['one']), level)}
-    if 'dark' in row: trials['bounds of `--folds`, darker images'] = [trial(folds, Found.read(row['dark']), level)]
     return trials
 
 
@@ -140,6 +142,24 @@ def table_of_few(row):
     header = 'level', 'images for bounds', 'new images', 'within', 'to be expected', 'of one landmark, by chance', \
         'landmarks so', 'median radius'
     return grid(header, lines)
+
+
+def table_of_unlike(row):
+    "Bounds of folds on films that are not like those that they are from, and the warning that `predict` gives."
+    folds, lines = Found.read(row['folds']), []
+    for what, title in KINDS.items():
+        found = Found.read(row[what])
+        made = trial(folds, found, LEVELS[0])
+        lines.append([title, made.n_new, f'{found.errors.mean():.1f} px', f'{found.expected.mean():.1f} px',
+                      percent(made.within.mean()), f'{np.median(made.radii):.1f} px', warning(row[what]['notes'])])
+    header = 'films', 'n', 'mean error', 'mean expected error', f'within, of {100 * LEVELS[0]:g} %', 'median radius', \
+        'warning: different are'
+    return grid(header, lines)
+
+
+def warning(notes):
+    "In what new images are different from those that bounds are from, by the `notes` of an evaluation."
+    return ', '.join(match[1] for note in notes if (match := re.match('Bounds may not hold: in (.*) these', note)))
 
 
 def cells(trials, level):

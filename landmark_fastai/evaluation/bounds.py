@@ -17,7 +17,7 @@ def bounds_of(evaluation: Evaluation, source: str) -> BoundFacts:
     "What the errors of an `evaluation`, of images from `source`, tell of bounds; of points that were found."
     found, true = evaluation.predictions.stacked(), evaluation.annotations
     # a fold does not expect the errors that the ensemble of all folds, which will be asked, expects
-    numbers = 2 if source == FOLDS else None
+    numbers = 3 if source == FOLDS else 4
     looks = [evaluation.predictions.looks[name][:numbers] for name in evaluation.predictions.done]
     scores = scores_of(evaluation.scores.distances('px'), found.expected_error, true.patient_id)
     return BoundFacts(scores, source, looks)
