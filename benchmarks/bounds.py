@@ -149,7 +149,8 @@ def main(argv=None):
                 key = key_of(name, part)
                 if key in results(): continue
                 say(f'--- {key}')
-                save(NAME, [*results().values(), run(name, part)])
+                result = run(name, part)
+                save(NAME, [*results().values(), result])  # read late: others may have been saved meanwhile
         if 'table' in args.data: write_tables()
     except UsageError as e:
         say(f'error: {e}')

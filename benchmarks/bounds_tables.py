@@ -23,6 +23,8 @@ FOLDS = 5
 LEVELS = 0.9, 0.95
 SPLITS = 20  # random ones
 FEW = 8, 9, 19, 50, 100  # images that bounds are from
+COLUMNS = ('level', 'images for bounds', 'new images', 'within', 'to be expected', 'range of one landmark',
+           'landmarks in it', 'median radius')
 
 
 class Found(NamedTuple):
@@ -116,9 +118,7 @@ def table_of(title, rows):
         for row in rows:
             for what, more in trials_of(row, level).items(): trials.setdefault(what, []).extend(more)
         lines += [[what, f'{100 * level:g} %', *cells(of, level)] for what, of in trials.items()]
-    header = title, 'level', 'images for bounds', 'new images', 'within', 'to be expected', \
-        'of one landmark, by chance', 'landmarks so', 'median radius'
-    return grid(header, lines)
+    return grid((title, *COLUMNS), lines)
 
 
 def trials_of(row, level):
@@ -138,10 +138,9 @@ def table_of_few(row):
     "How many images bounds need: those of one model of films, from few and many, on 100 others."
     found, lines = Found.read(row['one']), []
     for level in LEVELS:
-        lines += [[f'{100 * level:g} %', *cells(random_trials(found, level, n, 100), level)] for n in FEW]
-    header = 'level', 'images for bounds', 'new images', 'within', 'to be expected', 'of one landmark, by chance', \
-        'landmarks so', 'median radius'
-    return grid(header, lines)
+        lines += [['rows of split `cal`, new images', f'{100 * level:g} %',
+                   *cells(random_trials(found, level, n, 100), level)] for n in FEW]
+    return grid(('one model of films', *COLUMNS), lines)
 
 
 def table_of_unlike(row):

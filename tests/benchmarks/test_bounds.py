@@ -83,7 +83,7 @@ def test_the_tables_say_how_often_bounds_hold_and_where_there_are_none():
     assert new[:4] == ['20', '20', '95.0 %', '90.5 %'] and new[-2:] == ['100.0 %', '3.8 px = 3.8 mm']
     # 8 of 0.1, 0.3 and so on and 7 of 0.2, 0.4 and so on are below 1.517
     assert lines['spread of the folds, new images', '90 %'] == ['', '20', '37.5 %', '90.0 %', '', '', '1.5 px = 1.5 mm']
-    assert [line[3] for line in few if line[:2] in (['90 %', '8'], ['95 %', '9'])] == ['no bounds'] * 2
+    assert [line[4] for line in few if line[1:3] in (['90 %', '8'], ['95 %', '9'])] == ['no bounds'] * 2
     assert unlike[2] == ['as they are', '20', '2.0 px', '1.0 px', '95.0 %', '3.8 px', '']
     assert unlike[3][4:] == ['0.0 %', '3.8 px', 'contrast and expected errors'] and len(unlike) == 6
     assert all_tables([]) == ''
