@@ -1,7 +1,7 @@
 """Whether new images are like those that the bounds of points were made with: if not, the bounds need not hold.
 
-The *look* of an image is three numbers: mean and standard deviation of its grey values, 0 to 1, and the mean error that
-is to be expected of its landmarks, a share of its longer side. Pure.
+The *look* of an image is four numbers: mean and standard deviation of its grey values, 0 to 1, the mean difference of
+pixels side by side, and the mean error that is to be expected of its landmarks, a share of its longer side. Pure.
 """
 
 from collections.abc import Sequence
@@ -9,24 +9,26 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import ks_2samp
 
-WHAT = 'brightness', 'contrast', 'expected errors'  # that the numbers of a look tell
+WHAT = 'brightness', 'contrast', 'grain', 'expected errors'  # that the numbers of a look tell
 CHANCE = 0.001  # of a warning where nothing is different
 FEW = 5         # new images that say something together
 
 
 def look_of(pixels: np.ndarray, expected_error: np.ndarray) -> list[float]:
-    "The look (3,) of an image with uint8 `pixels` (H, W) or (H, W, 3) and the `expected_error` (N,) of points, px."
+    "The look (4,) of an image with uint8 `pixels` (H, W) or (H, W, 3) and the `expected_error` (N,) of points, px."
     grey = pixels[::2, ::2] / 255  # a quarter of the pixels tells as much
+    grain = np.abs(np.diff(pixels[::2].astype(np.int16), axis=1)) / 255
     known = expected_error[np.isfinite(expected_error)]
-    return [float(grey.mean()), float(grey.std()), float(known.mean() / max(pixels.shape)) if len(known) else 0.]
+    expected = known.mean() / max(pixels.shape) if len(known) else 0.
+    return [float(value) for value in (grey.mean(), grey.std(), grain.mean(), expected)]
 
 
 def differences(looks: Sequence[Sequence[float]], new: Sequence[Sequence[float]]) -> list[str]:
-    """What is different, of `WHAT`, on images with `new` looks (m, 3) from those with `looks` (n, 3); often nothing.
+    """What is different, of `WHAT`, on images with `new` looks (m, 4) from those with `looks` (n, 4); often nothing.
 
     A two-sided Kolmogorov-Smirnov test for each number, with Bonferroni's correction. Fewer than `FEW` images say
-    nothing.
+    nothing, and `looks` (n, 3) nothing of expected errors.
     """
     if min(len(looks), len(new)) < FEW: return []
-    pairs = zip(np.transpose(looks), np.transpose(new), strict=True)
-    return [what for what, pair in zip(WHAT, pairs, strict=True) if ks_2samp(*pair).pvalue < CHANCE / len(WHAT)]
+    pairs = zip(WHAT, np.transpose(looks), np.transpose(new), strict=False)
+    return [what for what, *pair in pairs if ks_2samp(*pair).pvalue < CHANCE / len(WHAT)]

@@ -40,7 +40,7 @@ class BoundFacts:
     "What the bounds of points follow from: images that took no part in the training, see `inference.bounds`."
     scores: list[list[float]]  # errors over expected errors of each landmark, ascending
     source: str                # of `SOURCES`
-    looks: list[list[float]]   # how each of the images looks, see `inference.likeness`
+    looks: list[list[float]]   # how each of the images looks, see `inference.likeness`; three numbers of `FOLDS`
 
 
 @dataclass

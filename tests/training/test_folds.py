@@ -95,6 +95,7 @@ def test_bounds_are_from_the_images_that_a_fold_has_not_seen(validated):
     assert known.keys() == {FIRST} and known[FIRST].source == FOLDS
     # images of a patient are no independent ones: three patients
     assert len(known[FIRST].scores[1]) == 3 and len(known[FIRST].looks) == len(table) == 9
+    assert {len(look) for look in known[FIRST].looks} == {3}  # the ensemble expects other errors than its models
     assert np.isnan(load(validated).predict(sorted((validated.parents[1] / 'images').iterdir())[:2]).bound).all()
 
 
