@@ -285,6 +285,18 @@ def test_thresholds_may_be_numbers_in_python(with_discs, tmp_path, thresholds, k
     assert {f'{number:g}' for number in summary(tmp_path / 'out')['settings']['thresholds']} == keys
 
 
+def test_figures_and_tables_of_an_earlier_evaluation_go(with_discs, tmp_path):
+    write_discs(tmp_path / 'films' / 'a.png')
+    csv_file = write_csv(tmp_path / 'a.csv', ['a.png', 200, 160, 50, 60, 150, 100])
+    out = tmp_path / 'out'
+    assert evaluate(tmp_path / 'films', csv_file, out, '--no_overlays') == 0
+    mine, stale = [out / 'figures' / 'mine.svg', out / 'tables' / 'mine.tex'], [
+        out / 'figures' / 'coverage.pdf', out / 'tables' / 'bounds_of_90.csv', out / 'tables' / 'both_stages.tex']
+    for path in mine + stale: path.write_text('x')
+    assert evaluate(tmp_path / 'films', csv_file, out, '--no_overlays', '--overwrite') == 0
+    assert all(path.exists() for path in mine) and not any(path.exists() for path in stale)
+
+
 def test_what_is_read_is_never_overwritten(with_discs, tmp_path, capsys):
     write_discs(tmp_path / 'films' / 'a.png')
     assert cli.main(['predict', '--image_dir', str(tmp_path / 'films'), '--output_dir', str(tmp_path / 'out'),

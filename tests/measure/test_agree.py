@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,11 @@ def test_the_report_shows_tables_and_figures(written):
         assert part in page
     assert page.count('<img') == len(list((written[0] / 'figures').glob('*.png'))) == 3 + 3 + 6
     assert 'nan' not in page.split('<img')[0]
+    for path in (written[0] / 'tables').glob('*.csv'):
+        for cell in pd.read_csv(path, dtype=str, keep_default_na=False).to_numpy().ravel():
+            assert f'<td>{escape(cell)}</td>' in page
+    for path in (written[0] / 'figures').glob('*.png'):
+        for form in ('png', 'svg', 'pdf'): assert f'href="figures/{path.stem}.{form}"' in page
 
 
 def test_measurements_are_only_more_columns(files, tmp_path, capsys):
@@ -102,9 +108,12 @@ def test_what_is_there_is_replaced_only_when_told(files, tmp_path):
     two = [files['AB'], files['CD']]
     agreement(two, tmp_path / 'out')
     with pytest.raises(UsageError, match='agreement.csv exists.*--overwrite'): agreement(two, tmp_path / 'out')
-    (tmp_path / 'out' / 'mine.txt').write_text('x')
+    mine, stale = ([tmp_path / 'out' / name for name in names] for names in (
+        ('mine.txt', 'figures/mine.svg', 'tables/mine.tex'),
+        ('figures/bland_altman_2.pdf', 'figures/identity_2.svg', 'tables/measurements_reliability.tex')))
+    for path in mine + stale: path.write_text('x')
     assert agreement(two, tmp_path / 'out', overwrite=True)['readers'] == ['AB', 'CD']
-    assert (tmp_path / 'out' / 'mine.txt').exists()
+    assert all(path.exists() for path in mine) and not any(path.exists() for path in stale)
     (tmp_path / 'other').mkdir()
     (tmp_path / 'other' / 'report.html').write_text('mine')
     with pytest.raises(UsageError, match='report.html'): agreement(two, tmp_path / 'other', overwrite=True)
