@@ -30,7 +30,7 @@ class Link(NamedTuple):
     "What can be taken of a figure or table."
     text: str
     href: str
-    file: str  # its name
+    file: str = ''  # the name that it gets, where it is in the page
 
 
 # file, title and explanation of what `evaluate` draws, and of the curves of a run that a report shows
@@ -94,7 +94,7 @@ def _figure_links(png, folder):
     "The forms of the figure `png`, where it has them all, below `folder`."
     files = [png.with_suffix(form) for form in FIGURE_FORMS]
     if not png.is_relative_to(folder) or not all(file.exists() for file in files): return []
-    return [Link(file.suffix[1:].upper(), quote(file.relative_to(folder).as_posix()), file.name) for file in files]
+    return [Link(file.suffix[1:].upper(), quote(file.relative_to(folder).as_posix())) for file in files]
 
 
 def _shown_width(png):
