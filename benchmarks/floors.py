@@ -10,21 +10,22 @@ import sys
 import warnings
 from functools import cache
 from itertools import product
-from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import pandas as pd
 import torch
 from fastai.callback.core import Callback
-from scipy.stats import spearmanr
+from scipy.stats import sem, spearmanr, t
 
 from landmark_fastai.data.sample import write_sample
 from landmark_fastai.formats.annotations import read_annotations
 from landmark_fastai.inference.loading import load as load_run
+from landmark_fastai.model.state import read_state_dict
 from landmark_fastai.training.train import train
 
 from .fixtures import LITE0
-from .timing import RESULTS, ROOT, facts, load, save, say
+from .timing import RESULTS, ROOT, facts, grid, load, save, say
 
 NAME = 'floors'
 RUNS = ROOT / 'runs' / NAME
@@ -35,7 +36,10 @@ N_TEST, N_READERS = 100, 3
 NOISE = {'precise': [(0.5, 0.5)] * 5, 'SD 2': [(2., 2.)] * 2, 'SD 4': [(4., 4.)] * 2,
          'SD 6, 1': [(6., 1.)] * 2, 'SD 1, 6': [(1., 6.)] * 2}
 AS_DIAMOND = 6 ** 0.5  # the radius of a diamond over the SD of its pixels along an axis
-TARGETS = 'one', 'mean'  # what is trained on: the points of one reader, or the mean of all
+SEEDS = 0, 1, 2
+TARGETS = {'one': 'trained on the points of one reader', 'mean': 'trained on the mean of three readers'}
+HEADER = ('seeds', 'precise', 'noisy', 'last epoch, precise', 'noisy', 'bound, precise', 'noisy',
+          'noisy against the default', 'against 6 px for all', 'rank')
 # smallest radius (N, 2) along x and y, from the SD (N, 2) of the readers; the default's last radius is 1
 FLOORS = {
     'default': lambda sd: np.ones_like(sd),
@@ -117,12 +121,14 @@ def run(target, floor, seed):
 def measure(key):
     "Errors, expected errors and bounds on the test films, against the true points, by landmark; original px."
     annotations, images = films(7, N_TEST)
-    found = load_run(RUNS / key).predict([images / name for name in annotations.image_names])
+    predictor, paths = load_run(RUNS / key), [images / name for name in annotations.image_names]
+    found = predictor.predict(paths)
     errors = np.linalg.norm(found.points - annotations.points, axis=-1)
-    np.savez_compressed(RUNS / key / 'test.npz', points=found.points, errors=errors, expected=found.expected_error,
-                        bound=found.bound, true=annotations.points)
-    by_landmark = dict(mean=errors.mean(0), median=np.median(errors, 0), expected=found.expected_error.mean(0),
-                       bound=np.median(found.bound, 0), covered=(errors <= found.bound).mean(0),
+    predictor.models[0].load_state_dict(read_state_dict(RUNS / key / 'weight' / 'last.ckpt')['model'])
+    of_last = np.linalg.norm(predictor.predict(paths).points - annotations.points, axis=-1)
+    by_landmark = dict(mean=errors.mean(0), median=np.median(errors, 0), last=of_last.mean(0),
+                       expected=found.expected_error.mean(0), bound=np.median(found.bound, 0),
+                       covered=(errors <= found.bound).mean(0),
                        rank=[spearmanr(e, x).statistic for e, x in zip(errors.T, found.expected_error.T, strict=True)])
     return dict(rank=float(spearmanr(errors.ravel(), found.expected_error.ravel()).statistic),
                 **{f'each_{name}': np.round(values, 3).tolist() for name, values in by_landmark.items()})
@@ -139,11 +145,54 @@ def results(folder=RESULTS):
     return {row['key']: row for row in saved['rows']} if saved else {}
 
 
+# --- the table in the pages
+
+def tables(found):
+    "A table for each of `TARGETS`: errors, bounds, and the change against the default and the larger radius for all."
+    texts = []
+    for target, title in TARGETS.items():
+        rows = []
+        for floor in FLOORS:
+            there = [found[key] for seed in SEEDS if (key := key_of(target, floor, seed)) in found]
+            if not there: continue
+            columns = [mean_of(there, what, precise) for what in ('mean', 'last', 'bound') for precise in (True, False)]
+            changes = [change(found, target, floor, against) for against in ('default', 'all 6')]
+            rows.append([floor, len(there), *(f'{value:.2f}' for value in columns), *changes,
+                         f'{fmean(each["rank"] for each in there):.2f}'])
+        if rows: texts.append(grid((title, *HEADER), rows))
+    return '\n\n'.join(texts)
+
+
+def is_precise(result):
+    "Which landmarks (N,) the readers of a result agree on."
+    return np.array(result['noise']) == 'precise'
+
+
+def mean_of(results, what, precise):
+    "The mean of a number over the landmarks that readers agree on, or those that they do not, and over `results`."
+    return fmean(np.array(each[f'each_{what}'])[is_precise(each) == precise].mean() for each in results)
+
+
+def change(found, target, floor, against, what='mean'):
+    """The change of the errors of landmarks that readers disagree on against those of another floor, in percent.
+
+    The mean of the logarithms of the ratios, each of a landmark and a seed, with its 95 % interval by Student's t.
+    """
+    both = [(found[one], found[other]) for seed in SEEDS
+            if (one := key_of(target, floor, seed)) in found and (other := key_of(target, against, seed)) in found]
+    if floor == against or not both: return ''
+    logs = np.concatenate([np.log(np.divide(one[f'each_{what}'], other[f'each_{what}']))[~is_precise(one)]
+                           for one, other in both])
+    low, high = t.interval(0.95, len(logs) - 1, logs.mean(), sem(logs))
+    middle, low, high = (f'{100 * np.expm1(value):+.0f}' for value in (logs.mean(), low, high))
+    return f'{middle} % ({low} to {high})'
+
+
 def main(argv=None):
     "Returns the exit code."
     parser = argparse.ArgumentParser(prog='python -m benchmarks.floors', description='Radius from readers.')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
-    parser.add_argument('--targets', nargs='+', choices=TARGETS, default=TARGETS)
+    parser.add_argument('--seeds', type=int, nargs='+', default=SEEDS)
+    parser.add_argument('--targets', nargs='+', choices=TARGETS, default=list(TARGETS))
     parser.add_argument('--floors', nargs='+', choices=FLOORS, default=list(FLOORS))
     args = parser.parse_args(argv)
     warnings.simplefilter('ignore')  # of libraries about each other
