@@ -2,10 +2,11 @@
 
 Films with readers of known noise: precise for some landmarks, far off for others, for some along one axis. Trainings
 differ in the smallest radius of the masks alone, see `FLOORS`; errors are those to the true points of other films. Each
-is saved before the next begins, and not repeated. `table` puts the results into docs/training.md.
+is saved before the next begins, and not repeated. `table` puts the results into docs/results.md.
 """
 
 import argparse
+import shutil
 import sys
 import warnings
 from functools import cache
@@ -19,13 +20,14 @@ from fastai.callback.core import Callback
 from scipy.stats import sem, spearmanr, t
 
 from landmark_fastai.data.sample import write_sample
+from landmark_fastai.files import write_text
 from landmark_fastai.formats.annotations import read_annotations
 from landmark_fastai.inference.loading import load as load_run
 from landmark_fastai.model.state import read_state_dict
 from landmark_fastai.training.train import train
 
 from .fixtures import LITE0
-from .timing import RESULTS, ROOT, facts, grid, load, save, say
+from .timing import RESULTS, ROOT, facts, grid, insert, load, save, say
 
 NAME = 'floors'
 RUNS = ROOT / 'runs' / NAME
@@ -38,8 +40,8 @@ NOISE = {'precise': [(0.5, 0.5)] * 5, 'SD 2': [(2., 2.)] * 2, 'SD 4': [(4., 4.)]
 AS_DIAMOND = 6 ** 0.5  # the radius of a diamond over the SD of its pixels along an axis
 SEEDS = 0, 1, 2
 TARGETS = {'one': 'trained on the points of one reader', 'mean': 'trained on the mean of three readers'}
-HEADER = ('seeds', 'precise', 'noisy', 'last epoch, precise', 'noisy', 'bound, precise', 'noisy',
-          'noisy against the default', 'against 6 px for all', 'rank')
+HEADER = ('seeds', 'precise', 'noisy', 'precise, last epoch', 'noisy, last epoch', 'bound, noisy', 'rank',
+          'all 13 against the default', 'last epoch')
 # smallest radius (N, 2) along x and y, from the SD (N, 2) of the readers; the default's last radius is 1
 FLOORS = {
     'default': lambda sd: np.ones_like(sd),
@@ -66,8 +68,8 @@ class RadiusFloor(Callback):
 
     def before_batch(self):
         masks, points, *rest = self.yb
-        grid = torch.arange(masks.shape[-1])
-        rx, ry = self.floor.clamp(min=self.erosion_schedule.masks.radius).unbind(-1)
+        grid = torch.arange(masks.shape[-1], device=masks.device)
+        rx, ry = self.floor.to(masks.device).clamp(min=self.erosion_schedule.masks.radius).unbind(-1)
         x, y = torch.floor(torch.Tensor(points) + 0.5).unbind(-1)
         dx, dy = (grid - x[..., None]).abs() / rx[:, None], (grid - y[..., None]).abs() / ry[:, None]
         self.learn.yb = dx[..., None, :] + dy[..., :, None] <= 1 + 1e-6, points, *rest
@@ -78,7 +80,9 @@ def films(seed, n):
     "Annotated films, and the folder of their images."
     folder = RUNS / f'films_{seed}'
     csv_file = folder / 'labels' / 'train_annotation.csv'
-    if not csv_file.is_file(): write_sample(folder, n, seed, landmarks='all')
+    if not csv_file.is_file():
+        shutil.rmtree(folder, ignore_errors=True)  # of a drawing that was stopped
+        write_sample(folder, n, seed, landmarks='all')
     return read_annotations(csv_file), folder / 'train_images'
 
 
@@ -148,17 +152,17 @@ def results(folder=RESULTS):
 # --- the table in the pages
 
 def tables(found):
-    "A table for each of `TARGETS`: errors, bounds, and the change against the default and the larger radius for all."
+    "A table for each of `TARGETS`: errors, bounds, how expected errors rank errors, and changes against the default."
     texts = []
     for target, title in TARGETS.items():
         rows = []
         for floor in FLOORS:
             there = [found[key] for seed in SEEDS if (key := key_of(target, floor, seed)) in found]
             if not there: continue
-            columns = [mean_of(there, what, precise) for what in ('mean', 'last', 'bound') for precise in (True, False)]
-            changes = [change(found, target, floor, against) for against in ('default', 'all 6')]
-            rows.append([floor, len(there), *(f'{value:.2f}' for value in columns), *changes,
-                         f'{fmean(each["rank"] for each in there):.2f}'])
+            errors = [mean_of(there, what, precise) for what in ('mean', 'last') for precise in (True, False)]
+            rows.append([floor, len(there), *(f'{error:.2f} px' for error in errors),
+                         f'{mean_of(there, "bound", False):.1f} px', f'{fmean(each["rank"] for each in there):.2f}',
+                         *(change(found, target, floor, what) for what in ('mean', 'last'))])
         if rows: texts.append(grid((title, *HEADER), rows))
     return '\n\n'.join(texts)
 
@@ -173,28 +177,38 @@ def mean_of(results, what, precise):
     return fmean(np.array(each[f'each_{what}'])[is_precise(each) == precise].mean() for each in results)
 
 
-def change(found, target, floor, against, what='mean'):
-    """The change of the errors of landmarks that readers disagree on against those of another floor, in percent.
+def change(found, target, floor, what):
+    """How much larger errors are than in the default, of the `mean` of the saved weights or of the `last` ones.
 
-    The mean of the logarithms of the ratios, each of a landmark and a seed, with its 95 % interval by Student's t.
+    The mean of the logarithms of ratios, each of a landmark and a seed that both were trained with, as a percentage,
+    with its 95 % interval by Student's t.
     """
     both = [(found[one], found[other]) for seed in SEEDS
-            if (one := key_of(target, floor, seed)) in found and (other := key_of(target, against, seed)) in found]
-    if floor == against or not both: return ''
-    logs = np.concatenate([np.log(np.divide(one[f'each_{what}'], other[f'each_{what}']))[~is_precise(one)]
-                           for one, other in both])
+            if (one := key_of(target, floor, seed)) in found and (other := key_of(target, 'default', seed)) in found]
+    if floor == 'default' or not both: return ''
+    logs = np.concatenate([np.log(np.divide(one[f'each_{what}'], other[f'each_{what}'])) for one, other in both])
     low, high = t.interval(0.95, len(logs) - 1, logs.mean(), sem(logs))
     middle, low, high = (f'{100 * np.expm1(value):+.0f}' for value in (logs.mean(), low, high))
     return f'{middle} % ({low} to {high})'
 
 
+def write_tables(root=ROOT, folder=RESULTS):
+    "Rewrite the tables of docs/results.md below `root`."
+    page = root / 'docs' / 'results.md'
+    write_text(page, insert(page.read_text(encoding='utf-8'), tables(results(folder)), NAME))
+
+
 def main(argv=None):
     "Returns the exit code."
     parser = argparse.ArgumentParser(prog='python -m benchmarks.floors', description='Radius from readers.')
+    parser.add_argument('table', nargs='?', choices=['table'], help='put the saved results into docs/results.md')
     parser.add_argument('--seeds', type=int, nargs='+', default=SEEDS)
     parser.add_argument('--targets', nargs='+', choices=TARGETS, default=list(TARGETS))
     parser.add_argument('--floors', nargs='+', choices=FLOORS, default=list(FLOORS))
     args = parser.parse_args(argv)
+    if args.table:
+        write_tables()
+        return 0
     warnings.simplefilter('ignore')  # of libraries about each other
     for target, seed, floor in product(args.targets, args.seeds, args.floors):
         key = key_of(target, floor, seed)
