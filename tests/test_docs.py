@@ -10,7 +10,7 @@ import imageio.v3 as iio
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import accuracy_tables, refine
+from benchmarks import accuracy_tables, floors, refine
 from benchmarks.accuracy import results
 from benchmarks.timing import RESULTS, insert
 from docs import formats as formats_of_docs
@@ -148,5 +148,6 @@ def test_tables_of_numbers_are_those_that_were_measured():
     assert insert(TEXTS['README.md'], accuracy_tables.headline(found), 'accuracy') == TEXTS['README.md']
     assert insert(TEXTS['results.md'], accuracy_tables.all_tables(found, RESULTS), 'accuracy') == TEXTS['results.md']
     assert insert(TEXTS['results.md'], accuracy_tables.by_encoder(found), 'encoders') == TEXTS['results.md']
+    assert insert(TEXTS['results.md'], floors.tables(floors.results()), 'floors') == TEXTS['results.md']
     assert insert(TEXTS['refining.md'], refine.all_tables(refine.results()), 'refine') == TEXTS['refining.md']
     assert insert(TEXTS['benchmarks.md'], benchmarks.table()) == TEXTS['benchmarks.md']
