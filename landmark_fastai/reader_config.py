@@ -93,7 +93,8 @@ class ReadersConfig(Flags):
     "Who is compared, and where that is written."
     csvs: str | list = flag(MISSING, 'Annotation CSVs of two readers or models or more, as a.csv,b.csv, or one with a '
         'column reader.')
-    output_dir: str = flag(MISSING, 'Folder that gets agreement.csv, drift.csv, summary.json, figures and report.html.')
+    output_dir: str = flag(MISSING, 'Folder that gets agreement.csv, drift.csv, summary.json, figures, tables and '
+        'report.html.')
     readers: str | list | None = flag(None, 'Names of the readers in the order of the files, as AB,CD; by their column '
         'reader, or the names of the files, if left out.')
     groups: str = flag('split', 'Groups of images between which drift is looked for: the sides of the column split, or '

@@ -48,7 +48,7 @@ PLOTS = (('bland_altman', 'Bland–Altman', BLAND_ALTMAN, plot_bland_altman),
 def agreement(config: AgreementConfig) -> dict:
     """Compare what readers, or models, have clicked on the same images; returns the summary.
 
-    Writes agreement.csv, drift.csv, summary.json, figures and report.html. The arguments are the flags of
+    Writes agreement.csv, drift.csv, summary.json, figures, tables and report.html. The arguments are the flags of
     `landmark-fastai agreement`; `csvs` and `readers` may be lists, too. Raises UsageError.
     """
     panel = read_panel(config.files, config.names, config.invisible_landmarks)
