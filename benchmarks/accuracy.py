@@ -24,7 +24,7 @@ from landmark_fastai.training.train import train
 
 from .accuracy_plans import PLANS
 from .accuracy_tables import all_tables, by_encoder, headline, plot_curves
-from .timing import RESULTS, ROOT, facts, insert, load, save, say
+from .timing import RESULTS, ROOT, facts, insert, rows_by_key, save, say
 
 DATA = ROOT.parent / 'shared' / 'data'
 RUNS = ROOT / 'runs' / 'accuracy'  # the run folders, which can be looked at, and measured again
@@ -42,9 +42,15 @@ def parts(n):
     return part
 
 
+def annotations_of(folder):
+    "The table of annotations of the data set in `folder`. Raises UsageError where there is none."
+    if not folder.is_dir(): raise UsageError(f'{folder} is not here: nothing can be trained')
+    return pd.read_csv(folder / 'annotation.csv')
+
+
 def write_split(data, n_train, folder):
     "Write the annotations of `data` with their split, and of the training images the first `n_train`, into `folder`."
-    table = pd.read_csv(DATA / data / 'annotation.csv')
+    table = annotations_of(DATA / data)
     table['split'] = parts(len(table))
     surplus = table.index[table.split == 'train'][n_train:] if n_train else []
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,19 +84,13 @@ def measure(run_folder, images, csv_file, side):
         'success_rate': overall['success_rate'], 'confidence_rank': overall['confidence_rank']}
 
 
-def results(folder=RESULTS):
-    "All results so far, by key."
-    saved = load(NAME, folder)
-    return {row['key']: row for row in saved['rows']} if saved else {}
-
-
 def run_all(trainings, folder=RESULTS, runs=RUNS):
     "Run those of `trainings` that have no result yet, saving after each."
     for training in trainings:
-        if training.key in results(folder): continue
+        if training.key in rows_by_key(NAME, folder): continue
         say(f'--- {training.key}')
         result = run(training, runs)
-        save(NAME, [*results(folder).values(), result], folder, data='see SOURCE.md of each data set')
+        save(NAME, [*rows_by_key(NAME, folder).values(), result], folder, data='see SOURCE.md of each data set')
         say(f"{training.key}: {result['val']['mean']:.2f} px on the validation images")
         shutil.rmtree(runs / training.key / 'visualization', ignore_errors=True)  # measured again: gone already
 
@@ -106,7 +106,7 @@ def run_plans(plans, folder):
 
 def write_tables(root=ROOT, folder=RESULTS):
     "Rewrite the tables of docs/results.md and of the README below `root`, and a figure. Raises UsageError."
-    found = results(folder)
+    found = rows_by_key(NAME, folder)
     if not found: raise UsageError(f'{folder} has no {NAME}.json; run python -m benchmarks.accuracy PLAN')
     page, readme = root / 'docs' / 'results.md', root / 'README.md'
     text = insert(page.read_text(encoding='utf-8'), all_tables(found, folder), NAME)

@@ -17,14 +17,13 @@ import pandas as pd
 from landmark_fastai.data.sample import write_sample
 from landmark_fastai.errors import UsageError
 from landmark_fastai.evaluation.evaluate import evaluate
-from landmark_fastai.files import write_text
 from landmark_fastai.training.train import train
 
-from .accuracy import DATA
+from .accuracy import DATA, annotations_of
 from .accuracy_plans import CT, MOUSE
 from .bounds_tables import FILMS, FOLDS, TITLES, all_tables
 from .fixtures import LITE0
-from .timing import RESULTS, ROOT, facts, insert, load, save, say
+from .timing import RESULTS, ROOT, facts, insert_into, rows_by_key, save, say
 
 NAME = 'bounds'
 RUNS = ROOT / 'runs' / NAME
@@ -69,8 +68,7 @@ def unlike(what, images, csv_file):
 
 def write_split(name, part):
     "Write the annotations of a data set in `DATA`, the images of `part`, 1 to `PARTS`, kept aside; returns the CSV."
-    if not (DATA / name).is_dir(): raise UsageError(f'{DATA / name} is not here: nothing can be trained')
-    table = pd.read_csv(DATA / name / 'annotation.csv')
+    table = annotations_of(DATA / name)
     order = np.random.default_rng(0).permutation(len(table))
     table['split'] = 'train'
     table.loc[order[part - 1::PARTS], 'split'] = 'test'
@@ -82,7 +80,9 @@ def write_split(name, part):
 
 # --- trainings
 
-def key_of(name, part): return f'{name}_{part}'
+def key_of(name, part):
+    "What the result of new images `part` of a data set is called."
+    return f'{name}_{part}'
 
 
 def run(name, part):
@@ -122,16 +122,9 @@ def found_in(folder):
     return found | dict(notes=json.loads((folder / 'summary.json').read_text(encoding='utf-8'))['notes'])
 
 
-def results(folder=RESULTS):
-    "All results so far, by key."
-    saved = load(NAME, folder)
-    return {row['key']: row for row in saved['rows']} if saved else {}
-
-
 def write_tables(root=ROOT, folder=RESULTS):
     "Rewrite the tables of docs/bounds.md below `root`."
-    page = root / 'docs' / 'bounds.md'
-    write_text(page, insert(page.read_text(encoding='utf-8'), all_tables(results(folder).values()), NAME))
+    insert_into(root / 'docs' / 'bounds.md', all_tables(rows_by_key(NAME, folder).values()), NAME)
 
 
 def main(argv=None):
@@ -147,10 +140,10 @@ def main(argv=None):
         for name in (name for name in args.data if name != 'table'):
             for part in [1] if name == FILMS else args.parts:
                 key = key_of(name, part)
-                if key in results(): continue
+                if key in rows_by_key(NAME): continue
                 say(f'--- {key}')
                 result = run(name, part)
-                save(NAME, [*results().values(), result])  # read late: others may have been saved meanwhile
+                save(NAME, [*rows_by_key(NAME).values(), result])  # read late: others may have been saved meanwhile
         if 'table' in args.data: write_tables()
     except UsageError as e:
         say(f'error: {e}')

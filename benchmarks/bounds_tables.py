@@ -10,6 +10,7 @@ from scipy.stats import f
 
 from landmark_fastai.conformal import rank_of
 from landmark_fastai.inference.bounds import coverage_range, factors, scores_of
+from landmark_fastai.viz.report import percent
 
 from .accuracy_plans import CT, MOUSE
 from .timing import grid
@@ -55,7 +56,9 @@ class Trial(NamedTuple):
     mm: np.ndarray       # (n_new, N)
 
 
-def numbers(texts): return np.array([text.split() for text in texts], float).T
+def numbers(texts):
+    "The numbers (n, N) in N `texts` of n each."
+    return np.array([text.split() for text in texts], float).T
 
 
 def trial(known, new, level):
@@ -181,6 +184,3 @@ def span(values: Iterable[int]):
     "The least and the most of `values` as a text."
     least, *_, most = sorted({*values}) * 2
     return str(least) if least == most else f'{least} to {most}'
-
-
-def percent(share): return f'{100 * share:.1f} %'

@@ -20,14 +20,13 @@ from fastai.callback.core import Callback
 from scipy.stats import sem, spearmanr, t
 
 from landmark_fastai.data.sample import write_sample
-from landmark_fastai.files import write_text
 from landmark_fastai.formats.annotations import read_annotations
 from landmark_fastai.inference.loading import load as load_run
 from landmark_fastai.model.state import read_state_dict
 from landmark_fastai.training.train import train
 
 from .fixtures import LITE0
-from .timing import RESULTS, ROOT, facts, grid, insert, load, save, say
+from .timing import RESULTS, ROOT, facts, grid, insert_into, rows_by_key, save, say
 
 NAME = 'floors'
 RUNS = ROOT / 'runs' / NAME
@@ -143,12 +142,6 @@ def key_of(target, floor, seed):
     return f'{target}_{floor.replace(",", "").replace(" ", "_")}_{seed}'
 
 
-def results(folder=RESULTS):
-    "All results so far, by key."
-    saved = load(NAME, folder)
-    return {row['key']: row for row in saved['rows']} if saved else {}
-
-
 # --- the table in the pages
 
 def tables(found):
@@ -194,8 +187,7 @@ def change(found, target, floor, what):
 
 def write_tables(root=ROOT, folder=RESULTS):
     "Rewrite the tables of docs/results.md below `root`."
-    page = root / 'docs' / 'results.md'
-    write_text(page, insert(page.read_text(encoding='utf-8'), tables(results(folder)), NAME))
+    insert_into(root / 'docs' / 'results.md', tables(rows_by_key(NAME, folder)), NAME)
 
 
 def main(argv=None):
@@ -212,10 +204,10 @@ def main(argv=None):
     warnings.simplefilter('ignore')  # of libraries about each other
     for target, seed, floor in product(args.targets, args.seeds, args.floors):
         key = key_of(target, floor, seed)
-        if key in results(): continue
+        if key in rows_by_key(NAME): continue
         say(f'--- {key}')
         result = run(target, floor, seed)
-        save(NAME, [*results().values(), result])
+        save(NAME, [*rows_by_key(NAME).values(), result])
         say(f'{key}: {np.mean(result["each_mean"]):.2f} px')
     return 0
 

@@ -19,12 +19,11 @@ from scipy.stats import ttest_rel
 from landmark_fastai.data.sample import write_sample
 from landmark_fastai.errors import UsageError
 from landmark_fastai.evaluation.evaluate import evaluate
-from landmark_fastai.files import write_text
 from landmark_fastai.training.train import train
 
-from .accuracy import DATA, parts
+from .accuracy import DATA, annotations_of, parts
 from .accuracy_plans import CT, MOUSE
-from .timing import RESULTS, ROOT, facts, grid, insert, load, save, say
+from .timing import RESULTS, ROOT, facts, grid, insert_into, rows_by_key, save, say
 
 NAME = 'refine'
 RUNS = ROOT / 'runs' / NAME
@@ -64,8 +63,7 @@ def films():
 
 def real(name):
     "A data set in `DATA`; leaves of one variety are on one side."
-    if not (DATA / name).is_dir(): raise UsageError(f'{DATA / name} is not here: nothing can be trained')
-    table = pd.read_csv(DATA / name / 'annotation.csv')
+    table = annotations_of(DATA / name)
     if name == LEAVES:
         variety = pd.read_csv(DATA / name / 'metadata.csv').set_index('image_name').variety[table.image_name]
         varieties = sorted(set(variety))
@@ -113,12 +111,6 @@ def measure(data, key, **flags):
     return dict(n=len(errors), mean=float(errors.mean()), median=float(np.median(errors)),
                 within={str(limit): float((errors <= limit).mean()) for limit in WITHIN},
                 landmarks={name: ' '.join(f'{error:.2f}' for error in values) for name, values in of_each.items()})
-
-
-def results(folder=RESULTS):
-    "All results so far, by key."
-    saved = load(NAME, folder)
-    return {row['key']: row for row in saved['rows']} if saved else {}
 
 
 def tables(found):
@@ -191,8 +183,7 @@ def all_tables(found):
 
 def write_tables(root=ROOT, folder=RESULTS):
     "Rewrite the tables of docs/refining.md below `root`."
-    page = root / 'docs' / 'refining.md'
-    write_text(page, insert(page.read_text(encoding='utf-8'), all_tables(results(folder)), NAME))
+    insert_into(root / 'docs' / 'refining.md', all_tables(rows_by_key(NAME, folder)), NAME)
 
 
 def main(argv=None):
@@ -208,9 +199,9 @@ def main(argv=None):
         for name in (name for name in args.data if name != 'table'):
             for minutes, seed, variant in product(args.minutes, args.seeds, VARIANTS):
                 key = key_of(name, variant, seed, minutes)
-                if key in results(): continue
+                if key in rows_by_key(NAME): continue
                 say(f'--- {key}')
-                save(NAME, [*results().values(), run(name, variant, seed, minutes)])
+                save(NAME, [*rows_by_key(NAME).values(), run(name, variant, seed, minutes)])
         if 'table' in args.data: write_tables()
     except UsageError as e:
         say(f'error: {e}')

@@ -152,6 +152,12 @@ def load(name, folder=RESULTS):
     return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else None
 
 
+def rows_by_key(name, folder=RESULTS):
+    "The rows of the result called `name`, by their `key`; none where there is none."
+    saved = load(name, folder)
+    return {row['key']: row for row in saved['rows']} if saved else {}
+
+
 def markdown(rows):
     "`rows` as a Markdown table; their notes follow below it."
     notes = list(dict.fromkeys(r['note'] for r in rows if r['note']))
@@ -186,3 +192,8 @@ def insert(text, content, marker='benchmarks'):
     _, ended, after = rest.partition(last)
     if not (found and ended): raise UsageError(f'the text has no {first} followed by {last}; put both lines there')
     return f'{before}{first}\n{content}\n{last}{after}'
+
+
+def insert_into(page, content, marker):
+    "`insert` the `content` into the file `page`."
+    write_text(page, insert(page.read_text(encoding='utf-8'), content, marker))

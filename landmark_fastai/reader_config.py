@@ -62,8 +62,16 @@ class AnnotateConfig(ImagesConfig):
         return Path(self.label_dir, self.train_csv_file)
 
 
+class Chosen:
+    "Of flags with `measurements`; not their base, since fields of a base come before all others."
+    @property
+    def chosen(self) -> list[str] | None:
+        "The measurements that are asked for."
+        return listed_or_none(self.measurements)
+
+
 @dataclass(frozen=True, kw_only=True)
-class MeasureConfig(Flags):
+class MeasureConfig(Chosen, Flags):
     "Flags of `measure`."
     csv: str = flag(MISSING, 'Annotation CSV, such as the predictions.csv of predict; of several readers by its column '
         'reader.')
@@ -81,11 +89,6 @@ class MeasureConfig(Flags):
         None, 'Millimetres per pixel of images whose spacing neither a CSV nor a DICOM header tells.', above=0)
     overwrite: bool = flag(False, 'Replace what an earlier measure has written there, and nothing else.', saved=False)
     config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
-
-    @property
-    def chosen(self) -> list[str] | None:
-        "The measurements that are asked for."
-        return listed_or_none(self.measurements)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +125,7 @@ class ReadersConfig(Flags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasurementsConfig(Flags):
+class MeasurementsConfig(Chosen, Flags):
     "What is measured between landmarks."
     definitions: str | None = flag(None, 'YAML file of definitions, or the name of a template, such as long_leg: '
         'measurements are compared as landmarks are.')
@@ -132,11 +135,6 @@ class MeasurementsConfig(Flags):
         super().check()
         if self.measurements and not self.definitions:
             raise UsageError('measurements without definitions; pass --definitions as well')
-
-    @property
-    def chosen(self) -> list[str] | None:
-        "The measurements that are asked for."
-        return listed_or_none(self.measurements)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ They follow from the errors on images that took no part in a training, or not in
 import numpy as np
 
 from ..inference.bounds import coverage_range, scores_of
+from ..inference.likeness import without_expected
 from ..model.facts import FOLDS, BoundFacts
 from ..viz.report import DASH, Table, fixed, percent
 from .compare import Evaluation
@@ -16,9 +17,8 @@ LEVELS = tuple(np.arange(50, 96, 5) / 100)  # at which the coverage is looked at
 def bounds_of(evaluation: Evaluation, source: str) -> BoundFacts:
     "What the errors of an `evaluation`, of images from `source`, tell of bounds; of points that were found."
     found, true = evaluation.predictions.stacked(), evaluation.annotations
-    # a fold does not expect the errors that the ensemble of all folds, which will be asked, expects
-    numbers = 3 if source == FOLDS else 4
-    looks = [evaluation.predictions.looks[name][:numbers] for name in evaluation.predictions.done]
+    looks = [evaluation.predictions.looks[name] for name in evaluation.predictions.done]
+    if source == FOLDS: looks = list(map(without_expected, looks))  # the ensemble of all folds expects smaller errors
     scores = scores_of(evaluation.scores.distances('px'), found.expected_error, true.patient_id)
     return BoundFacts(scores, source, looks)
 

@@ -49,9 +49,9 @@ def evaluate(config: EvaluateConfig) -> dict:
     notes += of_stages + bound_notes(predictor.bounds, config, evaluation.predictions)
     source = config.weights or config.model
     measurements = compare_measurements(evaluation, definitions, folder) if definitions else None
+    of_measurements = measurements.tables() if measurements else []
     if measurements:
         measurements.write(folder)
-        tables += measurements.tables()
         notes += measurements.notes
     settings = asdict(config) | {'model': source, 'weights': ', '.join(map(str, predictor.weights)),
                                  'thresholds': config.distances}
@@ -60,9 +60,9 @@ def evaluate(config: EvaluateConfig) -> dict:
     if not config.weights: figures += figures_in(Path(config.model, 'graph'), CURVES)
     of_run = {f'training: {name}': value for name, value in run_settings(predictor.config, predictor.facts).items()}
     write_evaluation_report(folder / 'report.html', f'Evaluation of {source}', f'on {config.csv}', summary,
-                            figures, settings | of_run, notes, tables)
+                            figures, settings | of_run, notes, tables + of_measurements)
     print(aligned(errors_table(summary)))
-    for title, table in measurements.tables() if measurements else (): print(f'{title}\n{aligned(table)}')
+    for title, table in of_measurements: print(f'{title}\n{aligned(table)}')
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')
     evaluation.predictions.check_complete(folder, summary)

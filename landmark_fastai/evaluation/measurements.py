@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..measure.agreement import ALL, Readings, agreement_rows
-from ..measure.agreement_table import limits_table, reliability_table, tile_of, value_name
+from ..measure.agreement_table import tile_of, value_name, value_tables
 from ..measure.comparison import measure_panel, measurement_notes, measurement_readings
 from ..measure.definitions import Definitions
 from ..measure.evaluate import Measured, joined
@@ -31,8 +31,7 @@ class MeasurementErrors:
 
     def tables(self) -> list[tuple[str, Table]]:
         "What a report shows, as it takes tables."
-        return [('Measurements: limits of agreement', limits_table(self.rows)),
-                ('Measurements: reliability', reliability_table(self.rows)), *self._tolerances()]
+        return [*value_tables('Measurements', self.rows), *self._tolerances()]
 
     def write(self, folder: Path):
         "Write measurements.csv, measurement_errors.csv and a figure into `folder`."

@@ -24,7 +24,7 @@ from .cells import (
 )
 from .columns import BOUND_LEVEL, read_names, warn_ignored
 from .csv_table import read_rows, read_table, where
-from .spacing import PLAUSIBLE, is_doubtful
+from .spacing import PLAUSIBLE, is_doubtful, spacing_text
 from .spreadsheet import safe_name
 
 VISIBLE, ABSENT, UNLABELLED = 0, 1, 2
@@ -175,12 +175,12 @@ def warn_doubtful(annotations: Annotations):
     doubtful = np.flatnonzero(is_doubtful(annotations.spacing))
     if not doubtful.size: return
     first = doubtful[0]
-    spacing = ' x '.join(dict.fromkeys(f'{value:g}' for value in annotations.spacing[first]))
     warnings.warn(
         f'{annotations.path.name}: {doubtful.size} of {len(annotations)} images have a pixel spacing outside '
         f'{PLAUSIBLE[0]} to {PLAUSIBLE[1]} mm, such as row {annotations.rows[first]} '
-        f'({annotations.image_names[first]}) with {spacing} mm ({annotations.spacing_source[first]}): their errors in '
-        'mm are doubtful; was it given in micrometres, or in dpi?', stacklevel=3)
+        f'({annotations.image_names[first]}) with {spacing_text(annotations.spacing[first])} mm '
+        f'({annotations.spacing_source[first]}): their errors in mm are doubtful; was it given in micrometres, or in '
+        'dpi?', stacklevel=3)
 
 
 def _annotations(path, names, header, rows):

@@ -1,5 +1,7 @@
 "What the CSV of predictions says of its points: confidence, expected error, bound and so on."
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .annotations import Annotations
@@ -7,25 +9,36 @@ from .columns import BOUND_LEVEL
 from .csv_table import Row, read_rows, read_table
 
 
+class Bounds(NamedTuple):
+    "How far off the N landmarks of n images may be."
+    radius: np.ndarray  # (n, N) original px, NaN where there is none
+    level: np.ndarray   # (n,) the share of points that lie within, NaN where it is not told
+
+
 def read_estimates(annotations: Annotations, column: str) -> np.ndarray:
     """What the CSV of `annotations` says of each landmark in its `column`, one of `columns.ESTIMATES`, (n, N).
 
     NaN where it says nothing. Raises UsageError for what is no number.
     """
-    return np.array([[_number(row, f'{name}_{column}') for name in annotations.names] for row in _rows(annotations)])
+    return _estimates(annotations, _rows(annotations), column)
 
 
-def read_bound_levels(annotations: Annotations) -> np.ndarray:
-    "The share (n,) of points that lie within their bounds, by the CSV of `annotations`; NaN where it does not tell."
-    levels = np.array([_number(row, BOUND_LEVEL) for row in _rows(annotations)])
-    for row, level in zip(_rows(annotations), levels, strict=True):
-        if not (np.isnan(level) or 0 < level < 1): raise row.error(f'{BOUND_LEVEL} is {level:g}, expected 0.9 or so')
-    return levels
+def read_bounds(annotations: Annotations) -> Bounds:
+    "The bounds of the points in the CSV of `annotations`. Raises UsageError for what is no number, or no share."
+    rows = _rows(annotations)
+    level = np.array([_number(row, BOUND_LEVEL) for row in rows])
+    for row, share in zip(rows, level, strict=True):
+        if not (np.isnan(share) or 0 < share < 1): raise row.error(f'{BOUND_LEVEL} is {share:g}, expected 0.9 or so')
+    return Bounds(_estimates(annotations, rows, 'bound'), level)
 
 
 def _rows(annotations: Annotations) -> list[Row]:
     lines = set(annotations.rows)
     return [row for row in read_rows(annotations.path, *read_table(annotations.path)) if row.line in lines]
+
+
+def _estimates(annotations: Annotations, rows: list[Row], column: str) -> np.ndarray:
+    return np.array([[_number(row, f'{name}_{column}') for name in annotations.names] for row in rows])
 
 
 def _number(row: Row, column: str) -> float:

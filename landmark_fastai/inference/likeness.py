@@ -23,6 +23,11 @@ def look_of(pixels: np.ndarray, expected_error: np.ndarray) -> list[float]:
     return [float(value) for value in (grey.mean(), grey.std(), grain.mean(), expected)]
 
 
+def without_expected(look: Sequence[float]) -> Sequence[float]:
+    "The `look` (3,) of an image without the expected errors."
+    return look[:WHAT.index('expected errors')]
+
+
 def differences(looks: Sequence[Sequence[float]], new: Sequence[Sequence[float]]) -> list[str]:
     """What is different, of `WHAT`, on images with `new` looks (m, 4) from those with `looks` (n, 4); often nothing.
 

@@ -19,10 +19,9 @@ from .agreement_table import (
     distance_table,
     drift_table,
     headline,
-    limits_table,
     panel_notes,
-    reliability_table,
     tile_of,
+    value_tables,
 )
 from .comparison import KIND, measure_panel, measurement_notes, measurement_readings
 from .definitions import read_definitions
@@ -111,9 +110,7 @@ def _tables(overall, rows, drifts, unit):
     of_kind = {title: [row for row in shown if row['kind'] in each] for title, each in kinds.items()}
     tables = [('Distances', distance_table([*overall, *of_kind['Distances']]))]
     for title in ('Measurements', 'Coordinates'):
-        if not of_kind[title]: continue
-        tables += [(f'{title}: limits of agreement', limits_table(of_kind[title])),
-                   (f'{title}: reliability', reliability_table(of_kind[title]))]
+        if of_kind[title]: tables += value_tables(title, of_kind[title])
     return [*tables, ('Drift', drift_table(drifts))]
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..formats.spacing import is_doubtful
+from ..formats.spacing import is_doubtful, spacing_text
 from ..viz.differences import Tile
 from ..viz.report import DASH, Table, counted, fixed, percent
 from .agreement import WITHIN, Readings
@@ -52,6 +52,11 @@ def reliability_table(rows: list[dict]) -> Table:
     return _value_table(rows, header, lambda row: [
         _with_interval(row, 'icc_a1', 3), _with_interval(row, 'icc_c1', 3), fixed(row['sem']), fixed(row['mdc95']),
         fixed(row['dahlberg'])])
+
+
+def value_tables(what: str, rows: list[dict]) -> list[tuple[str, Table]]:
+    "Both tables of values, and their titles, which begin with `what` they are of."
+    return [(f'{what}: limits of agreement', limits_table(rows)), (f'{what}: reliability', reliability_table(rows))]
 
 
 def _value_table(rows, header, cells_of):
@@ -112,8 +117,8 @@ def panel_notes(panel: Panel, groups: list[str], of_groups: list[Compared]) -> l
                      'agreement.csv are of the others')
     doubtful = np.flatnonzero(is_doubtful(panel.spacing) & panel.both.any(1))
     if doubtful.size:
-        spacing = ' x '.join(f'{value:g}' for value in dict.fromkeys(panel.spacing[doubtful[0]].tolist()))
-        notes.append(f'The spacing of {counted(doubtful.size, "image")}, such as {spacing} mm of '
+        notes.append(f'The spacing of {counted(doubtful.size, "image")}, such as '
+                     f'{spacing_text(panel.spacing[doubtful[0]])} mm of '
                      f'{panel.image_names[doubtful[0]]}, is hardly one in mm: was it given in micrometres, or in dpi?')
     if any(groups) and not of_groups:
         notes.append(f'No drift between groups of images is told: that takes two groups of {GROUP} images')

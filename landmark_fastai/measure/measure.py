@@ -20,7 +20,7 @@ from ..formats.annotations import (
     with_landmarks,
 )
 from ..formats.dataset import check_images
-from ..formats.estimates import read_bound_levels, read_estimates
+from ..formats.estimates import read_bounds
 from ..formats.images import read_image
 from ..formats.spacing import FLAG_SOURCE
 from ..output_folder import make_output_folder
@@ -57,7 +57,8 @@ def measure(config: MeasureConfig) -> Measured:
     truth = read_truth(config, found) if config.truth else None
     if truth: found, truth = share_spacing(found, truth)
     found = {reader: known_spacing(each, config) for reader, each in found.items()}
-    measured = {reader: measure_with_intervals(each, truth, definitions, config.level)
+    true = measure_landmarks(truth, definitions) if truth else None
+    measured = {reader: measure_with_intervals(each, true, definitions, config.level)
                 for reader, each in found.items()}
     panel = panel_with(found, truth) if truth else None
     folder = make_output_folder(config.output_dir, WRITTEN, config.overwrite, config.image_dir,
@@ -81,15 +82,14 @@ def measure(config: MeasureConfig) -> Measured:
     return together
 
 
-def measure_with_intervals(annotations: Annotations, truth: Annotations | None, definitions: Definitions,
+def measure_with_intervals(annotations: Annotations, true: Measured | None, definitions: Definitions,
                            level: float) -> Measured:
-    "Measure `annotations`; intervals follow from the `truth` where it is known of enough images, else from bounds."
+    "Measure `annotations`; intervals follow from the `true` values where enough are known, else from bounds."
     measured = measure_landmarks(annotations, definitions)
-    if truth:
-        measured = with_intervals(measured, measure_landmarks(truth, definitions), annotations.patient_id, level)
-    bounds = read_estimates(annotations, 'bound')
-    if np.isnan(bounds).all(): return measured
-    return with_simulated(measured, annotations, definitions, bounds, read_bound_levels(annotations), level)
+    if true: measured = with_intervals(measured, true, annotations.patient_id, level)
+    bounds = read_bounds(annotations)
+    if np.isnan(bounds.radius).all(): return measured
+    return with_simulated(measured, annotations, definitions, bounds, level)
 
 
 def interval_notes(measured: Measured, truth: Annotations | None, level: float) -> Iterator[str]:
@@ -192,12 +192,12 @@ def write_pictures(folder: Path, image_dir: str, found: dict[str, Annotations], 
     Returns what is wrong with the pictures that could not be drawn.
     """
     drawings = {reader: Drawing(each, definitions, measured[reader]) for reader, each in found.items()}
-    todo = [(reader, i) for reader, each in found.items() for i in range(len(each))]
+    pictures = [(reader, i) for reader, each in found.items() for i in range(len(each))]
     def draw(reader: str, i: int) -> str | None:
         name = found[reader].image_names[i]
         path = folder / quote(reader, ' ') / f'{name}.png'
         try: write_png(path, drawings[reader].draw(i, read_image(Path(image_dir, name))))
         except (UsageError, OSError) as e: return str(e)  # an image that is broken, a name too long for a picture
-    bar = tqdm(in_threads(lambda each: draw(*each), todo), total=len(todo), unit='image',
+    bar = tqdm(in_threads(lambda each: draw(*each), pictures), total=len(pictures), unit='image',
                disable=not sys.stderr.isatty())
     return [error for error in bar if error]

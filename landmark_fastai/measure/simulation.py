@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..formats.annotations import Annotations
+from ..formats.estimates import Bounds
 from .definitions import Definitions
 from .evaluate import Measured, measure_landmarks, shortest
 
@@ -18,14 +19,13 @@ DRAWS, SEED = 500, 0
 AT_ONCE = 50_000  # drawn images that are in memory
 
 
-def with_simulated(measured: Measured, annotations: Annotations, definitions: Definitions, bounds: np.ndarray,
-                   bound_level: np.ndarray, level: float) -> Measured:
+def with_simulated(measured: Measured, annotations: Annotations, definitions: Definitions, bounds: Bounds,
+                   level: float) -> Measured:
     """`measured` with intervals around the values that hold a share `level` of drawn ones, where it has none yet.
 
-    `bounds` (n, N), original px, hold a share `bound_level` (n,) of the points; where either is NaN there is no
-    interval of what is measured with that point.
+    Where a point has no bound, there is no interval of what is measured with it.
     """
-    deviation = bounds / rayleigh_quantile(bound_level)[:, None]
+    deviation = bounds.radius / rayleigh_quantile(bounds.level)[:, None]
     images = np.flatnonzero(np.isfinite(deviation).any(1) & np.isnan(measured.lower).any((1, 2)))
     lower, upper = measured.lower.copy(), measured.upper.copy()
     rng = np.random.default_rng(SEED)

@@ -6,10 +6,10 @@ import pytest
 from helpers import write_dots
 
 from benchmarks import accuracy
-from benchmarks.accuracy import parts, results, run_all, write_split
+from benchmarks.accuracy import parts, run_all, write_split
 from benchmarks.accuracy_plans import PLANS, Training
 from benchmarks.accuracy_tables import comparison, headline
-from benchmarks.timing import RESULTS
+from benchmarks.timing import RESULTS, rows_by_key
 
 
 def test_a_fifth_tests_and_a_fifth_validates():
@@ -100,12 +100,13 @@ def test_a_training_is_measured_on_both_sides_and_a_plan_goes_on_where_it_was(da
     small = dict(encoder_name='resnet18', encoder_weights='none', batch_size=4)
     plan = [Training('dots', epochs=1, image_resize=64, variant=small | dict(loss=loss)) for loss in ('bce', 'dice')]
     run_all(plan[:1], data / 'results', data / 'runs')
-    first = results(data / 'results')[plan[0].key]
+    first = rows_by_key('accuracy', data / 'results')[plan[0].key]
     assert len(first['mean_error_px']) == first['best_epoch'] == 1
     assert first['val']['n'] == first['test']['n'] == 6 and first['val']['mean'] == pytest.approx(
         first['mean_error_px'][0], abs=1e-3)
     trained, train = [], accuracy.train
     monkeypatch.setattr(accuracy, 'train', lambda **flags: trained.append(flags['loss']) or train(**flags))
     run_all(plan, data / 'results', data / 'runs')
-    assert trained == ['dice'] and list(results(data / 'results')) == [training.key for training in plan]
-    assert results(data / 'results')[plan[0].key] == first
+    saved = rows_by_key('accuracy', data / 'results')
+    assert trained == ['dice'] and list(saved) == [training.key for training in plan]
+    assert saved[plan[0].key] == first

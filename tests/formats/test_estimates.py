@@ -6,7 +6,7 @@ from helpers import annotated
 
 from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.annotations import read_annotations, read_readers, write_annotations
-from landmark_fastai.formats.estimates import read_bound_levels, read_estimates
+from landmark_fastai.formats.estimates import read_bounds, read_estimates
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_bounds_and_their_level(written, recwarn):
     annotations = read_annotations(written)
     assert read_estimates(annotations, 'bound') == pytest.approx(np.array([[1.5, np.nan], [2, 3]]), nan_ok=True)
     assert np.isnan(read_estimates(annotations, 'confidence')).all()
-    assert read_bound_levels(annotations).tolist() == [0.95, 0.95] and not recwarn.list
+    assert read_bounds(annotations).level.tolist() == [0.95, 0.95] and not recwarn.list
     assert read_estimates(annotations.subset([1]), 'bound').tolist() == [[2, 3]]
 
 
@@ -40,5 +40,5 @@ def test_what_is_no_number_is_told(written, old, new, words):
     annotations = read_annotations(written)
     with pytest.raises(UsageError) as caught:
         read_estimates(annotations, 'bound')
-        read_bound_levels(annotations)
+        read_bounds(annotations)
     assert all(word in str(caught.value) for word in words), caught.value

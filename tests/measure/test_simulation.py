@@ -5,6 +5,7 @@ import pytest
 from helpers import annotated, write_definitions
 
 from landmark_fastai.data.anatomy import landmarks, random_hips
+from landmark_fastai.formats.estimates import Bounds
 from landmark_fastai.measure.definitions import read_definitions
 from landmark_fastai.measure.evaluate import measure_landmarks
 from landmark_fastai.measure.simulation import DRAWS, drawn_around, rayleigh_quantile, with_simulated
@@ -15,8 +16,8 @@ FACTOR = np.sqrt(-2 * np.log(0.1))  # 90 % of normal points in the plane lie wit
 
 def simulated(annotations, definitions, bounds, level=LEVEL):
     measured = measure_landmarks(annotations, definitions)
-    return with_simulated(measured, annotations, definitions, np.broadcast_to(bounds, annotations.state.shape),
-                          np.full(len(annotations), 0.9), level)
+    return with_simulated(measured, annotations, definitions, Bounds(
+        np.broadcast_to(bounds, annotations.state.shape), np.full(len(annotations), 0.9)), level)
 
 
 def test_a_radius_that_holds_nine_of_ten_points():
@@ -69,5 +70,5 @@ def test_there_is_no_interval_of_a_point_without_a_bound_and_none_replaces_a_bet
     assert measured.interval[0, 0].tolist() == ['simulated', '']
     known = measure_landmarks(found, definitions)
     known.lower[0], known.upper[0], known.interval[0] = 1, 2, 'conformal'
-    again = with_simulated(known, found, definitions, np.full((2, 3), 2.), np.full(2, 0.9), LEVEL)
+    again = with_simulated(known, found, definitions, Bounds(np.full((2, 3), 2.), np.full(2, 0.9)), LEVEL)
     assert again.lower[0].ravel().tolist() == [1, 1] and again.interval[:, 0, 0].tolist() == ['conformal', 'simulated']
