@@ -11,8 +11,7 @@ import pytest
 
 from benchmarks import __main__ as benchmarks
 from benchmarks import accuracy_tables, floors, refine
-from benchmarks.accuracy import results
-from benchmarks.timing import RESULTS, insert
+from benchmarks.timing import RESULTS, insert, rows_by_key
 from docs import formats as formats_of_docs
 from docs import templates as templates_of_docs
 from docs.flags import pages, with_tables
@@ -144,10 +143,10 @@ def test_modules_are_where_they_are_said_to_be():
 
 
 def test_tables_of_numbers_are_those_that_were_measured():
-    found = results()
+    found = rows_by_key('accuracy')
     assert insert(TEXTS['README.md'], accuracy_tables.headline(found), 'accuracy') == TEXTS['README.md']
     assert insert(TEXTS['results.md'], accuracy_tables.all_tables(found, RESULTS), 'accuracy') == TEXTS['results.md']
     assert insert(TEXTS['results.md'], accuracy_tables.by_encoder(found), 'encoders') == TEXTS['results.md']
-    assert insert(TEXTS['results.md'], floors.tables(floors.results()), 'floors') == TEXTS['results.md']
-    assert insert(TEXTS['refining.md'], refine.all_tables(refine.results()), 'refine') == TEXTS['refining.md']
+    assert insert(TEXTS['results.md'], floors.tables(rows_by_key('floors')), 'floors') == TEXTS['results.md']
+    assert insert(TEXTS['refining.md'], refine.all_tables(rows_by_key('refine')), 'refine') == TEXTS['refining.md']
     assert insert(TEXTS['benchmarks.md'], benchmarks.table()) == TEXTS['benchmarks.md']
