@@ -19,6 +19,7 @@ MAY_USE = {  # beside itself and the base; `learner` and the two packages it sta
     'learner': {'callbacks', 'model', 'data', 'formats', 'geometry'},
     'inference': {'learner', 'model', 'data', 'formats', 'geometry', 'quality', 'viz'},
     'evaluation': {'measure', 'inference', 'model', 'data', 'formats', 'geometry', 'viz'},
+    'export': {'inference', 'model', 'data', 'formats', 'geometry'},
     'training': {'evaluation', 'inference', 'learner', 'callbacks', 'model', 'data', 'formats', 'geometry', 'viz'},
 } | dict.fromkeys(BASE, set()) | {'__init__': {'all'}}
 EVERYTHING = {'cli', 'all'}
