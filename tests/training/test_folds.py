@@ -12,6 +12,8 @@ from helpers import TINY, write_dots
 from landmark_fastai import UsageError, cli, load
 from landmark_fastai.config import read_config
 from landmark_fastai.evaluation.validation import evaluate_again, evaluate_folds
+from landmark_fastai.files import write_text
+from landmark_fastai.flags import to_yaml
 from landmark_fastai.formats.annotations import read_annotations
 from landmark_fastai.model.facts import FIRST, FOLDS, read_facts
 from landmark_fastai.training import folds
@@ -76,7 +78,8 @@ def test_what_one_model_knows_of_a_landmark_is_said_of_all(validated, tmp_path):
     config = replace(read_config(validated), output_dir=str(tmp_path), experiment_name='again')
     folds = pd.read_csv(validated / 'split.csv').fold.to_numpy()[:9]
     before = [asdict(evaluation.predictor.facts) for evaluation in evaluations]
-    summary = evaluate_folds(config, read_facts(validated), annotations, folds, evaluations)
+    write_text(config.folder / 'config.yaml', to_yaml(config))
+    summary = evaluate_folds(config, read_facts(validated), annotations, folds, evaluations, annotations.new_empty())
     assert before == [asdict(evaluation.predictor.facts) for evaluation in evaluations]
     assert read_facts(config.folder).flat == ['knee']
     assert any('knee' in note and 'no place' in note for note in
