@@ -102,6 +102,14 @@ def test_bounds_are_from_the_images_that_a_fold_has_not_seen(validated):
     assert np.isnan(load(validated).predict(sorted((validated.parents[1] / 'images').iterdir())[:2]).bound).all()
 
 
+def test_the_model_card_tells_of_all_folds(validated):
+    text = (validated / 'model_card.md').read_text(encoding='utf-8')
+    assert '| fold 2 | 3 | 1 | validated one network, and trained the others |' in text
+    assert '| test | 1 | 1 | took no part |' in text and '| head | 9 | 1 | 0 | yes |' in text
+    assert 'Measured on the 9 images of all folds' in text and 'The errors are of 3 patients' in text
+    assert (validated / 'fold_2' / 'model_card.md').is_file()
+
+
 def test_one_table_has_a_row_for_each_fold(validated, capsys, tmp_path):
     report = (validated / 'report.html').read_text()
     assert 'cross-validation with 3 folds' in report and '<h2>Folds</h2>' in report
