@@ -101,7 +101,9 @@ def of_bounds(facts: ModelFacts, known: BoundFacts | None) -> list[str]:
     notes = ['The error that is to be expected of a point, and its confidence, were set by training images: they tell '
              'which points to look at first, and errors of new images may be larger.']
     few = [len(scores) < fewest(LEVEL) for scores in known.scores] if known else [True]
-    if all(few): return [*notes, 'There is no bound: how far off a point may be at most is not known.']
+    if all(few):
+        return [*notes, f'There is no bound, which takes {fewest(LEVEL)} images that the training has not seen: how '
+                        'far off a point may be is not known.']
     if any(few):
         without = [name for name, is_few in zip(facts.landmarks, few, strict=True) if is_few]
         notes.append(f'There were too few images for a bound of {", ".join(without)}.')
