@@ -48,7 +48,8 @@ def test_arrows_go_one_way_and_packages_lie_one_level_deep(path):
 
 
 @pytest.mark.parametrize('name', ['config', 'predict_config', 'reader_config', 'cli', 'model.facts', 'formats',
-                                  'quality', 'viz', 'annotate', 'geometry.frame', 'data.sample', 'measure', 'convert'])
+                                  'quality', 'viz', 'annotate', 'geometry.frame', 'data.sample', 'measure', 'convert',
+                                  'inference.card_words'])
 def test_there_is_no_torch_where_none_is_needed(name):
     folder = PACKAGE / name
     modules = [f'{name}.{path.stem}' for path in folder.glob('[a-z]*.py')] if folder.is_dir() else [name]
