@@ -20,8 +20,8 @@ from landmark_fastai.model.precision import choose_precision
 from .fixtures import SEED
 from .timing import RESULTS, ROOT, facts, insert, load, machine, markdown, save, say
 
-GROUPS = 'data', 'step', 'epoch', 'predict', 'growth', 'start', 'precision', 'two_stages', 'clicks', 'annotate', \
-    'beside'
+GROUPS = 'data', 'step', 'epoch', 'predict', 'growth', 'start', 'precision', 'two_stages', 'engines', 'clicks', \
+    'annotate', 'beside'
 
 
 def run_group(name, quick=False, **more):

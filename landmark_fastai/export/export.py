@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +30,7 @@ from ..inference.bundle import (
 from ..inference.engine import Decoded, Engine
 from ..inference.graph_engines import ENGINES, graph_inputs, is_installed
 from ..inference.loading import load
+from ..inference.model_card import write_card
 from ..inference.predictor import Predictor
 from ..inference.refining import RefinedPredictor
 from ..model.facts import write_facts
@@ -37,6 +39,7 @@ from .graph import Graph, write_onnx, write_openvino
 from .int8 import write_int8
 from .parity import Parity, compare, make_check
 
+RUNTIME = files('landmark_fastai.inference') / 'runtime.txt'  # what a bundle needs to be run
 N_IMAGES = 20  # that parity is found out with, at most
 MOSTLY = 0.99  # share of points that must be within `EXACT`: where two peaks are as high, either is right
 PACKAGES = 'onnx', 'onnxscript', 'onnxruntime'
@@ -57,6 +60,8 @@ def export(config: ExportConfig) -> dict[str, Parity]:
     folder = Path(config.output_dir)
     check_folder(folder, config)
     with atomic_folder(folder) as new:
+        write_card(config.model, new)
+        write_text(new / 'requirements.txt', RUNTIME.read_text(encoding='utf-8'))
         parity = write_all(new, config, predictor, images)
     for engine, each in parity.items(): print(f'{engine}: {each}')
     print(f'bundle: {folder}')
@@ -103,10 +108,10 @@ def write_all(folder: Path, config: ExportConfig, predictor: Predictor, images: 
     stages = {folder: predictor} | {folder / name: second for name, second in zip(names, seconds, strict=True)}
     seen = record(predictor, list(stages.values()), images) if config.int8 else {}
     for of_stage, each in stages.items(): write_stage(of_stage, config, each, seen.get(each, []))
-    files = sorted(path for path in folder.rglob('*') if path.is_file())
+    written = sorted(path for path in folder.rglob('*') if path.is_file())
     bundle = Bundle(config.format, predictor.names, names, config.int8, parity={},
                     versions={'landmark_fastai': __version__} | {name: version(name) for name in ('torch', *PACKAGES)},
-                    files={path.relative_to(folder).as_posix(): digest_of(path) for path in files})
+                    files={path.relative_to(folder).as_posix(): digest_of(path) for path in written})
     write_bundle(folder, bundle)
     parity = {}
     for name, engine in ENGINES.items():

@@ -21,7 +21,7 @@ from ..errors import UsageError
 from ..files import lies_in, write_text
 from ..model.facts import read_facts
 from .engine import Decoded, Engine
-from .graph_engines import ENGINES, INSTALL, GraphEngine, is_installed
+from .graph_engines import ENGINES, INSTALL, GraphEngine, in_a_line, is_installed
 from .predictor import Predictor
 from .refining import RefinedPredictor
 
@@ -152,8 +152,8 @@ def checked_engine(folder: Path, graph: str, name: str) -> GraphEngine:
     check = read_check(folder)
     try: share = share_near(check.run(engine).points, check.points, NEAR)
     except Exception as e:  # each engine has errors of its own, for a graph of other inputs too
-        raise UsageError(f'{folder / graph} does not run by {name} ({str(e).strip().splitlines()[0][:200]}); export '
-                         'the run again') from None
+        raise UsageError(f'{folder / graph} does not run by {name} ({in_a_line(e)}); export the run '
+                         'again') from None
     if share >= SHARE: return engine
     raise UsageError(f'{name} on this machine finds {share:.0%} of the points of {folder / CHECK} where PyTorch found '
                      f'them, expected {SHARE:.0%}; choose another --engine')

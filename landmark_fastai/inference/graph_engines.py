@@ -27,8 +27,8 @@ class GraphEngine(ABC):
         self.batch_size = min(fitting(image_resize), os.cpu_count())
         try: self.open(path)
         except Exception as e:  # each engine has errors of its own
-            raise UsageError(f'{path} cannot be run by {self.name} ({str(e).strip().splitlines()[0][:200]}); export '
-                             'the run again, or choose another --engine') from None
+            raise UsageError(f'{path} cannot be run by {self.name} ({in_a_line(e)}); export the run again, or choose '
+                             'another --engine') from None
 
     @abstractmethod
     def open(self, path: Path):
@@ -49,6 +49,11 @@ def graph_inputs(squares: np.ndarray, frames: np.ndarray, landmarks: Sequence[in
     "What `Engine.decode` is given, as the inputs of a graph."
     inputs = {IMAGE: np.ascontiguousarray(squares), FRAMES: np.ascontiguousarray(frames[:, :FRAME])}
     return inputs if landmarks is None else inputs | {LANDMARK: np.array(landmarks, np.int64)}
+
+
+def in_a_line(error: Exception) -> str:
+    "What an engine complains of, cut short."
+    return ' '.join(str(error).split())[:300]
 
 
 class OnnxEngine(GraphEngine):
