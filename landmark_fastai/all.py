@@ -10,7 +10,9 @@ from .data.tensors import TensorLandmarks, TensorRadiograph
 from .data.transforms import SquareReader
 from .errors import Diverged, Incomplete, UsageError
 from .evaluation.evaluate import evaluate
+from .export.export import export
 from .formats.annotations import Annotations, read_annotations, write_annotations
+from .inference.bundle import load_bundle
 from .inference.loading import load, load_original
 from .inference.predict import predict
 from .inference.predictor import Prediction, Predictor
@@ -29,7 +31,7 @@ __all__ = [
     'TensorRadiograph', 'LandmarkBlock', 'SquareReader', 'landmark_dls', 'CropField',
     'refine_dls', 'UsageError', 'LandmarkLearner',
     'landmark_learner', 'LandmarkLoss', 'DiceScore', 'LandmarkError', 'PresenceAccuracy', 'landmark_metrics',
-    'Diverged', 'Incomplete', 'agreement', 'annotate', 'check', 'convert', 'sample',
+    'Diverged', 'Incomplete', 'agreement', 'annotate', 'check', 'convert', 'export', 'load_bundle', 'sample',
     'Prediction', 'Predictor', 'load', 'load_original', 'demo', 'evaluate', 'find_lr', 'measure', 'predict',
     'train',
     'write_sample',
