@@ -53,7 +53,9 @@ def at_8_bits(image: np.ndarray | Table) -> np.ndarray:
 def percentile_window(image: np.ndarray | Table) -> np.ndarray:
     "The 0.5 to 99.5 percentile of the finite pixels of `image` as 0 to 255; zeros for a constant image."
     table = _as_table(image)
-    if table is None: return _through(find_percentiles(image), image)
+    if table is None:
+        image = image.astype(np.float32, copy=False)
+        return _through(find_percentiles(image), image)
     return table._replace(values=_through(find_percentiles(table), table.values)).image()
 
 
