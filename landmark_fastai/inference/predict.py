@@ -11,8 +11,8 @@ from ..formats.spacing import FLAG_SOURCE
 from ..predict_config import PredictConfig
 from ..viz.overlays import draw_landmarks
 from ..viz.report import counted
+from .choosing import config_predictor
 from .folder import make_output, predict_folder
-from .loading import config_predictor
 from .predictions import ImageFacts, spacing_notes, spread_notes
 from .predictor import Prediction
 from .review import doubts, write_review
