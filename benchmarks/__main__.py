@@ -21,7 +21,7 @@ from .fixtures import SEED
 from .timing import RESULTS, ROOT, facts, insert, load, machine, markdown, save, say
 
 GROUPS = 'data', 'step', 'epoch', 'predict', 'growth', 'start', 'precision', 'two_stages', 'engines', 'clicks', \
-    'annotate', 'beside'
+    'annotate', 'beside', 'files'
 
 
 def run_group(name, quick=False, **more):
@@ -62,7 +62,8 @@ def main(argv=None):
                         help=f'{", ".join(GROUPS)} (all if left out), or table: put the saved results '
                              'into docs/benchmarks.md')
     parser.add_argument('--quick', action='store_true', help='few, small and once: only to see it work; saves nothing')
-    parser.add_argument('--against', type=Path, help='a folder with another version of the project, for beside')
+    parser.add_argument('--against', type=Path, help='a folder with another version of the project, for beside '
+                                                        'and files')
     parser.add_argument('--results', type=Path, default=RESULTS, help='folder of the results')
     args = parser.parse_args(argv)
     warnings.simplefilter('ignore')  # of libraries about each other
@@ -79,7 +80,7 @@ def run(names, quick, folder, against=None):
     "Run the groups called `names`, print them, and save them unless `quick`."
     for name in names:
         say(f'--- {name}')
-        more = {'against': against} if name == 'beside' else {}
+        more = {'against': against} if name in ('beside', 'files') else {}
         rows, known = run_group(name, quick, **more)
         print(f'\n{markdown(rows)}\n\n{machine(known)}.\n', flush=True)
         if not quick: say(f'saved {save(name, rows, folder, **known)}')

@@ -1,4 +1,4 @@
-"""A process that times one version of landmark_fastai, the one on its path; `beside` lets two of them take turns.
+"""A process that times one version of landmark_fastai, the one on its path, so that two of them can take turns.
 
 It stands alone, since another version has other benchmarks, and uses what of landmark_fastai is public. A line of JSON
 on stdin says what is to be timed, then each line is the name of a timing, and is answered with a number.
@@ -66,13 +66,9 @@ def training(csv_file, images, encoder, size, batch_size, n_steps, **_):
 
 def prediction(csv_file, images, encoder, size, n_images, **_):
     "Of `predict` from squares in memory: seconds an image in `all`, and of the `network` of the call before."
-    from landmark_fastai.all import load, train
+    from landmark_fastai.all import load
     keep_memory()
-    folder = Path(images) / f'run_{time.time_ns()}'
-    train(train_image_dir=images, label_dir=Path(csv_file).parent, train_csv_file=Path(csv_file).name, epochs=1,
-          output_dir=folder, experiment_name='run', encoder_name=encoder, encoder_weights='none', image_resize=size,
-          batch_size=2, visualize_every=1000)
-    predictor = load(folder / 'run')
+    predictor = load(short_run(csv_file, images, encoder, size))
     squares = list(np.random.default_rng(0).integers(0, 256, (n_images, size, size), np.uint8))
     times = []
     for model in getattr(predictor, 'engine', predictor).models:  # of version 0.4 it has them itself
@@ -86,6 +82,39 @@ def prediction(csv_file, images, encoder, size, n_images, **_):
         return (time.perf_counter() - start) / n_images
 
     return dict(all=whole, network=lambda: sum(times) / n_images)
+
+
+def files(csv_file, images, encoder, size, **_):
+    "Of `predict` on films in files: seconds an image by kind, those of JPEG with `overlays`, and of `network` alone."
+    from landmark_fastai.all import load, predict
+    keep_memory()
+    run = short_run(csv_file, images, encoder, size)
+    films = Path(images).parent / 'films'
+    n = len(list((films / 'jpeg').iterdir()))
+    squares = list(np.random.default_rng(0).integers(0, 256, (n, size, size), np.uint8))
+    predictor = load(run)
+
+    def seconds(function, *args, **kwargs):
+        start = time.perf_counter()
+        function(*args, **kwargs)
+        return (time.perf_counter() - start) / n
+
+    def command(kind, **kwargs):
+        found = run.parent / 'found'
+        return lambda: seconds(predict, image_dir=films / kind, output_dir=found, model=run, overwrite=True, **kwargs)
+
+    kinds = {path.name: command(path.name, no_overlays=True) for path in films.iterdir()}
+    return dict(kinds, overlays=command('jpeg'), network=lambda: seconds(predictor.predict, squares))
+
+
+def short_run(csv_file, images, encoder, size):
+    "The folder of a run of one epoch on `images`."
+    from landmark_fastai.all import train
+    folder = Path(images) / f'run_{time.time_ns()}'
+    train(train_image_dir=images, label_dir=Path(csv_file).parent, train_csv_file=Path(csv_file).name, epochs=1,
+          output_dir=folder, experiment_name='run', encoder_name=encoder, encoder_weights='none', image_resize=size,
+          batch_size=2, visualize_every=1000)
+    return folder / 'run'
 
 
 def keep_memory():
@@ -105,7 +134,7 @@ def main():
     warnings.simplefilter('ignore')
     with redirect_stdout(StringIO()):
         case = json.loads(sys.stdin.readline())
-        timings = dict(training=training, prediction=prediction)[case['what']](**case)
+        timings = dict(training=training, prediction=prediction, files=files)[case['what']](**case)
     print('ready', flush=True)
     for line in sys.stdin:
         with redirect_stdout(StringIO()): answer = timings[line.strip()]()

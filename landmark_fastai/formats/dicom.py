@@ -4,6 +4,7 @@ import logging
 import struct
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from pydicom.encaps import get_frame  # noqa: E402
 from pydicom.pixels import apply_color_lut, pixel_array  # noqa: E402
 
 from ..errors import UsageError  # noqa: E402
+from .depth import Table, at_8_bits  # noqa: E402
 from .quiet import Quiet  # noqa: E402
 
 DICOM_SUFFIXES = ('.dcm', '.dicom')
@@ -82,6 +84,15 @@ def read_dicom(path: str | Path) -> np.ndarray:
     Raises `UsageError` if the file is missing, broken or cut off, or holds no image or more than one.
     """
     return _read(path, _appearance)
+
+
+@_quiet.during
+def read_dicom_8_bits(path: str | Path) -> np.ndarray:
+    """As `read_dicom`, but uint8 in any case: what has no window is shown through that of its percentiles.
+
+    Raises `UsageError` as that does.
+    """
+    return at_8_bits(_read(path, _look))
 
 
 @_quiet.during
@@ -187,11 +198,19 @@ def _check_frame(ds):
 
 def _appearance(pixels, ds):
     "What the stored `pixels` are to look like; see `read_dicom`."
+    look = _look(pixels, ds)
+    return look.image() if isinstance(look, Table) else look
+
+
+def _look(pixels, ds):
+    "As `_appearance`, but grey as a `Table` of what each stored value looks like."
     kind = ds.PhotometricInterpretation
     if kind == 'PALETTE COLOR':
         return _eight_bits(apply_color_lut(pixels, ds)[..., :3], ds.RedPaletteColorLookupTableDescriptor[2])
     if kind in _COLOURS and pixels.ndim == 3: return _eight_bits(pixels, ds.BitsStored)
-    if kind in ('MONOCHROME1', 'MONOCHROME2') and pixels.ndim == 2: return _grey(pixels, ds, kind == 'MONOCHROME1')
+    if kind in ('MONOCHROME1', 'MONOCHROME2') and pixels.ndim == 2:
+        look = partial(_grey, ds=ds, is_inverted=kind == 'MONOCHROME1')
+        return Table.of(pixels, look) or look(pixels)
     raise ValueError('no known kind of colour')
 
 

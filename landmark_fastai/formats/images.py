@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UsageError
-from .dicom import IMAGE_SUFFIXES, dicom_header, is_dicom, read_dicom, read_full_depth
+from .depth import at_8_bits, find_percentiles, percentile_window
+from .dicom import IMAGE_SUFFIXES, dicom_header, is_dicom, read_dicom, read_dicom_8_bits, read_full_depth
 from .headers import KINDS, Header, broken, check_pixels, open_image, read_header
 from .quiet import Quiet
 
@@ -43,10 +44,10 @@ def read_image(path: str | Path, color: bool = False) -> np.ndarray:
     becomes 0 to 255. A colour picture met without `color` is converted, with one warning a process. Raises `UsageError`
     if the file is missing, broken, cut off or holds several images.
     """
-    image = _stored_image(path)
-    if image.dtype != np.uint8: image = image.astype(np.float32)  # int16 and int32 cannot become grey in OpenCV
-    image = _rgb(image) if color else _grey(image, path)
-    return image if image.dtype == np.uint8 else percentile_window(image)
+    image = _shown_image(path)
+    if image.dtype == np.uint8: return _rgb(image) if color else _grey(image, path)
+    image = image.astype(np.float32)  # int16 and int32 cannot become grey in OpenCV
+    return percentile_window(_rgb(image) if color else _grey(image, path))
 
 
 def read_pixels(image: str | Path | np.ndarray, color: bool = False) -> np.ndarray:
@@ -142,6 +143,15 @@ def _stored_image(path):
     return _bgr(read_dicom(path))
 
 
+def _shown_image(path):
+    "As `_stored_image`, but a deep grey image through the window of its percentiles."
+    if is_dicom(path):
+        image_size(path)
+        return _bgr(read_dicom_8_bits(path))
+    image = _decode(path)
+    return at_8_bits(image) if image.ndim == 2 else image
+
+
 def _full_depth(path):
     "As `_stored_image`, but a DICOM file before its window, which is told beside it; None without one."
     if not is_dicom(path): return _decode(path), None
@@ -184,7 +194,7 @@ def _rgb(image): return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if image.ndim == 
 
 def _grey(image, path):
     if image.ndim == 2: return image
-    if not _is_coloured(image): return image[..., 0].copy()
+    if not _is_coloured(image): return cv2.extractChannel(image, 0)
     _say_colour(path)
     return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
 
@@ -192,7 +202,7 @@ def _grey(image, path):
 def _is_coloured(image):
     "Whether the channels of `image` differ, of which a grey one may have three."
     if image.ndim == 2: return False
-    blue, green, red = np.moveaxis(image, -1, 0)
+    blue, green, red = cv2.split(image)
     return not (np.array_equal(blue, green, equal_nan=True) and np.array_equal(green, red, equal_nan=True))
 
 
@@ -201,23 +211,6 @@ def _say_colour(path):
     _said.add('colour')
     warnings.warn(f'{path}: a colour picture, converted to grey like all others; a training with --color keeps it',
                   stacklevel=4)
-
-
-def percentile_window(image: np.ndarray) -> np.ndarray:
-    "The 0.5 to 99.5 percentile of the finite pixels of `image` as 0 to 255; zeros for a constant image."
-    low, high = find_percentiles(image)
-    if low == high: return np.zeros(image.shape, np.uint8)
-    scaled = (np.clip(image, low, high) - low) / (high - low) * 255
-    return np.rint(np.nan_to_num(scaled)).astype(np.uint8)
-
-
-def find_percentiles(image: np.ndarray) -> tuple[float, float]:
-    "The 0.5 and 99.5 percentile of the finite pixels of `image`, or all of their range; equal for a constant image."
-    finite = image[np.isfinite(image)]
-    if not finite.size: return 0., 0.
-    low, high = np.percentile(finite, (0.5, 99.5))
-    if low == high: low, high = finite.min(), finite.max()  # less than 1 % of the pixels differ: they are the picture
-    return low, high
 
 
 def _as_uint16(image, window):
