@@ -114,8 +114,7 @@ def write_all(folder: Path, config: ExportConfig, predictor: Predictor, images: 
                     files={path.relative_to(folder).as_posix(): digest_of(path) for path in written})
     write_bundle(folder, bundle)
     parity = {}
-    for name, engine in ENGINES.items():
-        if not is_installed(name) or Path(GRAPHS[config.format]).suffix not in engine.reads or not images: continue
+    for name in engines_of(config) if images else ():
         parity[name] = compare(predictor, load_bundle(folder, name), images)
         check_parity(name, parity[name], config)
     write_bundle(folder, replace(bundle, parity={name: asdict(each) for name, each in parity.items()}))
@@ -136,12 +135,17 @@ def write_stage(folder: Path, config: ExportConfig, stage: Predictor, seen: list
             made = made.with_name('int8.onnx')
         if config.format == 'openvino': write_openvino(made, path)
         else: made.replace(path)
-    name = next(name for name in ('onnx', 'openvino') if path.suffix in ENGINES[name].reads)
-    engine = ENGINES[name](path, side)
+    engine = ENGINES[config.format](path, side)
     write_check(folder, make_check(stage.engine, engine, side, n_channels, len(stage.names), crop is not None,
                                    exact=not config.int8))
     write_facts(folder, stage.facts)
     write_text(folder / 'config.yaml', to_yaml(without_machine(stage.config)))
+
+
+def engines_of(config: ExportConfig) -> list[str]:
+    "Engines to compare: all that are installed; of 8 bits, which each rounds in its own way, that of the format."
+    return [name for name, engine in ENGINES.items() if is_installed(name)
+            and Path(GRAPHS[config.format]).suffix in engine.reads and (name == config.format or not config.int8)]
 
 
 def without_machine(config: TrainConfig) -> TrainConfig:

@@ -1,7 +1,8 @@
 "The graph of a stage: image in, points and the error to expect of them out."
 
-import os
+import warnings
 from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import torch
@@ -39,7 +40,8 @@ def write_onnx(graph: Graph, side: int, n_channels: int, path: Path):
     inputs = [image, frame] + [torch.zeros(EXAMPLE, dtype=torch.int64)] * graph.of_crops
     names = [name for name in INPUTS if graph.of_crops or name != LANDMARK]
     batch = torch.export.Dim('batch')
-    with torch.inference_mode(), redirect_stdout(open(os.devnull, 'w')):
+    with torch.inference_mode(), redirect_stdout(StringIO()), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of the exporter about names of its own
         program = torch.onnx.export(graph.eval(), tuple(inputs), dynamo=True, opset_version=OPSET, verbose=False,
                                     input_names=names, output_names=list(OUTPUTS),
                                     dynamic_shapes=tuple({0: batch} for _ in inputs))

@@ -16,13 +16,16 @@ def write_int8(onnx: Path, batches: Sequence[dict[str, np.ndarray]], path: Path)
     """
     import onnx as onnx_format
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Batches(CalibrationDataReader):
         "Gives ONNX Runtime one batch after the other."
         def __init__(self): self.left = iter(batches)
         def get_next(self): return next(self.left, None)
 
-    convolutions = [node.name for node in onnx_format.load(onnx).graph.node if node.op_type in LAYERS]
-    quantize_static(onnx, path, Batches(), quant_format=QuantFormat.QDQ, per_channel=True,
+    prepared = path.with_name(f'prepared_{path.name}')
+    quant_pre_process(onnx, prepared, skip_symbolic_shape=True)  # sides are fixed: plain inference finds all shapes
+    convolutions = [node.name for node in onnx_format.load(prepared).graph.node if node.op_type in LAYERS]
+    quantize_static(prepared, path, Batches(), quant_format=QuantFormat.QDQ, per_channel=True,
                     op_types_to_quantize=LAYERS, nodes_to_exclude=[convolutions[0], convolutions[-1]],
                     activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)

@@ -77,14 +77,21 @@ def read_bundle(folder: str | Path) -> Bundle:
     except ValueError: raise UsageError(f'{path} is damaged; export the run again') from None
     if not isinstance(values, dict) or values.pop('format', None) != FORMAT:
         raise UsageError(f'{path} is of another version, this one reads format {FORMAT}; export the run again')
-    if values.keys() != {each.name for each in fields(Bundle)} or values['kind'] not in GRAPHS:
-        raise UsageError(f'{path} is damaged; export the run again')
+    if not is_whole(values): raise UsageError(f'{path} is damaged; export the run again')
     bundle = Bundle(**values)
     for name, digest in bundle.files.items():
         if not lies_in(Path(folder, name), folder) or digest_of(Path(folder, name)) != digest:
             raise UsageError(f'{Path(folder, name)} is not what {FILE} says: missing, cut off or changed; copy the '
                              'bundle again, or export the run again')
     return bundle
+
+
+def is_whole(values: dict) -> bool:
+    "Whether `values` can be made a `Bundle`, which has the digests of all that is needed of its stages."
+    if values.keys() != {each.name for each in fields(Bundle)} or values['kind'] not in GRAPHS: return False
+    if not (isinstance(values['files'], dict) and isinstance(values['seconds'], list)): return False
+    return all(Path(stage, name).as_posix() in values['files'] for stage in ('', *map(str, values['seconds']))
+               for name in (GRAPHS[values['kind']], CHECK, 'config.yaml', 'model.json'))
 
 
 def digest_of(path: Path) -> str | None:
