@@ -1,6 +1,5 @@
 "A trained network, or several, on new images."
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +26,7 @@ from ..geometry.frame import Frame, to_original
 from ..model.facts import FIRST, BoundFacts, ModelFacts
 from ..model.precision import autocast, choose_precision
 from ..predict_config import PredictConfig
-from ..threads import in_threads
+from ..threads import cores, in_threads
 from .bounds import factors
 from .views import average_views
 
@@ -133,7 +132,7 @@ class Predictor:
         """
         check_values(PredictConfig, tta=tta, min_confidence=min_confidence, level=level)
         scale = np.full(len(self.names), np.nan) if tta else self.bound_factors(level)
-        ahead = max(self.batch_size, os.cpu_count())
+        ahead = max(self.batch_size, cores())
         for batch in chunked(in_threads(self._open, images, ahead), self.batch_size):
             for each in batch:
                 if each.error is None: continue
