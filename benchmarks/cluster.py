@@ -108,8 +108,9 @@ def table(found):
     names = dict(alone='`predict`, one process', undisturbed='`--cluster local --workers {n_workers}`',
                  disturbed='the same, {killed} workers killed')
     header = f'{found["alone"]["n_images"]:,} images of {SIDE} px', 'seconds', 'rows missing', 'twice', 'different'
-    return grid(header, [[name.format(**found[key]), f'{found[key]["seconds"]:.0f}',
-                          *(found[key][what] for what in ('missing', 'twice', 'other'))] for key, name in names.items()])
+    rows = {key: [f'{found[key]["seconds"]:.0f}', *(found[key][what] for what in ('missing', 'twice', 'other'))]
+            for key in names}
+    return grid(header, [[name.format(**found[key]), *rows[key]] for key, name in names.items()])
 
 
 def main(argv=None):
