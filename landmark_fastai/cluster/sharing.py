@@ -48,16 +48,16 @@ def count_workers(ray: ModuleType, n: int | None, cpus: int | None, use_gpus: bo
     Where there are GPUs, and they are used, one for each, which share the CPUs of their machine; else one a CPU.
     Raises UsageError where none fits.
     """
-    machines = [node['Resources'] for node in ray.nodes() if node['Alive']]
-    total = {what: sum(int(machine.get(what, 0)) for machine in machines) for what in ('CPU', 'GPU')}
-    gpus = int(use_gpus and total['GPU'] > 0)
-    cpus = cpus or (max(total['CPU'] // total['GPU'], 1) if gpus else 1)
-    fitting = sum(min(machine.get('CPU', 0) // cpus, machine.get('GPU', 0) if gpus else math.inf)
-                  for machine in machines)
+    machines = [Counter(node['Resources']) for node in ray.nodes() if node['Alive']]  # 0 of what is not there
+    with_gpu = [machine for machine in machines if use_gpus and machine['GPU'] >= 1]
+    shares = [int(machine['CPU'] // machine['GPU']) for machine in with_gpu]
+    cpus = cpus or max(min(shares, default=1), 1)
+    fitting = int(sum(min(machine['CPU'] // cpus, machine['GPU'] if with_gpu else math.inf)
+                      for machine in with_gpu or machines))
     if not fitting:
-        raise UsageError(f'no machine of the cluster has {cpus} CPUs{" and a GPU" * gpus} for a worker; pass a smaller '
-                         '--worker_cpus')
-    return Workers(min(n or int(fitting), int(fitting)), cpus, gpus)
+        gpu = ' and a GPU' if with_gpu else ''
+        raise UsageError(f'no machine of the cluster has {cpus} CPUs{gpu} for a worker; pass a smaller --worker_cpus')
+    return Workers(min(n or fitting, fitting), cpus, int(bool(with_gpu)))
 
 
 def share(ray: ModuleType, job: Job, parts: Iterable[Sequence[str]], workers: Workers) -> Iterator[Answer]:
