@@ -127,7 +127,7 @@ def measure(key):
     predictor, paths = load_run(RUNS / key), [images / name for name in annotations.image_names]
     found = predictor.predict(paths)
     errors = np.linalg.norm(found.points - annotations.points, axis=-1)
-    predictor.models[0].load_state_dict(read_state_dict(RUNS / key / 'weight' / 'last.ckpt')['model'])
+    predictor.engine.models[0].load_state_dict(read_state_dict(RUNS / key / 'weight' / 'last.ckpt')['model'])
     of_last = np.linalg.norm(predictor.predict(paths).points - annotations.points, axis=-1)
     by_landmark = dict(mean=errors.mean(0), median=np.median(errors, 0), last=of_last.mean(0),
                        expected=found.expected_error.mean(0), bound=np.median(found.bound, 0),

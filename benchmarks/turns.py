@@ -75,7 +75,7 @@ def prediction(csv_file, images, encoder, size, n_images, **_):
     predictor = load(folder / 'run')
     squares = list(np.random.default_rng(0).integers(0, 256, (n_images, size, size), np.uint8))
     times = []
-    for model in predictor.models:
+    for model in getattr(predictor, 'engine', predictor).models:  # of version 0.4 it has them itself
         model.register_forward_pre_hook(lambda *_: times.append(-time.perf_counter()))
         model.register_forward_hook(lambda *_: times.append(time.perf_counter()))
 

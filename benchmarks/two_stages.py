@@ -38,7 +38,7 @@ def run(folder, repetitions=5, n_films=8, n_timed=16, n_predicted=(50, 300), ima
     say(f'predicting {n_timed} films, {repetitions} times')
     seconds = alternate(*(timed(lambda predictor=each: predictor.predict(files[:n_timed]), n_timed)
                           for each in (both, first)), repetitions=repetitions)
-    networks = Clock(both.models[0], both.seconds[0].models[0]), Clock(first.models[0])
+    networks = Clock(both.engine.models[0], both.seconds[0].engine.models[0]), Clock(first.engine.models[0])
     of_networks = alternate(*(networks_alone(*sides, files[:n_timed])
                               for sides in zip((both, first), networks, strict=True)), repetitions=repetitions)
     few, many = in_child(memory_of, folder / 'run', files, n_predicted)

@@ -71,7 +71,7 @@ class LandmarkLearner(Learner):
         Returns `TensorLandmarks` (N, 2) in original px, the same in network px, and the logits (N, S, S).
         """
         *_, logits = super().predict(item)
-        frame = image_frame(item, self.dls.reader.image_resize)
+        frame = torch.from_numpy(image_frame(item, self.dls.reader.image_resize).row())[None]
         points = decode(logits[None].cpu(), frame, self.loss_func.decoder)
         return TensorLandmarks(to_original(points[0], Frame.of(frame))), TensorLandmarks(points[0]), logits
 

@@ -24,7 +24,8 @@ from landmark_fastai.callbacks.pictures import Pictures
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.annotations import Annotations, read_annotations
-from landmark_fastai.inference.predictor import Prediction, Predictor
+from landmark_fastai.inference.predictor import Prediction
+from landmark_fastai.inference.torch_engine import torch_predictor
 from landmark_fastai.model.facts import ModelFacts
 
 # the beginning of an annotation CSV, two landmarks, and a row of it
@@ -121,7 +122,7 @@ def disc_finder(image_resize=512, *models, flip_pairs=None, **facts):
     "A `Predictor` of `models`, else `DiscFinder`; `facts` win over those of a network of grey and white discs."
     known = dict(landmarks=['grey', 'white'], mean=[0.] * 3, std=[1.] * 3)
     config = TrainConfig(image_resize=image_resize, flip_pairs=flip_pairs)
-    return Predictor(list(models) or [DiscFinder()], config, ModelFacts(**known | facts), 'cpu')
+    return torch_predictor(list(models) or [DiscFinder()], config, ModelFacts(**known | facts), 'cpu')
 
 
 BLANK, GONE = (np.nan, np.nan), (-1, -1)  # points that are not labelled, and absent

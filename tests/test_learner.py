@@ -13,6 +13,7 @@ from helpers import write_dots
 from landmark_fastai import UsageError, landmark_dls
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.data.tensors import TensorLandmarks
+from landmark_fastai.formats.images import read_image
 from landmark_fastai.geometry.decoding import decode
 from landmark_fastai.geometry.distances import radial_errors
 from landmark_fastai.learner import OPTIMIZERS
@@ -127,7 +128,7 @@ def test_predict_answers_in_original_px(make_learner):
     torch.testing.assert_close(torch.Tensor(network), decode(logits[None], frames)[0])
     expected = (np.array(network) + 0.5) / film.frame.scale - 0.5 - film.frame.padding
     np.testing.assert_allclose(original, expected, rtol=1e-5)
-    from_array, *_ = learn.predict(learn.dls.reader.image(film.path))
+    from_array, *_ = learn.predict(read_image(film.path))
     torch.testing.assert_close(torch.Tensor(from_array), torch.Tensor(original))
 
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..formats.annotations import Annotations
 from ..formats.images import image_size, square_padding
@@ -41,10 +39,7 @@ def annotated_images(annotations: Annotations, paths: list[Path], image_resize: 
     return [AnnotatedImage(*image, side=image_resize) for image in zip(*columns, strict=True)]
 
 
-def image_frame(item: Path | str | np.ndarray, image_resize: int) -> Tensor:
-    """The frame, as a row (1, 7) of a batch, of the image at a path (its header is read) or of an array.
-
-    Its pixel spacing is not known.
-    """
+def image_frame(item: Path | str | np.ndarray, image_resize: int) -> Frame:
+    "The frame of the image at a path (its header is read) or of an array; its pixel spacing is not known."
     size = item.shape[1::-1] if isinstance(item, np.ndarray) else image_size(item)[0]
-    return torch.from_numpy(make_frame(size, (np.nan, np.nan), image_resize).row())[None]
+    return make_frame(size, (np.nan, np.nan), image_resize)

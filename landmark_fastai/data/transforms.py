@@ -10,10 +10,9 @@ from fastai.torch_core import TensorImage
 from fasttransform import ItemTransform, Transform
 
 from ..config import TrainConfig
-from ..errors import UsageError
 from ..formats.annotations import UNLABELLED, VISIBLE
 from ..formats.cache import SquareCache, cache_folder
-from ..formats.images import letterbox, read_image
+from ..formats.images import letterbox, read_pixels
 from ..geometry.frame import Frame, from_unit, inside, to_network, to_unit
 from ..geometry.masks import draw_diamonds_fast
 from ..geometry.radius import auto_radius
@@ -61,14 +60,7 @@ class SquareReader(Transform):
         square = self.squares[item] if isinstance(item, Path) else self._square(item)
         return TensorRadiograph(torch.from_numpy(np.atleast_3d(square).copy()).permute(2, 0, 1))
 
-    def _square(self, item): return letterbox(self.image(item), self.image_resize)
-
-    def image(self, item: str | Path | np.ndarray) -> np.ndarray:
-        "The image (H, W), or (H, W, 3) in colour, uint8, at a path, or an array that is one."
-        if not isinstance(item, np.ndarray): return read_image(item, self.color)
-        if item.dtype == np.uint8 and item.ndim == (3 if self.color else 2): return item
-        raise UsageError(f'an array of {item.dtype} {item.shape} was given as an image; expected uint8 '
-                         f'{"(H, W, 3)" if self.color else "(H, W)"}, or the path of a file')
+    def _square(self, item): return letterbox(read_pixels(item, self.color), self.image_resize)
 
 
 class ReadLandmarks(Transform):

@@ -49,6 +49,14 @@ def read_image(path: str | Path, color: bool = False) -> np.ndarray:
     return image if image.dtype == np.uint8 else percentile_window(image)
 
 
+def read_pixels(image: str | Path | np.ndarray, color: bool = False) -> np.ndarray:
+    "`read_image` of a path; an array (H, W), or (H, W, 3) with `color`, of uint8 as it is. Raises `UsageError`."
+    if not isinstance(image, np.ndarray): return read_image(image, color)
+    if image.dtype == np.uint8 and image.ndim == (3 if color else 2): return image
+    raise UsageError(f'an array of {image.dtype} {image.shape} was given as an image; expected uint8 '
+                     f'{"(H, W, 3)" if color else "(H, W)"}, or the path of a file')
+
+
 def read_film(path: str | Path) -> Film:
     """Read the image at `path` at its own depth, EXIF rotation applied; its window is that of `read_image`.
 

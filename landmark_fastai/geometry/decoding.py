@@ -22,10 +22,10 @@ class Heatmaps:
     peaks are looked for.
     """
     def __init__(self, logits: Tensor, frames: Tensor | None = None):
-        self.logits = logits.as_subclass(Tensor).float().contiguous()
+        self.logits = logits.float().contiguous()
         self.size = logits.shape[-1]
         self.frames = frames
-        whole = torch.ones(len(logits), self.size, device=logits.device, dtype=torch.bool)
+        whole = torch.ones(logits.shape[0], self.size, device=logits.device, dtype=torch.bool)
         self.rows, self.columns = (whole, whole) if frames is None else content_sides(frames, self.size)
         self.grid = torch.arange(self.size, device=logits.device, dtype=self.logits.dtype)
 
@@ -46,7 +46,7 @@ class Heatmaps:
     @cached_property
     def weight(self) -> Tensor:
         "The softmax (B, N, S, S) but for a factor: 1 at the peak, and 1 at most on the padding."
-        return (self.logits - self.height[..., None, None]).clamp_(LEAST, 0).exp_()
+        return (self.logits - self.height[..., None, None]).clamp_(LEAST, 0.).exp_()
 
     @cached_property
     def profiles(self) -> tuple[Tensor, Tensor]:
@@ -96,7 +96,8 @@ class Heatmaps:
         """
         along_x, along_y = self.profiles
         far_x, far_y = (self.grid - points.nan_to_num()[..., None]).abs().unbind(2)
-        return torch.hypot((along_x * far_x).sum(-1), (along_y * far_y).sum(-1)) / self.extent
+        sides = torch.stack([(along_x * far_x).sum(-1), (along_y * far_y).sum(-1)])
+        return torch.linalg.vector_norm(sides, dim=0) / self.extent
 
     def is_present(self) -> Tensor:
         "Which landmarks (B, N, bool) are on the image: their largest sigmoid on it is at least 0.5."
@@ -118,6 +119,10 @@ def each_heatmap(logits: Tensor, frames: Tensor | None = None) -> Iterator[Heatm
 
     They stay in its cache, and their memory is found again for the next, where larger blocks go back to the system.
     """
+    if torch.compiler.is_exporting():  # a graph has no loop over as many images as there are
+        yield Heatmaps(logits, frames)
+        return
+    logits = logits.as_subclass(Tensor)
     n_images, n_channels, size, _ = logits.shape
     step = (1, max(AT_ONCE // size ** 2, 1)) if logits.device.type == 'cpu' else (n_images, n_channels)
     for first in range(0, n_images, step[0]):

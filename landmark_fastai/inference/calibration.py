@@ -1,5 +1,6 @@
 "From what a network sees on training images: the error to expect of a heatmap, and landmarks without any peak."
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -8,8 +9,11 @@ import torch
 from fastai.data.core import Datasets
 from fastcore.basics import chunked
 
+from ..data.items import AnnotatedImage
+from ..formats.images import letterbox
 from ..geometry.frame import Frame, to_network
 from .predictor import Predictor
+from .refining import look_closer
 
 LOOKED_AT = 200  # images, at most: enough for the means of `calibrate`
 FLAT = 0.2       # of the square's side: half the scatter of a heatmap that is the same everywhere
@@ -24,14 +28,28 @@ class Observed(NamedTuple):
 def observe(predictor: Predictor, dataset: Datasets) -> Observed:
     "How far `predictor` is off on the first images of `dataset`, such as `dls.train_ds`, and how its heatmaps scatter."
     errors, scatters = [], []
-    for chunk in chunked(range(min(len(dataset), LOOKED_AT)), predictor.batch_size):
+    for chunk in chunked(range(min(len(dataset), LOOKED_AT)), predictor.engine.batch_size):
         images = [dataset.items[i] for i in chunk]
-        frames = torch.from_numpy(np.stack([image.frame.row() for image in images]))
-        seen = predictor.decode_squares(torch.stack([dataset[i][0] for i in chunk]), frames)
-        true = to_network(torch.from_numpy(np.stack([image.points for image in images])), Frame.of(frames[:, None]))
-        errors.append(torch.linalg.vector_norm(seen.points - true, dim=-1))
+        frames = np.stack([image.frame.row() for image in images])
+        seen = predictor.engine.decode(torch.stack([dataset[i][0] for i in chunk]).numpy(), frames)
+        true = to_network(np.stack([image.points for image in images]), Frame.of(frames[:, None]))
+        errors.append(np.linalg.norm(seen.points - true, axis=-1))
         scatters.append(seen.scatter)
-    return Observed(torch.cat(errors).numpy(), torch.cat(scatters).numpy())
+    return Observed(np.concatenate(errors), np.concatenate(scatters))
+
+
+def observe_crops(second: Predictor, first: Predictor, images: Sequence[AnnotatedImage]) -> Observed:
+    """How far `second` is off on crops around what `first` finds on `images`, the first of them, and how it scatters.
+
+    Both in film px; the scatter is NaN where a crop does not count.
+    """
+    images, film_side = images[:LOOKED_AT], second.facts.crop.film
+    errors, scatters = [], []
+    for image, (_, pixels, found) in zip(images, first.stream(image.path for image in images), strict=True):
+        seen = look_closer(second, letterbox(pixels, film_side), found)
+        errors.append(np.linalg.norm(seen.points - image.points, axis=-1) * (film_side / found.size.max()))
+        scatters.append(np.where(seen.counts, seen.scatter, np.nan))
+    return Observed(np.stack(errors), np.stack(scatters))
 
 
 def calibrate(observed: Observed) -> list[float]:

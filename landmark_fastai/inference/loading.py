@@ -17,6 +17,7 @@ from ..model.weights import IMAGENET_STATS, load_weights
 from ..predict_config import PredictConfig
 from .predictor import Predictor
 from .refining import RefinedPredictor
+from .torch_engine import torch_predictor
 
 HEAD = 'segmentation_head.0.bias'
 NESTED = 'state_dict', 'model_state_dict', 'model'  # where checkpoints of other programs keep the state dict
@@ -135,4 +136,4 @@ def make_predictor(config: TrainConfig, facts: ModelFacts, weights: list[Weights
         model = create_model(config.arch, config.encoder_name, 'none', len(facts.landmarks))
         load_weights(model, each.state, each.path, f'{config.arch} with {config.encoder_name}')
         models.append(model)
-    return Predictor(models, config, facts, device, precision, [each.path for each in weights])
+    return torch_predictor(models, config, facts, device, precision, [each.path for each in weights])

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
-import torch
 from fastcore.basics import chunked
 from tqdm.auto import tqdm
 
@@ -47,8 +46,9 @@ class PredictJob:
 
     def start(self, n_threads: int) -> Callable[[list[str]], bytes]:
         self.check_machine()
+        from torch import set_num_threads  # where the engine is PyTorch; its threads are those of the process
         keep_to(n_threads)
-        torch.set_num_threads(n_threads)
+        set_num_threads(n_threads)
         cv2.setNumThreads(n_threads)
         predictor = config_predictor(self.config)
 

@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from fastcore.basics import chunked
 
-from ..data.crops import cut_around, piece_of
-from ..data.items import AnnotatedImage, make_frame
+from ..data.items import make_frame
 from ..formats.annotations import VISIBLE
 from ..formats.images import letterbox
 from ..geometry.frame import Frame, to_original
+from ..geometry.pieces import cut_around, piece_of
 from ..model.facts import BOTH, FIRST
-from .calibration import LOOKED_AT, Observed
-from .predictor import DECIMALS, MOST, Prediction, Predictor
+from .engine import MOST
+from .predictor import DECIMALS, Prediction, Predictor
 
 MARGIN = 0.04  # of the side of a crop: a peak so near its border may be the flank of what lies beyond
 TINY = 1e-9
@@ -46,28 +45,14 @@ def look_closer(second: Predictor, film: np.ndarray, first: Prediction, tta: boo
     for some in chunked(there, MOST):  # small as they are, many fill a CPU better than one a thread
         corners, frames = zip(*(cut_around(frame, first.points[k], side) for k in some), strict=True)
         squares = np.stack([np.atleast_3d(piece_of(film, corner, side)) for corner in corners])
-        frames = torch.from_numpy(np.stack([each.row() for each in frames]))
-        found = second.decode_squares(torch.from_numpy(squares).permute(0, 3, 1, 2), frames, tta, some)
+        frames = np.stack([each.row() for each in frames])
+        found = second.engine.decode(squares.transpose(0, 3, 1, 2), frames, some, tta)
         points = found.points[:, 0]
-        seen.points[some] = to_original(points, Frame.of(frames)).numpy()
-        seen.scatter[some] = found.scatter[:, 0].numpy()
+        seen.points[some] = to_original(points, Frame.of(frames))
+        seen.scatter[some] = found.scatter[:, 0]
         inside = (points > MARGIN * side) & (points < side - 1 - MARGIN * side)  # which NaN is not
-        seen.counts[some] = inside.all(-1).numpy()
+        seen.counts[some] = inside.all(-1)
     return seen
-
-
-def observe_crops(second: Predictor, first: Predictor, images: Sequence[AnnotatedImage]) -> Observed:
-    """How far `second` is off on crops around what `first` finds on `images`, the first of them, and how it scatters.
-
-    Both in film px; the scatter is NaN where a crop does not count.
-    """
-    images, film_side = images[:LOOKED_AT], second.facts.crop.film
-    errors, scatters = [], []
-    for image, (_, pixels, found) in zip(images, first.stream(image.path for image in images), strict=True):
-        seen = look_closer(second, letterbox(pixels, film_side), found)
-        errors.append(np.linalg.norm(seen.points - image.points, axis=-1) * (film_side / found.size.max()))
-        scatters.append(np.where(seen.counts, seen.scatter, np.nan))
-    return Observed(np.stack(errors), np.stack(scatters))
 
 
 def expected_error(variance: Sequence[float], scatter: np.ndarray, side: int, size: np.ndarray) -> np.ndarray:
@@ -101,7 +86,7 @@ class RefinedPredictor(Predictor):
     stage = BOTH
 
     def __init__(self, first: Predictor, seconds: Sequence[Predictor]):
-        super().__init__(first.models, first.config, first.facts, first.device, first.precision,
+        super().__init__(first.engine, first.config, first.facts,
                          first.weights + [path for second in seconds for path in second.weights])
         self.seconds = list(seconds)
         self.first_variance = np.mean([second.facts.crop.first_variance for second in seconds], 0)

@@ -13,10 +13,10 @@ from ..data.items import AnnotatedImage
 from ..data.loaders import LandmarkDataLoaders
 from ..errors import UsageError
 from ..formats.annotations import VISIBLE
-from ..inference.calibration import observe, variances
+from ..inference.calibration import observe, observe_crops, variances
 from ..inference.loading import SECOND
 from ..inference.predictor import Predictor
-from ..inference.refining import observe_crops
+from ..inference.torch_engine import torch_predictor
 from ..model.facts import CropFacts, write_facts
 from . import distributed
 from .build import make_facts
@@ -59,8 +59,8 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
     facts = replace(make_facts(of_second, learn, first.facts.data), presence=[], crop=crop)
     if not rank_distrib(): print(describe(field, config.image_resize), flush=True)
     train_stage(of_second, learn, facts, read_checkpoint(of_second.folder, needed=False), cbs)
-    second = Predictor([learn.model], of_second, facts, learn.dls.device, learn.precision,
-                       [of_second.folder / 'weight' / 'best.pth'])
+    second = torch_predictor([learn.model], of_second, facts, learn.dls.device, learn.precision,
+                             [of_second.folder / 'weight' / 'best.pth'])
     # on images of the validation, where the first stage leaves its points as it leaves those of new images
     facts = replace(facts, crop=replace(crop, variance=variances(observe_crops(second, first, images), reach)))
     if not rank_distrib(): write_facts(of_second.folder, facts)

@@ -18,6 +18,7 @@ from ..formats.splits import read_split
 from ..inference.calibration import calibrated
 from ..inference.predictor import Predictor
 from ..inference.refining import RefinedPredictor
+from ..inference.torch_engine import torch_predictor
 from ..learner import LandmarkLearner
 from ..model.facts import BOTH, CAL, FIRST, ModelFacts, write_facts
 from . import distributed
@@ -39,8 +40,8 @@ def train_run(config: TrainConfig, split: np.ndarray | None = None,
         state = kept
     train_stage(config, learn, facts, state, cbs)
     if rank_distrib() and not config.refine: return learn
-    first = calibrated(Predictor([learn.model], config, facts, learn.dls.device, learn.precision,
-                                 [config.folder / 'weight' / 'best.pth']), learn.dls.train_ds)
+    first = calibrated(torch_predictor([learn.model], config, facts, learn.dls.device, learn.precision,
+                                       [config.folder / 'weight' / 'best.pth']), learn.dls.train_ds)
     if not rank_distrib(): write_facts(config.folder, first.facts)
     seconds = [refine(config, first, learn.dls, cbs)] if config.refine else []
     if not rank_distrib(): learn.evaluation = report(config, first, seconds, learn.dls)

@@ -110,7 +110,7 @@ def test_training_and_validation_share_the_radius(make_dls):  # trap 11: one num
 
 def test_images_are_decoded_once(make_dls, monkeypatch):  # trap 11
     dls = make_dls()
-    monkeypatch.setattr('landmark_fastai.data.transforms.read_image', lambda *_: pytest.fail('read again'))
+    monkeypatch.setattr('landmark_fastai.data.transforms.read_pixels', lambda *_: pytest.fail('read again'))
     for dl in dls.loaders:
         for _ in dl: pass
 
@@ -267,7 +267,7 @@ def test_batches_are_made_ahead_in_threads_and_in_order(make_dls, monkeypatch):
 def test_a_mistake_in_a_thread_reaches_the_loop(make_dls, monkeypatch):
     dls = make_dls(cache='none')
     def fail(self, item): raise UsageError('dot_3.png: cannot be read')
-    monkeypatch.setattr('landmark_fastai.data.transforms.SquareReader.image', fail)
+    monkeypatch.setattr('landmark_fastai.data.transforms.read_pixels', fail)
     with pytest.raises(UsageError, match='dot_3.png'): next(iter(dls.train))
 
 

@@ -1,9 +1,8 @@
-"Distances, spread and confidence, against numbers worked out by hand."
+"Distances and spread, against numbers worked out by hand."
 
-import pytest
 import torch
 
-from landmark_fastai.geometry.distances import confidence, radial_errors, spread
+from landmark_fastai.geometry.distances import radial_errors, spread
 
 nan = float('nan')
 
@@ -29,8 +28,3 @@ def test_spread_is_the_standard_deviation_of_the_distances():
     # mean (2, 2): squared distances 8, 8, 16, over 3 - 1
     assert spread(points).tolist() == [[4.]]
     assert spread(points[:1]).isnan().all()
-
-
-@pytest.mark.parametrize('share, expected', [(0, 1), (0.01, 0.8), (0.04, 0.5), (0.36, 0.1)])
-def test_confidence_falls_with_the_expected_error(share, expected):
-    assert confidence(torch.tensor(share * 256.), 256).item() == pytest.approx(expected)

@@ -70,10 +70,10 @@ def test_another_network_for_the_weights_is_refused(finished):
 
 def test_the_learner_trains_a_model_of_its_own(finished):
     predictor = load(finished)
-    before = {name: value.clone() for name, value in predictor.models[0].state_dict().items()}
+    before = {name: value.clone() for name, value in predictor.engine.models[0].state_dict().items()}
     learn = predictor.learner()
     with learn.no_bar(), learn.no_logging(): learn.fit(1)
-    after = predictor.models[0].state_dict()
+    after = predictor.engine.models[0].state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
 
 
@@ -92,7 +92,7 @@ def test_last_weights_do_where_there_are_no_best_ones(copy):
     (copy / 'weight' / 'best.pth').unlink()
     last = torch.load(copy / 'weight' / 'last.ckpt', weights_only=True)['model']
     with pytest.warns(UserWarning, match='no weight/best.pth'): predictor = load(copy)
-    model = predictor.models[0]
+    model = predictor.engine.models[0]
     assert predictor.weights == [copy / 'weight' / 'last.ckpt']
     assert all(torch.equal(value, last[key]) for key, value in model.state_dict().items())
 

@@ -3,14 +3,14 @@
 import cv2
 import numpy as np
 import pytest
-import torch
 from helpers import disc_finder, discs, predicted
 
-from landmark_fastai.data.crops import cut_around, piece_of
 from landmark_fastai.data.items import AnnotatedImage, make_frame
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
 from landmark_fastai.formats.images import letterbox
+from landmark_fastai.geometry.pieces import cut_around, piece_of
 from landmark_fastai.inference import refining
+from landmark_fastai.inference.calibration import observe_crops
 from landmark_fastai.inference.refining import (
     BOTH,
     FIRST,
@@ -20,7 +20,6 @@ from landmark_fastai.inference.refining import (
     combine,
     expected_error,
     look_closer,
-    observe_crops,
 )
 from landmark_fastai.model.facts import CropFacts
 
@@ -64,8 +63,8 @@ def test_the_scatter_is_that_of_each_landmark_in_its_own_crop():
     seen = closer(stage, image, one(TRUE))
     film, frames = letterbox(image, 300), [cut_around(make_frame((600, 400), (np.nan, np.nan), 300), point, 128)
                                            for point in TRUE]
-    squares = torch.stack([torch.from_numpy(piece_of(film, corner, 128))[None] for corner, _ in frames])
-    scatter = stage.decode_squares(squares, torch.from_numpy(np.stack([frame.row() for _, frame in frames]))).scatter
+    squares = np.stack([piece_of(film, corner, 128)[None] for corner, _ in frames])
+    scatter = stage.engine.decode(squares, np.stack([frame.row() for _, frame in frames])).scatter
     np.testing.assert_allclose(seen.scatter, scatter.diagonal(), rtol=1e-5)
 
 

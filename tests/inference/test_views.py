@@ -40,7 +40,7 @@ def test_mirror_views_give_left_to_right():
     np.testing.assert_allclose(plain.points[0], points, atol=4)
     np.testing.assert_allclose(averaged.points[0], points, atol=4)
     # without the exchange of channels the views would contradict each other
-    finder.mirrored = [0, 1]
+    finder.engine.network.mirrored = [0, 1]
     assert np.abs(finder.predict([image], tta=True).confidence[0] - averaged.confidence[0]).max() > 0.2
 
 

@@ -108,7 +108,7 @@ def test_one_table_has_a_row_for_each_fold(validated, capsys, tmp_path):
 def test_the_folds_are_an_ensemble(validated, tmp_path, capsys):
     images = validated.parents[1] / 'images'
     model = load(validated)
-    assert len(model.models) == 3 and model.can_be_absent.tolist() == [True, False]
+    assert len(model.engine.models) == 3 and model.engine.network.can_be_absent.tolist() == [True, False]
     assert cli.main(['predict', '--model', str(validated), '--image_dir', str(images), '--output_dir',
                      str(tmp_path / 'found')]) == 0
     assert 'Spread of the models, mean in original px: ' in capsys.readouterr().out
