@@ -57,7 +57,8 @@ class ClusterConfig(PredictConfig):
         None, 'Share the images between the machines of a Ray cluster: HOST:PORT, or auto on one of them; local for '
         'processes of this machine.')
     workers: int | None = flag(
-        None, 'Processes of the cluster that predict (one a GPU, without any one a CPU if left out).', least=1)
+        None, 'Processes of the cluster that predict, more than fit if machines are still to come (one a GPU, or '
+        'without GPUs one a CPU, if left out).', least=1)
     worker_cpus: int | None = flag(
         None, 'CPUs, and threads, of each worker (1 if left out; beside a GPU its share of the CPUs).', least=1)
     resume: bool = flag(False, 'Go on where a prediction on a cluster was stopped; start where there is none.',

@@ -31,7 +31,8 @@ class Job(Protocol):
 
 class Workers(NamedTuple):
     "The processes that do the work."
-    n: int     # of them
+    n: int     # of them, once there is place
+    now: int   # for which there is place now
     cpus: int  # of each, which are its threads
     gpus: int  # of each, 0 or 1
 
@@ -43,7 +44,7 @@ class Answer(NamedTuple):
 
 
 def count_workers(ray: ModuleType, n: int | None, cpus: int | None, use_gpus: bool) -> Workers:
-    """The processes that fit the cluster, `n` unless left out, each with `cpus`.
+    """The processes of a cluster, each with `cpus`: `n`, which may be more than fit now, else as many as fit.
 
     Where there are GPUs, and they are used, one for each, which share the CPUs of their machine; else one a CPU.
     Raises UsageError where none fits.
@@ -57,7 +58,7 @@ def count_workers(ray: ModuleType, n: int | None, cpus: int | None, use_gpus: bo
     if not fitting:
         gpu = ' and a GPU' if with_gpu else ''
         raise UsageError(f'no machine of the cluster has {cpus} CPUs{gpu} for a worker; pass a smaller --worker_cpus')
-    return Workers(min(n or fitting, fitting), cpus, int(bool(with_gpu)))
+    return Workers(n or fitting, min(n or fitting, fitting), cpus, int(bool(with_gpu)))
 
 
 def share(ray: ModuleType, job: Job, parts: Iterable[Sequence[str]], workers: Workers) -> Iterator[Answer]:
@@ -73,7 +74,7 @@ def share(ray: ModuleType, job: Job, parts: Iterable[Sequence[str]], workers: Wo
     data = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         Worker, fn_constructor_args=[job, workers.cpus, tries], batch_size=1, num_cpus=workers.cpus,
         num_gpus=workers.gpus,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers.n, initial_size=workers.n))
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers.n, initial_size=workers.now))
     data.context.enable_progress_bars = data.context.print_on_execution_start = False
     data.context.max_consecutive_actor_init_deaths = TRIES - 1
     try:

@@ -88,7 +88,7 @@ def predict_on_cluster(predictor: Predictor, config: ClusterConfig, image_names:
         predictions.failed = unfit.copy()
         store = Store(folder, predictions)
         predictions.write(folder, config.level)
-        left = [name for name in image_names if name not in predictions.found and name not in predictions.failed]
+        left = [name for name in image_names if name in store.left]
         size = min(max(len(left) // (EACH * workers.n), 1), MOST)
         bar = tqdm(total=len(image_names), initial=len(image_names) - len(left), unit='image',
                    disable=not sys.stderr.isatty())
@@ -107,19 +107,20 @@ def predict_on_cluster(predictor: Predictor, config: ClusterConfig, image_names:
 
 
 class Store:
-    "The parts of `predictions` in a folder; those that are there are taken up."
+    "The parts of `predictions` in a folder; those that are there are taken up, and images `left` without."
 
     def __init__(self, folder: Path, predictions: Predictions):
         self.folder, self.predictions = folder, predictions
+        self.left = set(predictions.image_names) - predictions.failed.keys()
         files = sorted(folder.glob(PARTS))
-        for file in files: add_part(predictions, file.read_bytes())
+        for file in files: add_part(predictions, file.read_bytes(), self.left)
         self.n = max((int(file.stem) for file in files), default=0)
 
     def add(self, part: bytes):
         "Write a `part`, whole or not at all, and add it to the predictions."
         self.n += 1
         with atomic(self.folder / PARTS.replace('*', f'{self.n:06}')) as temporary: temporary.write_bytes(part)
-        add_part(self.predictions, part)
+        add_part(self.predictions, part, self.left)
 
     def remove(self):
         "Remove all parts, and what workers that were killed have left of overlays."

@@ -43,13 +43,13 @@ def row_of(predictions: Predictions, name: str) -> dict[str, Any]:
                     'look': predictions.looks[name]}
 
 
-def add_part(predictions: Predictions, part: bytes):
-    "Add what the `part` of `to_parquet` knows of images of `predictions`; others in it, and known ones, are left out."
+def add_part(predictions: Predictions, part: bytes, wanted: set[str]):
+    "Add to `predictions` what the `part` of `to_parquet` knows of the images `wanted`, which it takes out of these."
     import pyarrow.parquet as pq
-    wanted = set(predictions.image_names) - predictions.found.keys() - predictions.failed.keys()
     for row in pq.read_table(BytesIO(part)).to_pylist():
         name = row['image_name']
         if name not in wanted: continue
+        wanted.remove(name)
         if row['reason'] is not None: predictions.failed[name] = row['reason']
         else: predictions.add(name, prediction_of(row), ImageFacts(row['spacing'], row['source'], None), row['look'])
 

@@ -41,7 +41,7 @@ def test_each_part_is_answered_once_though_workers_die(ray, tmp_path):
             open(mark, 'w').close()
             os.kill(os.getpid(), signal.SIGKILL)
         return f'{n_threads} {" ".join(part)}'.encode()
-    answers = list(share(ray, job_of(work), PARTS, Workers(4, 1, 0)))
+    answers = list(share(ray, job_of(work), PARTS, Workers(4, 4, 1, 0)))
     assert sorted(answer.result for answer in answers) == sorted(join(part, 1) for part in PARTS)
     assert len(os.listdir(marks)) == 3
 
@@ -56,7 +56,7 @@ def test_mistakes_and_warnings_of_a_worker_are_told_here(ray):
         for _ in range(2): warnings.warn('a colour image', stacklevel=1)
         warnings.warn('of a library', FutureWarning, stacklevel=1)
         return b'done'
-    workers = Workers(1, 1, 0)
+    workers = Workers(1, 1, 1, 0)
     with pytest.raises(UsageError, match='.+: no model here'): list(share(ray, job_of(full, broken), PARTS, workers))
     with pytest.raises(OSError, match='.+: .*No space left on device'): list(share(ray, job_of(full), PARTS, workers))
     answer, = share(ray, job_of(doubtful), PARTS[:1], workers)
@@ -70,10 +70,10 @@ def test_what_kills_each_worker_that_tries_it_is_not_tried_for_ever(ray):
         if part[0] == '5.png': os.kill(os.getpid(), signal.SIGKILL)
         return b'done'
     with pytest.raises(OSError, match=f'{TRIES} workers died over 5.png to 5_more.png'):
-        list(share(ray, job_of(deadly), PARTS, Workers(2, 1, 0)))
+        list(share(ray, job_of(deadly), PARTS, Workers(2, 2, 1, 0)))
 
 
-def test_nothing_to_do_is_done_at_once(): assert list(share(None, None, [], Workers(1, 1, 0))) == []
+def test_nothing_to_do_is_done_at_once(): assert list(share(None, None, [], Workers(1, 1, 1, 0))) == []
 
 
 class Cluster:
@@ -84,9 +84,9 @@ class Cluster:
 
 
 @pytest.mark.parametrize('asked, expected', [
-    ((None, None, False), (22, 1, 0)), ((None, 4, False), (5, 4, 0)), ((3, 4, False), (3, 4, 0)),
-    ((99, 1, False), (22, 1, 0)), ((None, None, True), (2, 8, 1)), ((None, 4, True), (2, 4, 1)),
-    ((1, 4, True), (1, 4, 1))])
+    ((None, None, False), (22, 22, 1, 0)), ((None, 4, False), (5, 5, 4, 0)), ((3, 4, False), (3, 3, 4, 0)),
+    ((99, 1, False), (99, 22, 1, 0)), ((None, None, True), (2, 2, 8, 1)), ((None, 4, True), (2, 2, 4, 1)),
+    ((1, 4, True), (1, 1, 4, 1))])
 def test_as_many_workers_as_fit(asked, expected): assert count_workers(Cluster(), *asked) == expected
 
 

@@ -30,7 +30,7 @@ def whole():
 
 def test_a_part_holds_everything_to_the_last_bit(whole):
     read = Predictions(whole.names, NAMES)
-    add_part(read, to_parquet(whole, 'a job'))
+    add_part(read, to_parquet(whole, 'a job'), set(NAMES))
     assert read.done == whole.done == NAMES[:2] and read.looks == whole.looks
     for field, mine, theirs in zip(Prediction._fields, whole.stacked(), read.stacked(), strict=True):
         assert mine.shape == theirs.shape and (theirs.dtype == mine.dtype or field == 'stage'), field
@@ -44,15 +44,15 @@ def test_a_part_holds_everything_to_the_last_bit(whole):
 def test_a_part_adds_nothing_twice_and_nothing_else(whole):
     part = to_parquet(whole, 'a job')
     assert job_of(part) == 'a job'
-    read = Predictions(whole.names, NAMES[1:])
-    add_part(read, part)
+    read, left = Predictions(whole.names, NAMES[1:]), {*NAMES[1:], 'later.png'}
+    add_part(read, part, left)
     kept = read.found[NAMES[1]]
-    add_part(read, part)
-    assert read.found[NAMES[1]] is kept and NAMES[0] not in read.found and list(read.failed) == ['bad.png']
+    add_part(read, part, left)
+    assert left == {'later.png'} and read.found[NAMES[1]] is kept and NAMES[0] not in read.found and list(read.failed) == ['bad.png']
 
 
 def test_a_part_of_failures_alone_is_one():
     nothing = Predictions(['head'], ['a.png'], failed={'a.png': 'broken'})
     read = Predictions(['head'], ['a.png'])
-    add_part(read, to_parquet(nothing, ''))
+    add_part(read, to_parquet(nothing, ''), {'a.png'})
     assert read.failed == nothing.failed and not len(read)
