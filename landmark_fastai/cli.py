@@ -21,7 +21,7 @@ from . import __version__
 from .config import CheckConfig, DemoConfig, SampleConfig, TrainConfig
 from .errors import Diverged, UsageError
 from .flags import Flags, help_text, kinds, nearest
-from .predict_config import ClusterConfig, EvaluateConfig
+from .predict_config import ClusterConfig, EvaluateConfig, ExportConfig
 from .processes import is_follower
 from .reader_config import AgreementConfig, AnnotateConfig, ConvertConfig, MeasureConfig
 
@@ -48,6 +48,8 @@ COMMANDS = {
                          'limits of agreement, correlations, drift and report.html.'),
     'annotate': Command(AnnotateConfig, 'annotate.annotate', 'Click and correct landmarks in the browser; writes the '
                         'annotation CSV.'),
+    'export': Command(ExportConfig, 'export.export', 'Write the networks of a run as a bundle for ONNX Runtime or '
+                      'OpenVINO, which predicts without PyTorch.'),
     'convert': Command(ConvertConfig, 'convert.convert', 'Convert annotations of other tools, COCO, Label Studio, 3D '
                        'Slicer and more, to the annotation CSV and back.'),
     'check': Command(CheckConfig, 'quality.check', 'Look for mistakes in images and annotations before a training: '

@@ -9,13 +9,15 @@ from .errors import UsageError
 from .flags import Flags, flag, read_file
 from .reader_config import MeasurementsConfig
 
+ENGINES = 'auto', 'torch', 'onnx', 'openvino'
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig(ImagesConfig):
     "Flags of `predict` and `evaluate`."
     output_dir: str = flag(
         MISSING, 'Folder that gets predictions.csv, overlays and, if files cannot be read, failed.csv.')
-    model: str = flag('runs/baseline', 'Folder of a run of train.')
+    model: str = flag('runs/baseline', 'Folder of a run of train, or of a bundle of export.')
     weights: str | None = flag(None, 'Weights (.pth or .safetensors) of the original system, in place of model.')
     encoder_name: str | None = flag(None, 'Encoder of those weights (resnet101 if left out).')
     n_landmarks: int | None = flag(None, 'Number of landmarks; must agree with the model when given.', least=1)
@@ -32,6 +34,8 @@ class PredictConfig(ImagesConfig):
     no_refine: bool = flag(False, "Leave out the run's second stage.")
     pixel_spacing: float | None = flag(
         None, 'Millimetres per pixel of images whose spacing neither a CSV nor a DICOM header tells.', above=0)
+    engine: str = flag('auto', 'What runs the network: of a bundle of export the fastest that is installed, of a run '
+                       'torch.', choices=ENGINES)
     device: str = flag('auto', DEVICES)
     precision: str = flag('auto', 'auto is what the device is fastest with.', choices=PRECISIONS)
     overwrite: bool = flag(False, 'Replace what an earlier predict or evaluate has written there, and nothing else.',
@@ -109,6 +113,23 @@ class EvaluateConfig(MeasurementsConfig, PredictConfig, TruthConfig):
         if self.weights and self.split != 'all':
             raise UsageError(f'split {self.split!r} beside weights: only a run has a split.csv; leave split out, or '
                              'pass --model in place of --weights')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(Flags):
+    "Flags of `export`."
+    model: str = flag('runs/baseline', 'Folder of a run of train.')
+    output_dir: str = flag(MISSING, 'Folder that gets the bundle.')
+    format: str = flag('onnx', 'What the networks are written as; OpenVINO runs either.', choices=('onnx', 'openvino'))
+    decode: str | None = flag(None, "How a point is read from the heatmap (the run's own if left out).",
+                              choices=('centroid', 'argmax'))
+    int8: bool = flag(False, 'Convolutions with 8 bits: smaller, and faster on CPUs with VNNI.')
+    tolerance: float = flag(0.1, 'Network px that points may move by in the mean with int8, else nothing is written.',
+                            above=0)
+    image_dir: str | None = flag(None, 'Folder of images to compare with PyTorch on (those of the training if left '
+                                 'out).')
+    overwrite: bool = flag(False, 'Replace an earlier bundle there.', saved=False)
+    config: str | None = flag(None, 'YAML file of flags; flags on the command line win.', saved=False)
 
 
 def check_not_of_train(cls: type[Flags], path: str | Path):

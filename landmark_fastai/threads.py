@@ -14,9 +14,14 @@ def keep_to(n: int):
     _most = n
 
 
+def limit() -> int | None:
+    "Threads that this process keeps to, None where it has the machine for itself."
+    return _most
+
+
 def cores() -> int:
     "Threads that keep busy what this process may use of the machine."
-    return _most or os.cpu_count()
+    return limit() or os.cpu_count()
 
 
 def in_threads(function: Callable, items: Iterable, ahead: int = 8) -> Iterator:

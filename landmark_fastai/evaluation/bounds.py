@@ -46,11 +46,27 @@ def coverage_table(evaluation: Evaluation, level: float) -> list[tuple[str, Tabl
 
 def coverage(evaluation: Evaluation) -> np.ndarray:
     "The share of points within their bounds, at each of `LEVELS`, of each landmark (levels, N); NaN without bounds."
-    found, errors = evaluation.predictions.stacked(), evaluation.scores.distances('px')
-    result = np.full((len(LEVELS), errors.shape[1]), np.nan)
+    result = np.full((len(LEVELS), len(evaluation.annotations.names)), np.nan)
     for row, level in zip(result, LEVELS, strict=True):
-        bounds = found.expected_error * evaluation.predictor.bound_factors(level)
-        there = np.isfinite(errors) & np.isfinite(bounds)
+        errors, bounds, there = bounded(evaluation, level)
         n = there.sum(0)
         row[n > 0] = (there & (errors <= bounds)).sum(0)[n > 0] / n[n > 0]
     return result
+
+
+def pooled_coverage(evaluation: Evaluation) -> list[dict]:
+    "How often bounds of all landmarks hold, and their median in px, at each of `LEVELS` at which there are any."
+    rows = []
+    for level in LEVELS:
+        errors, bounds, there = bounded(evaluation, level)
+        if not there.any(): continue
+        rows.append({'level': float(level), 'n': int(there.sum()), 'within': float((errors <= bounds)[there].mean()),
+                     'median_px': float(np.median(bounds[there]))})
+    return rows
+
+
+def bounded(evaluation: Evaluation, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    "The errors and the bounds of `level`, (n, N), original px, and where there are both."
+    errors = evaluation.scores.distances('px')
+    bounds = evaluation.predictions.stacked().expected_error * evaluation.predictor.bound_factors(level)
+    return errors, bounds, np.isfinite(errors) & np.isfinite(bounds)

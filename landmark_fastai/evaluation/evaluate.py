@@ -9,8 +9,8 @@ from ..formats.annotations import Annotations, fill_spacing, in_order, read_anno
 from ..formats.dataset import check_images
 from ..formats.spacing import FLAG_SOURCE
 from ..formats.splits import read_split
+from ..inference.choosing import config_predictor
 from ..inference.folder import make_output
-from ..inference.loading import config_predictor
 from ..inference.predictor import Predictor
 from ..inference.trust import bound_notes
 from ..measure.binding import sides_there

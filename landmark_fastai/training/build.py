@@ -1,6 +1,7 @@
 "The parts of a run, from its flags: learner, callbacks, and what is known of the model before it is trained."
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,11 +19,12 @@ from ..callbacks.stopping import CheckLoss, EarlyStop
 from ..config import TrainConfig
 from ..data.crops import AnnotatedCrop
 from ..data.loaders import config_dls, usable_device
-from ..formats.annotations import ABSENT, Annotations
+from ..formats.annotations import ABSENT, UNLABELLED, VISIBLE, Annotations
 from ..formats.cache import clear_cache
+from ..formats.columns import SPLITS
 from ..inference.loading import load
 from ..learner import LandmarkLearner, config_learner, normalization
-from ..model.facts import ModelFacts, git_commit, installed_versions
+from ..model.facts import DataFacts, ModelFacts, git_commit, installed_versions
 from ..model.network import check_batch_of_one
 from ..model.precision import choose_precision
 from . import distributed
@@ -87,3 +89,20 @@ def learned_absence(annotations: Annotations, split: np.ndarray) -> list[str]:
     "The landmarks that are absent on a training image, so that a loss with BCE learns to say so."
     absent = (annotations.state[split == 'train'] == ABSENT).any(0)
     return [name for name, seen in zip(annotations.names, absent, strict=True) if seen]
+
+
+def data_facts(annotations: Annotations, sides: Sequence[str]) -> DataFacts:
+    "What is told of the images of `annotations`, each on one of `sides` (n,): of `columns.SPLITS`, or a fold."
+    def place(side): return SPLITS.index(side) if side in SPLITS else -1, len(side), side
+    ordered, patients = sorted(set(sides), key=place), annotations.patient_id
+    images = Counter(sides)
+    seen = Counter(side for side, _ in set(zip(sides, patients or annotations.image_names, strict=True)))
+    spacing = annotations.spacing[np.isfinite(annotations.spacing).all(1)]
+    states = (VISIBLE, ABSENT, UNLABELLED)
+    return DataFacts(
+        sides={side: images[side] for side in ordered},
+        patients=None if patients is None else {side: seen[side] for side in ordered},
+        sizes=[annotations.sizes.min(0).tolist(), annotations.sizes.max(0).tolist()],
+        spacing=[spacing.min(0).tolist(), spacing.max(0).tolist()] if len(spacing) else None,
+        spacing_sources=dict(Counter(annotations.spacing_source)),
+        labels=[[int((of_landmark == state).sum()) for state in states] for of_landmark in annotations.state.T])

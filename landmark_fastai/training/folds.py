@@ -9,13 +9,12 @@ from fastai.callback.core import Callback
 from ..config import TrainConfig, is_run, read_config
 from ..errors import UsageError
 from ..evaluation.compare import Evaluation
-from ..evaluation.validation import evaluate_again, evaluate_folds, with_bounds
+from ..evaluation.validation import evaluate_again, evaluate_folds
 from ..formats.annotations import Annotations, fingerprint, read_annotations
 from ..formats.splits import split_folds
-from ..inference.loading import load_trained
-from ..model.facts import CAL, ModelFacts, write_facts
+from ..model.facts import CAL, ModelFacts
 from ..processes import check_single_process
-from .build import make_facts, make_learner
+from .build import data_facts, make_facts, make_learner
 from .run import train_run
 from .run_folder import check_data, check_folder, start_folder
 
@@ -34,13 +33,8 @@ def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
     start_folder(config, facts, resumed, annotations.image_names, split=fold_split(fold_of, 0), fold=fold_of)
     evaluations = [run_fold(config, k, fold_of, annotations, cbs) for k in range(1, config.folds + 1)]
     rows = np.flatnonzero(fold_of)
-    summary = evaluate_folds(config, facts, annotations.subset(rows), fold_of[rows], evaluations)
-    for_bounds = [i for i, side in enumerate(annotations.split or []) if side == CAL]
-    if for_bounds:  # better than what folds tell: the ensemble itself, on images that are new to all of it
-        ensemble = load_trained(config)
-        write_facts(config.folder, with_bounds(config, ensemble.facts, annotations.subset(for_bounds),
-                                               {ensemble.stage: ensemble}))
-    return summary
+    for_bounds = annotations.subset([i for i, side in enumerate(annotations.split or []) if side == CAL])
+    return evaluate_folds(config, facts, annotations.subset(rows), fold_of[rows], evaluations, for_bounds)
 
 
 def check_start(config: TrainConfig, resumed: bool):
@@ -54,7 +48,9 @@ def prepare(config: TrainConfig, fold_of: np.ndarray) -> tuple[Annotations, Mode
     "The checked annotations, and what is known before a fold is trained. Every mistake shows here."
     learn = make_learner(config, fold_split(fold_of, 1))  # for that alone: its images leave the memory with it
     annotations = learn.dls.annotations
-    return annotations, make_facts(config, learn, fingerprint(annotations, fold_of))
+    sides = [f'fold {k}' if k else annotations.split[i] for i, k in enumerate(fold_of)]
+    facts = make_facts(config, learn, fingerprint(annotations, fold_of))
+    return annotations, replace(facts, images=data_facts(annotations, sides))
 
 
 def run_fold(config: TrainConfig, k: int, fold_of: np.ndarray, annotations: Annotations,

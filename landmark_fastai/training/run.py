@@ -22,7 +22,7 @@ from ..inference.torch_engine import torch_predictor
 from ..learner import LandmarkLearner
 from ..model.facts import BOTH, CAL, FIRST, ModelFacts, write_facts
 from . import distributed
-from .build import make_facts, make_learner
+from .build import data_facts, make_facts, make_learner
 from .minutes import fit_minutes
 from .refine import check_refinable, refine
 from .run_folder import check_data, check_folder, read_checkpoint, read_progress, start_folder
@@ -71,7 +71,9 @@ def prepare(config: TrainConfig, device: str,
     # a checkpoint has all weights: those that the run began with are not looked for again
     begins = {} if state is None else {'encoder_weights': 'none', 'from_run': None}
     learn = make_learner(replace(config, device=device, **begins), split)
-    facts = make_facts(config, learn, fingerprint(learn.dls.annotations, learn.dls.split))
+    annotations, sides = learn.dls.annotations, learn.dls.split
+    facts = replace(make_facts(config, learn, fingerprint(annotations, sides)),
+                    images=data_facts(annotations, sides.tolist()))
     if state: check_data(config.folder, facts.data)
     if config.refine: check_refinable(config, learn.dls)
     if config.keeps_first_stage: check_data(Path(config.from_run), facts.data)

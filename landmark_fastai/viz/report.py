@@ -105,10 +105,13 @@ def _shown_width(png):
 
 def render(template: str, **values) -> str:
     "The page of the file `template`, in templates, with `values`, which are escaped."
+    return templates(autoescape=True).get_template(template).render(version=__version__, **values)
+
+
+def templates(**options) -> Environment:
+    "The files in templates, filled in with these `options` of jinja2; a value that is missing is a mistake."
     loader = FileSystemLoader(Path(__file__).parent / 'templates')
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True,
-                              undefined=StrictUndefined)
-    return environment.get_template(template).render(version=__version__, **values)
+    return Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, **options)
 
 
 def aligned(table: Table) -> str:

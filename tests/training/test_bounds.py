@@ -79,4 +79,20 @@ def test_an_evaluation_says_how_often_bounds_hold(bounded, tmp_path, capsys):
     report = (tmp_path / 'out' / 'report.html').read_text(encoding='utf-8')
     assert 'Bounds of 90 %' in report and 'How often bounds hold' in report
     assert (tmp_path / 'out' / 'figures' / 'coverage.png').is_file()
-    assert json.loads((tmp_path / 'out' / 'summary.json').read_text())['settings']['level'] == 0.9
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert summary['settings']['level'] == 0.9
+    predicted, distances = (pd.read_csv(tmp_path / 'out' / f'{name}.csv') for name in ('predictions', 'distances'))
+    within = [distances[f'{name}_px'] <= predicted[f'{name}_bound'] for name in ('head', 'knee')]
+    told, = (row for row in summary['bounds'] if row['level'] == 0.9)
+    assert told['n'] == 24 and told['within'] == pytest.approx(np.mean(within))
+    bounds = predicted[['head_bound', 'knee_bound']].to_numpy()
+    assert told['median_px'] == pytest.approx(np.median(bounds), abs=0.001)
+
+
+def test_the_model_card_tells_bounds_and_what_they_are_from(bounded):
+    text = (bounded[0] / 'model_card.md').read_text(encoding='utf-8')
+    assert '| cal | 20 | not known | made the bounds, and nothing else |' in text and 'both stages together' in text
+    assert 'took no part in the training (20 images for a landmark)' in text
+    summary = json.loads((bounded[0] / 'validation' / 'summary.json').read_text())
+    held, = (row for row in summary['bounds'] if row['level'] == 0.9)
+    assert f'| 90 % | 2 of 2 | {100 * held["within"]:.1f} % | 8 |' in text

@@ -12,6 +12,8 @@ from helpers import TINY, write_dots
 from landmark_fastai import UsageError, cli, load
 from landmark_fastai.config import read_config
 from landmark_fastai.evaluation.validation import evaluate_again, evaluate_folds
+from landmark_fastai.files import write_text
+from landmark_fastai.flags import to_yaml
 from landmark_fastai.formats.annotations import read_annotations
 from landmark_fastai.model.facts import FIRST, FOLDS, read_facts
 from landmark_fastai.training import folds
@@ -76,7 +78,8 @@ def test_what_one_model_knows_of_a_landmark_is_said_of_all(validated, tmp_path):
     config = replace(read_config(validated), output_dir=str(tmp_path), experiment_name='again')
     folds = pd.read_csv(validated / 'split.csv').fold.to_numpy()[:9]
     before = [asdict(evaluation.predictor.facts) for evaluation in evaluations]
-    summary = evaluate_folds(config, read_facts(validated), annotations, folds, evaluations)
+    write_text(config.folder / 'config.yaml', to_yaml(config))
+    summary = evaluate_folds(config, read_facts(validated), annotations, folds, evaluations, annotations.new_empty())
     assert before == [asdict(evaluation.predictor.facts) for evaluation in evaluations]
     assert read_facts(config.folder).flat == ['knee']
     assert any('knee' in note and 'no place' in note for note in
@@ -97,6 +100,14 @@ def test_bounds_are_from_the_images_that_a_fold_has_not_seen(validated):
     assert len(known[FIRST].scores[1]) == 3 and len(known[FIRST].looks) == len(table) == 9
     assert {len(look) for look in known[FIRST].looks} == {3}  # the ensemble expects other errors than its models
     assert np.isnan(load(validated).predict(sorted((validated.parents[1] / 'images').iterdir())[:2]).bound).all()
+
+
+def test_the_model_card_tells_of_all_folds(validated):
+    text = (validated / 'model_card.md').read_text(encoding='utf-8')
+    assert '| fold 2 | 3 | 1 | validated one network, and trained the others |' in text
+    assert '| test | 1 | 1 | took no part |' in text and '| head | 9 | 1 | 0 | yes |' in text
+    assert 'Measured on the 9 images of all folds' in text and 'The errors are of 3 patients' in text
+    assert (validated / 'fold_2' / 'model_card.md').is_file()
 
 
 def test_one_table_has_a_row_for_each_fold(validated, capsys, tmp_path):

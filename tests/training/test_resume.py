@@ -99,8 +99,10 @@ def test_a_run_that_was_stopped_while_it_wrote_its_report_only_writes_that(run):
     folder = run('run')
     before = log(folder), (folder / 'weight' / 'best.pth').stat().st_mtime_ns
     (folder / 'report.html').unlink()
+    card = (folder / 'model_card.md').read_bytes()
+    (folder / 'model_card.md').unlink()
     run('run', resume=True)
-    assert (folder / 'report.html').is_file()
+    assert (folder / 'report.html').is_file() and (folder / 'model_card.md').read_bytes() == card
     assert before == (log(folder), (folder / 'weight' / 'best.pth').stat().st_mtime_ns)
 
 

@@ -48,8 +48,9 @@ def test_run_leaves_what_was_promised_and_nothing_else(finished):
     assert found == overlays | frames | graphs | {
         'weight/best.pth', 'weight/last.ckpt', 'config.yaml', 'model.json', 'split.csv',
         'train_results/training_log.csv',
-        'train_results/masks.gif', 'train_results/coordinates.gif', 'report.html', 'validation/predictions.csv',
-        'validation/distances.csv', 'validation/summary.json', 'tables/errors.csv', 'tables/errors.tex',
+        'train_results/masks.gif', 'train_results/coordinates.gif', 'report.html', 'model_card.md',
+        'validation/predictions.csv', 'validation/distances.csv', 'validation/summary.json',
+        'tables/errors.csv', 'tables/errors.tex',
         *(f'validation/figures/{name}.{form}' for name in FIGURES for form in ('png', 'svg', 'pdf'))}
 
 

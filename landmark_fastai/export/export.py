@@ -1,0 +1,180 @@
+"The `export` command: a bundle of a run, which predicts without torch."
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from .. import __version__
+from ..config import TrainConfig
+from ..errors import UsageError
+from ..files import atomic_folder, check_writable, lies_in, write_text
+from ..flags import takes, to_yaml
+from ..formats.images import find_images
+from ..inference.bundle import (
+    FILE,
+    GRAPHS,
+    Bundle,
+    digest_of,
+    is_bundle,
+    load_bundle,
+    write_bundle,
+    write_check,
+)
+from ..inference.engine import Decoded, Engine
+from ..inference.graph_engines import ENGINES, graph_inputs, is_installed
+from ..inference.loading import load
+from ..inference.predictor import Predictor
+from ..inference.refining import RefinedPredictor
+from ..model.facts import write_facts
+from ..predict_config import ExportConfig
+from .graph import Graph, write_onnx, write_openvino
+from .int8 import write_int8
+from .parity import Parity, compare, make_check
+
+N_IMAGES = 20  # that parity is found out with, at most
+MOSTLY = 0.99  # share of points that must be within `EXACT`: where two peaks are as high, either is right
+PACKAGES = 'onnx', 'onnxscript', 'onnxruntime'
+# flags of a run that name what is on the machine that it was trained on
+OF_MACHINE = 'train_image_dir', 'label_dir', 'train_csv_file', 'output_dir', 'experiment_name', 'from_run'
+
+
+@takes(ExportConfig)
+def export(config: ExportConfig) -> dict[str, Parity]:
+    """Write the networks of a run as a bundle into `output_dir`; returns how near each engine comes to PyTorch.
+
+    The arguments are the flags of `landmark-fastai export`. Raises UsageError, and then nothing is written: also where
+    points move by more than `export.parity.EXACT`, or with `int8` by more than `tolerance` in the mean.
+    """
+    check_installed(config.format)
+    predictor = load(config.model, config.decode, 'cpu', 'fp32')
+    images = images_of(config, predictor.config)
+    folder = Path(config.output_dir)
+    check_folder(folder, config)
+    with atomic_folder(folder) as new:
+        parity = write_all(new, config, predictor, images)
+    for engine, each in parity.items(): print(f'{engine}: {each}')
+    print(f'bundle: {folder}')
+    return parity
+
+
+def check_installed(kind: str):
+    "Raise UsageError unless the packages are here that write a graph of this kind."
+    missing = [name for name in (*PACKAGES, *['openvino'] * (kind == 'openvino')) if find_spec(name) is None]
+    if missing:
+        raise UsageError(f'export needs {", ".join(missing)}, which is not installed; '
+                         'pip install "landmark-fastai[export]"')
+
+
+def check_folder(folder: Path, config: ExportConfig):
+    "Raise UsageError where `folder` is not to be written, or replaced."
+    check_writable(folder)
+    if lies_in(config.model, folder):
+        raise UsageError(f'{config.model} is read, and lies in {folder}; pass another --output_dir')
+    if not folder.exists() or folder.is_dir() and not any(folder.iterdir()): return
+    if not is_bundle(folder): raise UsageError(f'{folder} is there and has no {FILE}; pass another --output_dir')
+    if config.overwrite: return
+    raise UsageError(f'{folder} exists; pass --overwrite to replace it, or another --output_dir')
+
+
+def images_of(config: ExportConfig, of_run: TrainConfig) -> list[Path]:
+    "Images to compare with: some of `image_dir`, else of those of the run, if they are here. Raises UsageError."
+    image_dir = Path(config.image_dir or of_run.train_image_dir)
+    if not config.image_dir and not image_dir.is_dir():
+        if config.int8:
+            raise UsageError(f'int8 needs images, and {image_dir} of the run is not here; pass --image_dir')
+        warnings.warn(f'{image_dir} of the run is not here, so no image is compared; pass --image_dir', stacklevel=3)
+        return []
+    names = find_images(image_dir)
+    return [image_dir / names[i] for i in np.unique(np.linspace(0, len(names) - 1, N_IMAGES).round().astype(int))]
+
+
+# --- writing
+
+def write_all(folder: Path, config: ExportConfig, predictor: Predictor, images: Sequence[Path]) -> dict[str, Parity]:
+    "Write the bundle of `predictor` into `folder`, and find out how near it comes. Raises UsageError."
+    seconds = predictor.seconds if isinstance(predictor, RefinedPredictor) else []
+    names = ['refine'] if len(seconds) == 1 else [f'refine_{k}' for k in range(1, len(seconds) + 1)]
+    stages = {folder: predictor} | {folder / name: second for name, second in zip(names, seconds, strict=True)}
+    seen = record(predictor, list(stages.values()), images) if config.int8 else {}
+    for of_stage, each in stages.items(): write_stage(of_stage, config, each, seen.get(each, []))
+    files = sorted(path for path in folder.rglob('*') if path.is_file())
+    bundle = Bundle(config.format, predictor.names, names, config.int8, parity={},
+                    versions={'landmark_fastai': __version__} | {name: version(name) for name in ('torch', *PACKAGES)},
+                    files={path.relative_to(folder).as_posix(): digest_of(path) for path in files})
+    write_bundle(folder, bundle)
+    parity = {}
+    for name, engine in ENGINES.items():
+        if not is_installed(name) or Path(GRAPHS[config.format]).suffix not in engine.reads or not images: continue
+        parity[name] = compare(predictor, load_bundle(folder, name), images)
+        check_parity(name, parity[name], config)
+    write_bundle(folder, replace(bundle, parity={name: asdict(each) for name, each in parity.items()}))
+    return parity
+
+
+def write_stage(folder: Path, config: ExportConfig, stage: Predictor, seen: list[dict[str, np.ndarray]]):
+    "Write graph, flags, facts and check of a `stage` into `folder`; with --int8 for inputs such as were `seen`."
+    folder.mkdir(exist_ok=True)
+    n_channels, side, crop = 3 if stage.config.color else 1, stage.config.image_resize, stage.facts.crop
+    path = folder / GRAPHS[config.format]
+    graph = Graph(stage.engine.network, stage.calibration.tolist(), crop and crop.variance)
+    with TemporaryDirectory(dir=folder) as temporary:
+        made = Path(temporary, 'float.onnx')
+        write_onnx(graph, side, n_channels, made)
+        if config.int8:
+            write_int8(made, seen, made.with_name('int8.onnx'))
+            made = made.with_name('int8.onnx')
+        if config.format == 'openvino': write_openvino(made, path)
+        else: made.replace(path)
+    name = next(name for name in ('onnx', 'openvino') if path.suffix in ENGINES[name].reads)
+    engine = ENGINES[name](path, side)
+    write_check(folder, make_check(stage.engine, engine, side, n_channels, len(stage.names), crop is not None,
+                                   exact=not config.int8))
+    write_facts(folder, stage.facts)
+    write_text(folder / 'config.yaml', to_yaml(without_machine(stage.config)))
+
+
+def without_machine(config: TrainConfig) -> TrainConfig:
+    "`config` with no name of the machine that the run was trained on."
+    own = {name: getattr(TrainConfig, name) for name in OF_MACHINE}
+    return replace(config, **own, encoder_weights='none' if Path(config.encoder_weights).suffix
+                   else config.encoder_weights)
+
+
+def check_parity(name: str, found: Parity, config: ExportConfig):
+    "Raise UsageError where points have moved too far."
+    if config.int8 and not found.mean <= config.tolerance:
+        raise UsageError(f'with 8 bits points move by {found.mean:.3f} network px in the mean by {name}, and tolerance '
+                         f'is {config.tolerance}; leave --int8 out, or allow more')
+    if not config.int8 and not found.exact >= MOSTLY:
+        raise UsageError(f'the graph is not what PyTorch is, by {name}: {found}; please report it')
+
+
+# --- what a graph is given
+
+class Recorder:
+    "An `Engine` that keeps what another one is given."
+    def __init__(self, engine: Engine):
+        self.engine, self.name, self.batch_size = engine, engine.name, engine.batch_size
+        self.seen = []
+
+    def decode(self, squares: np.ndarray, frames: np.ndarray, landmarks: Sequence[int] | None = None,
+               tta: bool = False) -> Decoded:
+        "See `Engine`."
+        self.seen.append(graph_inputs(squares, frames, landmarks))
+        return self.engine.decode(squares, frames, landmarks, tta)
+
+
+def record(predictor: Predictor, stages: Sequence[Predictor],
+           images: Sequence[Path]) -> dict[Predictor, list[dict[str, np.ndarray]]]:
+    "The inputs of each of the `stages` of `predictor` on `images`."
+    for stage in stages: stage.engine = Recorder(stage.engine)
+    predictor.predict(images)
+    seen = {stage: stage.engine.seen for stage in stages}
+    for stage in stages: stage.engine = stage.engine.engine
+    return seen

@@ -1,0 +1,53 @@
+"The graph of a stage: image in, points and the error to expect of them out."
+
+import os
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..inference.graph_engines import INPUTS, LANDMARK, OUTPUTS
+from ..inference.torch_engine import PointNetwork
+
+OPSET = 20
+EXAMPLE = 2  # images that a graph is traced with; it takes any number
+
+
+class Graph(nn.Module):
+    "`PointNetwork` with the errors to expect: that of a first stage, or of crops where their `variance` is known."
+    def __init__(self, network: PointNetwork, calibration: list[float], variance: list[float] | None = None):
+        super().__init__()
+        self.network = network
+        self.of_crops = variance is not None
+        self.register_buffer('factor', torch.tensor(variance if self.of_crops else calibration))
+
+    def forward(self, image: Tensor, frame: Tensor, landmark: Tensor | None = None) -> tuple[Tensor, ...]:
+        "The `OUTPUTS` for `image` (B, C, S, S) uint8, with `frame` (B, 5), of `landmark` (B,) alone on crops."
+        points, scatter, apart, absent = self.network(image, frame, landmark)
+        if not self.of_crops: return points, scatter, apart, absent, scatter * self.factor
+        return points, scatter, apart, absent, (scatter * self.factor[landmark][:, None]).sqrt()
+
+
+def write_onnx(graph: Graph, side: int, n_channels: int, path: Path):
+    """Write `graph`, of squares (B, `n_channels`, `side`, `side`) for any B, as ONNX to `path`.
+
+    All weights are in the one file, and no name of this machine.
+    """
+    image = torch.zeros(EXAMPLE, n_channels, side, side, dtype=torch.uint8)
+    frame = torch.tensor([[side, side, 0., 0., 1.]] * EXAMPLE)
+    inputs = [image, frame] + [torch.zeros(EXAMPLE, dtype=torch.int64)] * graph.of_crops
+    names = [name for name in INPUTS if graph.of_crops or name != LANDMARK]
+    batch = torch.export.Dim('batch')
+    with torch.inference_mode(), redirect_stdout(open(os.devnull, 'w')):
+        program = torch.onnx.export(graph.eval(), tuple(inputs), dynamo=True, opset_version=OPSET, verbose=False,
+                                    input_names=names, output_names=list(OUTPUTS),
+                                    dynamic_shapes=tuple({0: batch} for _ in inputs))
+    for node in program.model.graph: node.metadata_props.clear()  # where in which file of this machine it was made
+    program.save(path, external_data=False)
+
+
+def write_openvino(onnx: Path, path: Path):
+    "Write the graph in the file `onnx` as OpenVINO's, `path` and the weights beside it, with all bits of its weights."
+    import openvino
+    openvino.save_model(openvino.convert_model(onnx), path, compress_to_fp16=False)
