@@ -21,7 +21,7 @@ from . import __version__
 from .config import CheckConfig, DemoConfig, SampleConfig, TrainConfig
 from .errors import Diverged, UsageError
 from .flags import Flags, help_text, kinds, nearest
-from .predict_config import EvaluateConfig, ExportConfig, PredictConfig
+from .predict_config import ClusterConfig, EvaluateConfig, ExportConfig
 from .processes import is_follower
 from .reader_config import AgreementConfig, AnnotateConfig, ConvertConfig, MeasureConfig
 
@@ -38,7 +38,7 @@ COMMANDS = {
                      'weights, log, curves and overlays.'),
     'find_lr': Command(TrainConfig, 'training.lr_finder', 'Suggest a learning rate for the flags of train; writes the '
                        'plot.'),
-    'predict': Command(PredictConfig, 'inference.predict', 'Find the landmarks of all images in a folder; writes '
+    'predict': Command(ClusterConfig, 'inference.predict', 'Find the landmarks of all images in a folder; writes '
                        'predictions.csv, in original pixels, and overlays.'),
     'evaluate': Command(EvaluateConfig, 'evaluation.evaluate', 'Compare a model with an annotation CSV; writes what '
                         'predict writes, distances, summary, figures and report.html.'),

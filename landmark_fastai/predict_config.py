@@ -14,7 +14,7 @@ ENGINES = 'auto', 'torch', 'onnx', 'openvino'
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig(ImagesConfig):
-    "Flags of `predict`."
+    "Flags of `predict` and `evaluate`."
     output_dir: str = flag(
         MISSING, 'Folder that gets predictions.csv, overlays and, if files cannot be read, failed.csv.')
     model: str = flag('runs/baseline', 'Folder of a run of train, or of a bundle of export.')
@@ -52,6 +52,32 @@ class PredictConfig(ImagesConfig):
         super().check()
         if self.encoder_name and not self.weights:
             raise UsageError('encoder_name without weights; a run knows its encoder, leave it out')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterConfig(PredictConfig):
+    "Flags of `predict`, which many machines may share."
+    cluster: str | None = flag(
+        None, 'Share the images between the machines of a Ray cluster: HOST:PORT, or auto on one of them; local for '
+        'processes of this machine.')
+    workers: int | None = flag(
+        None, 'Processes of the cluster that predict, more than fit if machines are still to come (one a GPU, or '
+        'without GPUs one a CPU, if left out).', least=1)
+    worker_cpus: int | None = flag(
+        None, 'CPUs, and threads, of each worker (1 if left out; beside a GPU its share of the CPUs).', least=1)
+    resume: bool = flag(False, 'Go on where a prediction on a cluster was stopped; start where there is none.',
+                        saved=False)
+
+    def check(self):
+        super().check()
+        for_cluster = [name for name in ('workers', 'worker_cpus', 'resume') if getattr(self, name)]
+        if for_cluster and not self.cluster:
+            raise UsageError(f'{for_cluster[0]} without cluster; pass --cluster local for processes of this machine')
+        if self.resume and self.overwrite:
+            raise UsageError('resume beside overwrite: one continues what the other removes')
+        if self.cluster and ':' in self.device:
+            raise UsageError(f'device is {self.device!r}, but each worker of a cluster gets a device of its own; pass '
+                             'auto, cpu or cuda')
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import imageio.v3 as iio
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import accuracy_tables, floors, refine
+from benchmarks import accuracy_tables, cluster, floors, refine
 from benchmarks.timing import RESULTS, insert, rows_by_key
 from docs import formats as formats_of_docs
 from docs import templates as templates_of_docs
@@ -24,7 +25,8 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / 'README.md'
 TEXTS = {page.name: page.read_text(encoding='utf-8') for page in [README, *pages()]}
 # of accelerate and of the benchmarks
-OF_OTHERS = {'multi_gpu', 'num_processes', 'cpu', 'quick', 'against', 'help', 'no', 'name', 'value'}
+OF_OTHERS = {'multi_gpu', 'num_processes', 'num_machines', 'machine_rank', 'main_process_ip', 'main_process_port',
+             'mixed_precision', 'dynamo_backend', 'cpu', 'quick', 'against', 'help', 'no', 'name', 'value'}
 PROGRAMS = r'(?:python cli\.py|landmark-fastai|accelerate launch [^`\n]* cli\.py)'
 
 
@@ -80,6 +82,14 @@ def test_every_command_line_is_one(argv):
     check_words(argv)
     job = fire.Fire({name: command(name, with_defaults=False)}, command=argv, serialize=lambda job: None)
     assert job._name == name and known(fields(COMMANDS[name].flags), job._given) == job._given
+
+
+@pytest.mark.parametrize('script', sorted((ROOT / 'examples').glob('*.sh')), ids=lambda script: script.name)
+def test_scripts_are_scripts_and_their_commands_are_commands(script):
+    assert subprocess.run(['bash', '-n', script], capture_output=True).stderr == b''
+    text = script.read_text(encoding='utf-8').replace('\\\n', ' ')
+    line, = re.findall(r"cli\.py ([^'\n]+)", text)
+    check_words(shlex.split(re.sub(r'\$\(\(.*?\)\)', '8', line)))
 
 
 @pytest.mark.parametrize('page', TEXTS)
@@ -150,3 +160,4 @@ def test_tables_of_numbers_are_those_that_were_measured():
     assert insert(TEXTS['results.md'], floors.tables(rows_by_key('floors')), 'floors') == TEXTS['results.md']
     assert insert(TEXTS['refining.md'], refine.all_tables(rows_by_key('refine')), 'refine') == TEXTS['refining.md']
     assert insert(TEXTS['benchmarks.md'], benchmarks.table()) == TEXTS['benchmarks.md']
+    assert insert(TEXTS['scaling.md'], cluster.table(rows_by_key('cluster')), 'cluster') == TEXTS['scaling.md']

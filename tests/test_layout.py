@@ -17,7 +17,7 @@ MAY_USE = {  # beside itself and the base; `learner` and the two packages it sta
     'annotate': {'formats', 'quality', 'viz', 'model', 'inference'}, 'data': {'formats', 'geometry'},
     'model': {'data', 'formats', 'geometry'}, 'callbacks': {'model', 'data', 'formats', 'geometry', 'viz'},
     'learner': {'callbacks', 'model', 'data', 'formats', 'geometry'},
-    'inference': {'learner', 'model', 'data', 'formats', 'geometry', 'quality', 'viz'},
+    'cluster': set(), 'inference': {'cluster', 'learner', 'model', 'data', 'formats', 'geometry', 'quality', 'viz'},
     'evaluation': {'measure', 'inference', 'model', 'data', 'formats', 'geometry', 'viz'},
     'export': {'inference', 'model', 'data', 'formats', 'geometry'},
     'training': {'evaluation', 'inference', 'learner', 'callbacks', 'model', 'data', 'formats', 'geometry', 'viz'},
@@ -49,7 +49,7 @@ def test_arrows_go_one_way_and_packages_lie_one_level_deep(path):
 
 @pytest.mark.parametrize('name', ['config', 'predict_config', 'reader_config', 'cli', 'model.facts', 'formats',
                                   'quality', 'viz', 'annotate', 'geometry.frame', 'data.sample', 'measure', 'convert',
-                                  'inference.card_words'])
+                                  'cluster', 'inference.card_words'])
 def test_there_is_no_torch_where_none_is_needed(name):
     folder = PACKAGE / name
     modules = [f'{name}.{path.stem}' for path in folder.glob('[a-z]*.py')] if folder.is_dir() else [name]

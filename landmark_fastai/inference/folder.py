@@ -4,7 +4,7 @@ import errno
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 
@@ -23,8 +23,9 @@ from .predictions import ImageFacts, Predictions, printable
 from .predictor import Prediction, Predictor
 
 TABLES = 'errors', 'both_stages', 'bounds_of_*', 'measurements_*'  # of the report
+PARTS = 'predictions_parts/*.parquet'  # of a prediction on a cluster that was stopped, see `on_cluster`
 WRITTEN = (  # by `predict` and `evaluate`
-    'predictions.csv', 'failed.csv', 'review.csv', 'overlays/**/*.png', 'distances.csv', 'measurements.csv',
+    'predictions.csv', PARTS, 'failed.csv', 'review.csv', 'overlays/**/*.png', 'distances.csv', 'measurements.csv',
     'measurement_errors.csv', 'summary.json', 'report.html', *beside_report([file for file, *_ in FIGURES], TABLES))
 SAVE_EVERY = 30  # seconds between two writings of predictions.csv while it grows
 UNFIT_NAMES = errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST  # of an overlay beside others
@@ -48,8 +49,26 @@ def predict_folder(predictor: Predictor, config: PredictConfig, folder: Path, im
     What was found is written as it comes, and also when it is interrupted.
     """
     predictions = Predictions(predictor.names, image_names)
-    predictions.failed = {name: reason for name in image_names if (reason := unfit(name, config.image_dir))}
-    names = {Path(config.image_dir, name): name for name in image_names if name not in predictions.failed}
+    predictions.failed = all_unfit(image_names, config.image_dir)
+    names = [name for name in image_names if name not in predictions.failed]
+    bar = tqdm(total=len(image_names), unit='image', disable=not sys.stderr.isatty())
+    written = time.time()
+    try:
+        with bar, closing(predict_into(predictions, predictor, config, folder, names, facts_of, draw)) as finished:
+            for _ in finished:
+                bar.update(len(predictions) + len(predictions.failed) - bar.n)
+                if time.time() - written > SAVE_EVERY:
+                    predictions.write(folder, config.level)
+                    written = time.time()
+    finally: predictions.write(folder, config.level)
+    return predictions
+
+
+def predict_into(predictions: Predictions, predictor: Predictor, config: PredictConfig, folder: Path,
+                 image_names: list[str], facts_of: Callable[[str], ImageFacts],
+                 draw: Callable[[str, np.ndarray, Prediction], np.ndarray]) -> Iterator[None]:
+    "Add to `predictions` what `predict_folder` finds on the images called `image_names`; yields after each."
+    names = {Path(config.image_dir, name): name for name in image_names}
 
     def finish(result: tuple[Path, np.ndarray, Prediction]):
         path, pixels, prediction = result
@@ -61,17 +80,7 @@ def predict_folder(predictor: Predictor, config: PredictConfig, folder: Path, im
     def fail(path: Path, error: UsageError): predictions.failed[names[path]] = error
 
     results = predictor.stream(names, config.tta, config.min_confidence, config.level, fail)
-    bar = tqdm(total=len(image_names), unit='image', disable=not sys.stderr.isatty())
-    written = time.time()
-    try:
-        with bar, closing(in_threads(finish, results)) as finished:
-            for _ in finished:
-                bar.update(len(predictions) + len(predictions.failed) - bar.n)
-                if time.time() - written > SAVE_EVERY:
-                    predictions.write(folder, config.level)
-                    written = time.time()
-    finally: predictions.write(folder, config.level)
-    return predictions
+    with closing(in_threads(finish, results)) as finished: yield from finished
 
 
 def write_overlay(folder: Path, name: str, picture: np.ndarray):
@@ -81,6 +90,11 @@ def write_overlay(folder: Path, name: str, picture: np.ndarray):
         if e.errno not in UNFIT_NAMES: raise
         warnings.warn(f'{printable(name)}: predicted, but its overlay cannot be written ({e.strerror.lower()})',
                       stacklevel=2)
+
+
+def all_unfit(image_names: list[str], image_dir: str) -> dict[str, str]:
+    "Those of `image_names` that can have no row in a CSV of annotations, and why."
+    return {name: reason for name in image_names if (reason := unfit(name, image_dir))}
 
 
 def unfit(name: str, image_dir: str) -> str | None:

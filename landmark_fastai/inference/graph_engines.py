@@ -1,6 +1,5 @@
 "Engines that run the graph of a bundle: ONNX Runtime and OpenVINO. Each is imported when it is needed; no torch."
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UsageError
+from ..threads import cores, limit
 from .engine import Decoded, fitting
 
 FRAME = 5  # numbers of a frame that a graph is given: those before the pixel spacing
@@ -24,7 +24,7 @@ class GraphEngine(ABC):
 
     def __init__(self, path: Path, image_resize: int):
         # one image a thread fills a CPU; more of them only take memory
-        self.batch_size = min(fitting(image_resize), os.cpu_count())
+        self.batch_size = min(fitting(image_resize), cores())
         try: self.open(path)
         except Exception as e:  # each engine has errors of its own
             raise UsageError(f'{path} cannot be run by {self.name} ({in_a_line(e)}); export the run again, or choose '
@@ -63,7 +63,9 @@ class OnnxEngine(GraphEngine):
 
     def open(self, path):
         import onnxruntime
-        self.session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = limit() or 0  # 0: as many as the machine has cores
+        self.session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
 
     def run(self, inputs): return self.session.run(list(Decoded._fields), inputs)
 
@@ -75,7 +77,8 @@ class OpenVinoEngine(GraphEngine):
 
     def open(self, path):
         import openvino
-        self.compiled = openvino.Core().compile_model(path, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
+        threads = {'INFERENCE_NUM_THREADS': limit()} if limit() else {}
+        self.compiled = openvino.Core().compile_model(path, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'} | threads)
 
     def run(self, inputs):
         outputs = self.compiled(inputs)

@@ -1,46 +1,40 @@
 "The `predict` command."
 
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from ..flags import takes
 from ..formats.annotations import Annotations, warn_doubtful
-from ..formats.images import find_images, image_spacing
-from ..formats.spacing import FLAG_SOURCE
-from ..predict_config import PredictConfig
-from ..viz.overlays import draw_landmarks
+from ..formats.images import find_images
+from ..predict_config import ClusterConfig
 from ..viz.report import counted
 from .choosing import config_predictor
 from .folder import make_output, predict_folder
-from .predictions import ImageFacts, spacing_notes, spread_notes
-from .predictor import Prediction
+from .new_images import NewImages
+from .predictions import spacing_notes, spread_notes
 from .review import doubts, write_review
-from .trust import bound_notes, trust_notes
+from .trust import bound_notes
 
 
-@takes(PredictConfig)
-def predict(config: PredictConfig) -> Annotations:
+@takes(ClusterConfig)
+def predict(config: ClusterConfig) -> Annotations:
     """Write the landmarks of all images below `image_dir` to `output_dir`: predictions.csv, and overlays.
 
     Returns the predictions, in original px. The arguments are the flags of `landmark-fastai predict`. Raises UsageError
     before anything is written, and Incomplete at the end where images could not be read: see failed.csv.
     """
     image_names = find_images(config.image_dir)
-    predictor = config_predictor(config)
-    folder = make_output(config)
-
-    def facts_of(name: str) -> ImageFacts:
-        spacing, source = image_spacing(Path(config.image_dir, name))
-        if source or config.pixel_spacing is None: return ImageFacts(spacing, source, None)
-        return ImageFacts((config.pixel_spacing,) * 2, FLAG_SOURCE, None)
-
-    def draw(name: str, pixels: np.ndarray, prediction: Prediction) -> np.ndarray:
-        unknown = np.full_like(prediction.points, np.nan)
-        return draw_landmarks(pixels, unknown, prediction.points, predictor.names, heading='confidence, error',
-                              notes=trust_notes(prediction, facts_of(name).spacing), radii=prediction.bound)
-
-    predictions = predict_folder(predictor, config, folder, image_names, facts_of, draw)
+    folder = Path(config.output_dir)
+    if config.cluster:
+        from .on_cluster import predict_on_cluster
+        # what only asks the predictor for names and bounds needs no device that workers have
+        predictor = config_predictor(replace(config, device='cpu', precision='auto'))
+        predictions = predict_on_cluster(predictor, config, image_names)
+    else:
+        predictor = config_predictor(config)
+        make_output(config)
+        new = NewImages(config, predictor.names)
+        predictions = predict_folder(predictor, config, folder, image_names, new.facts_of, new.draw)
     print(f'{counted(len(predictions), "image")} predicted: {folder / "predictions.csv"}')
     notes = [*spacing_notes(predictions), *spread_notes(predictions),
              *bound_notes(predictor.bounds, config, predictions)]

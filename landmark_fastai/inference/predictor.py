@@ -1,6 +1,5 @@
 "A trained network, or several, on new images. No torch here, unless the engine is PyTorch."
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +17,7 @@ from ..geometry.confidence import confidence
 from ..geometry.frame import Frame, to_original
 from ..model.facts import FIRST, BoundFacts, ModelFacts
 from ..predict_config import PredictConfig
-from ..threads import in_threads
+from ..threads import cores, in_threads
 from .bounds import factors
 from .engine import Decoded, Engine
 
@@ -109,7 +108,7 @@ class Predictor:
         check_values(PredictConfig, tta=tta, min_confidence=min_confidence, level=level)
         scale = np.full(len(self.names), np.nan) if tta else self.bound_factors(level)
         n = self.engine.batch_size
-        for batch in chunked(in_threads(self._open, images, max(n, os.cpu_count())), n):
+        for batch in chunked(in_threads(self._open, images, max(n, cores())), n):
             for each in batch:
                 if each.error is None: continue
                 if fail is None: raise each.error
