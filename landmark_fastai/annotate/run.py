@@ -33,8 +33,8 @@ class Run:
     def _look_at(self, image):
         if image in self.found: return
         if self.predictor is None:
-            from ..inference.loading import load
-            self.predictor = load(self.folder)
+            from ..inference.choosing import load_any
+            self.predictor = load_any(self.folder)
         prediction = self.predictor.predict(self.image_dir / image)
         marks = map(mark_of, prediction.points[0], prediction.state[0])
         self.found[image] = dict(zip(self.predictor.names, marks, strict=True))

@@ -3,6 +3,8 @@
 They follow from the errors on images that took no part in a training, or not in that of a fold.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ..inference.bounds import coverage_range, scores_of
@@ -47,8 +49,7 @@ def coverage_table(evaluation: Evaluation, level: float) -> list[tuple[str, Tabl
 def coverage(evaluation: Evaluation) -> np.ndarray:
     "The share of points within their bounds, at each of `LEVELS`, of each landmark (levels, N); NaN without bounds."
     result = np.full((len(LEVELS), len(evaluation.annotations.names)), np.nan)
-    for row, level in zip(result, LEVELS, strict=True):
-        errors, bounds, there = bounded(evaluation, level)
+    for row, (_, errors, bounds, there) in zip(result, at_levels(evaluation), strict=True):
         n = there.sum(0)
         row[n > 0] = (there & (errors <= bounds)).sum(0)[n > 0] / n[n > 0]
     return result
@@ -57,16 +58,16 @@ def coverage(evaluation: Evaluation) -> np.ndarray:
 def pooled_coverage(evaluation: Evaluation) -> list[dict]:
     "How often bounds of all landmarks hold, and their median in px, at each of `LEVELS` at which there are any."
     rows = []
-    for level in LEVELS:
-        errors, bounds, there = bounded(evaluation, level)
+    for level, errors, bounds, there in at_levels(evaluation):
         if not there.any(): continue
         rows.append({'level': float(level), 'n': int(there.sum()), 'within': float((errors <= bounds)[there].mean()),
                      'median_px': float(np.median(bounds[there]))})
     return rows
 
 
-def bounded(evaluation: Evaluation, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    "The errors and the bounds of `level`, (n, N), original px, and where there are both."
-    errors = evaluation.scores.distances('px')
-    bounds = evaluation.predictions.stacked().expected_error * evaluation.predictor.bound_factors(level)
-    return errors, bounds, np.isfinite(errors) & np.isfinite(bounds)
+def at_levels(evaluation: Evaluation) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray]]:
+    "Each of `LEVELS` with the errors and its bounds, (n, N), original px, and where there are both."
+    errors, expected = evaluation.scores.distances('px'), evaluation.predictions.stacked().expected_error
+    for level in LEVELS:
+        bounds = expected * evaluation.predictor.bound_factors(level)
+        yield level, errors, bounds, np.isfinite(errors) & np.isfinite(bounds)

@@ -9,6 +9,7 @@ from ..formats.annotations import Annotations, fill_spacing, in_order, read_anno
 from ..formats.dataset import check_images
 from ..formats.spacing import FLAG_SOURCE
 from ..formats.splits import read_split
+from ..inference.bundle import is_bundle
 from ..inference.choosing import config_predictor
 from ..inference.folder import make_output
 from ..inference.predictor import Predictor
@@ -35,6 +36,9 @@ def evaluate(config: EvaluateConfig) -> dict:
     `landmark-fastai evaluate`; `thresholds` may be a number, a list or an array, too. Raises UsageError and Incomplete
     as `predict` does.
     """
+    if config.split != 'all' and is_bundle(config.model):
+        raise UsageError(f'split {config.split!r} with a bundle: only a run has a split.csv; leave split out, or pass '
+                         '--model with the folder of the run')
     clicked = read_annotations(config.csv)
     predictor = config_predictor(config, clicked.names)
     sides = {} if config.weights else read_split(Path(config.model))

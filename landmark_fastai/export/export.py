@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from importlib.metadata import version
+from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from .. import __version__
 from ..config import TrainConfig
 from ..errors import UsageError
 from ..files import atomic_folder, check_writable, lies_in, write_text
@@ -24,12 +23,14 @@ from ..inference.bundle import (
     digest_of,
     is_bundle,
     load_bundle,
+    read_bundle,
     write_bundle,
     write_check,
 )
 from ..inference.engine import Decoded, Engine
-from ..inference.graph_engines import ENGINES, graph_inputs, is_installed
+from ..inference.graph_engines import ENGINES, REQUIRES, graph_inputs, is_installed
 from ..inference.loading import load
+from ..inference.model_card import FILE as CARD
 from ..inference.model_card import write_card
 from ..inference.predictor import Predictor
 from ..inference.refining import RefinedPredictor
@@ -40,6 +41,7 @@ from .int8 import write_int8
 from .parity import Parity, compare, make_check
 
 RUNTIME = files('landmark_fastai.inference') / 'runtime.txt'  # what a bundle needs to be run
+REQUIREMENTS = 'requirements.txt'
 N_IMAGES = 20  # that parity is found out with, at most
 MOSTLY = 0.99  # share of points that must be within `EXACT`: where two peaks are as high, either is right
 PACKAGES = 'onnx', 'onnxscript', 'onnxruntime'
@@ -55,14 +57,15 @@ def export(config: ExportConfig) -> dict[str, Parity]:
     points move by more than `export.parity.EXACT`, or with `int8` by more than `tolerance` in the mean.
     """
     check_installed(config.format)
+    if is_bundle(config.model): raise UsageError(f'{config.model} is a bundle; pass the folder of a run')
     predictor = load(config.model, config.decode, 'cpu', 'fp32')
     images = images_of(config, predictor.config)
     folder = Path(config.output_dir)
-    check_folder(folder, config)
+    check_folder(folder, config, images)
     with atomic_folder(folder) as new:
-        write_card(config.model, new)
-        write_text(new / 'requirements.txt', RUNTIME.read_text(encoding='utf-8'))
         parity = write_all(new, config, predictor, images)
+        write_card(config.model, new, exported_text(config, predictor, parity))
+        write_text(new / REQUIREMENTS, f"{REQUIRES[config.format]}\n{RUNTIME.read_text(encoding='utf-8')}")
     for engine, each in parity.items(): print(f'{engine}: {each}')
     print(f'bundle: {folder}')
     return parity
@@ -70,21 +73,36 @@ def export(config: ExportConfig) -> dict[str, Parity]:
 
 def check_installed(kind: str):
     "Raise UsageError unless the packages are here that write a graph of this kind."
-    missing = [name for name in (*PACKAGES, *['openvino'] * (kind == 'openvino')) if find_spec(name) is None]
+    missing = [name for name in packages(kind) if find_spec(name) is None]
     if missing:
         raise UsageError(f'export needs {", ".join(missing)}, which is not installed; '
                          'pip install "landmark-fastai[export]"')
 
 
-def check_folder(folder: Path, config: ExportConfig):
-    "Raise UsageError where `folder` is not to be written, or replaced."
+def packages(kind: str) -> list[str]:
+    "The packages that write a graph of this kind."
+    return [*PACKAGES, 'openvino'] if kind == 'openvino' else [*PACKAGES]
+
+
+def check_folder(folder: Path, config: ExportConfig, images: Sequence[Path]):
+    "Raise UsageError where `folder` is not to be written, or replaced: it has what is read, or is of no export."
     check_writable(folder)
-    if lies_in(config.model, folder):
-        raise UsageError(f'{config.model} is read, and lies in {folder}; pass another --output_dir')
-    if not folder.exists() or folder.is_dir() and not any(folder.iterdir()): return
+    for path in filter(None, (config.model, config.config, *images[:1])):
+        if lies_in(path, folder): raise UsageError(f'{path} is read, and lies in {folder}; pass another --output_dir')
+    there = [path for path in folder.rglob('*') if path.is_file()] if folder.exists() else []
+    if not there: return
     if not is_bundle(folder): raise UsageError(f'{folder} is there and has no {FILE}; pass another --output_dir')
+    others = [path for path in there if path.relative_to(folder).as_posix() not in files_of(folder)]
+    if others: raise UsageError(f'{others[0]} is not of the bundle there; pass another --output_dir, or remove it')
     if config.overwrite: return
     raise UsageError(f'{folder} exists; pass --overwrite to replace it, or another --output_dir')
+
+
+def files_of(folder: Path) -> set[str]:
+    "The files that the export in `folder` has written; those of the bundle are not known where it is damaged."
+    try: bundle = read_bundle(folder)
+    except UsageError: bundle = None
+    return {FILE, CARD, REQUIREMENTS, *(bundle.files if bundle else ())}
 
 
 def images_of(config: ExportConfig, of_run: TrainConfig) -> list[Path]:
@@ -107,15 +125,20 @@ def write_all(folder: Path, config: ExportConfig, predictor: Predictor, images: 
     names = ['refine'] if len(seconds) == 1 else [f'refine_{k}' for k in range(1, len(seconds) + 1)]
     stages = {folder: predictor} | {folder / name: second for name, second in zip(names, seconds, strict=True)}
     seen = record(predictor, list(stages.values()), images) if config.int8 else {}
+    for stage in seen:
+        if seen[stage]: continue
+        raise UsageError('int8 needs images on which the first stage sees landmarks; pass other ones by --image_dir')
     for of_stage, each in stages.items(): write_stage(of_stage, config, each, seen.get(each, []))
     written = sorted(path for path in folder.rglob('*') if path.is_file())
     bundle = Bundle(config.format, predictor.names, names, config.int8, parity={},
-                    versions={'landmark_fastai': __version__} | {name: version(name) for name in ('torch', *PACKAGES)},
+                    versions={name: import_module(name).__version__ for name in
+                              ('landmark_fastai', 'torch', *packages(config.format))},
                     files={path.relative_to(folder).as_posix(): digest_of(path) for path in written})
     write_bundle(folder, bundle)
     parity = {}
+    expected = predictor.predict(images) if images else None
     for name in engines_of(config) if images else ():
-        parity[name] = compare(predictor, load_bundle(folder, name), images)
+        parity[name] = compare(expected, load_bundle(folder, name), images)
         check_parity(name, parity[name], config)
     write_bundle(folder, replace(bundle, parity={name: asdict(each) for name, each in parity.items()}))
     return parity
@@ -156,12 +179,28 @@ def without_machine(config: TrainConfig) -> TrainConfig:
 
 
 def check_parity(name: str, found: Parity, config: ExportConfig):
-    "Raise UsageError where points have moved too far."
+    "Raise UsageError where points have moved too far, or none can tell."
+    if not config.int8 and found.states < MOSTLY:
+        raise UsageError(f'the graph is not what PyTorch is, by {name}: {1 - found.states:.1%} of the landmarks are '
+                         'absent for one alone; please report it')
+    if not found.n_points:
+        raise UsageError(f'no landmark is seen on the {found.n_images} images to compare with; pass others by '
+                         '--image_dir')
     if config.int8 and not found.mean <= config.tolerance:
         raise UsageError(f'with 8 bits points move by {found.mean:.3f} network px in the mean by {name}, and tolerance '
                          f'is {config.tolerance}; leave --int8 out, or allow more')
     if not config.int8 and not found.exact >= MOSTLY:
         raise UsageError(f'the graph is not what PyTorch is, by {name}: {found}; please report it')
+
+
+def exported_text(config: ExportConfig, predictor: Predictor, parity: dict[str, Parity]) -> str:
+    "What the model card of a bundle says beside that of the run."
+    bits = 'convolutions of 8 bits' if config.int8 else 'float32'
+    lines = [f'- as {config.format}, in {bits}, points decoded by {predictor.config.decode}',
+             *(f'- {name}, {each}' for name, each in parity.items())]
+    if not parity: lines.append('- not compared with PyTorch: there were no images')
+    return '\n'.join(['## Exported', '', 'Errors and bounds above are those of the run in PyTorch. This bundle is '
+                      'what was exported of it:', '', *lines, ''])
 
 
 # --- what a graph is given

@@ -10,7 +10,7 @@ import numpy as np
 from ..data.items import make_frame
 from ..inference.bundle import Check
 from ..inference.engine import Engine
-from ..inference.predictor import Predictor
+from ..inference.predictor import Prediction, Predictor
 
 EXACT = 0.01   # network px that a point of float32 may move
 N_CHECK = 4    # squares of a check, of each kind
@@ -33,15 +33,15 @@ class Parity:
                 f"PyTorch's, {self.mean:.4f} in the mean, {self.most:.3f} at most")
 
 
-def compare(reference: Predictor, bundle: Predictor, images: Sequence[Path]) -> Parity:
-    "How far the points of `bundle` on `images` are from those of `reference`."
-    expected, found = reference.predict(images), bundle.predict(images)
-    scale = (reference.config.image_resize / expected.size.max(-1))[:, None]  # network px per original px
+def compare(expected: Prediction, bundle: Predictor, images: Sequence[Path]) -> Parity:
+    "How far the points of `bundle` on `images` are from the `expected` ones, of PyTorch."
+    found = bundle.predict(images)
+    scale = (bundle.config.image_resize / expected.size.max(-1))[:, None]  # network px per original px
     apart = np.linalg.norm(found.points - expected.points, axis=-1) * scale
     errors = np.abs(found.expected_error - expected.expected_error) * scale
     both = np.isfinite(apart)
     apart = apart[both]
-    if not len(apart): apart = np.array([np.nan])
+    if not len(apart): apart = errors = np.zeros(1)
     return Parity(len(images), int(both.sum()), float((apart <= EXACT).mean()), float(apart.mean()),
                   float(apart.max()), float(np.nanmax(errors)), float((found.state == expected.state).mean()))
 

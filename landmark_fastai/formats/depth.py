@@ -30,7 +30,9 @@ class Table(NamedTuple):
         return cls(np.ascontiguousarray(pixels).view(unsigned), look(every))
 
     @property
-    def dtype(self): return self.values.dtype
+    def dtype(self) -> np.dtype:
+        "That of what the image shows."
+        return self.values.dtype
 
     def image(self) -> np.ndarray:
         "The image itself, (H, W)."

@@ -1,9 +1,9 @@
 """A bundle: the graphs of a run, and what is needed to predict by them without torch.
 
-In its folder: `bundle.json`, which names all other files with their digests; for the first stage, and in `refine` (or
+In its folder: `bundle.json`, which has the digests of all files that are used; for the first stage, and in `refine` (or
 `refine_1` and so on for the models of an ensemble) for the second: the graph, `model.onnx` or `model.xml` with
 `model.bin`, `config.yaml` and `model.json` as those of a run, and `check.npz`, by which each machine finds out whether
-an engine does what PyTorch did.
+an engine does what it did when the run was exported. Beside them, to be read: a model card, and what to install.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import numpy as np
 from ..config import read_config
 from ..errors import UsageError
 from ..files import lies_in, write_text
-from ..model.facts import read_facts
+from ..model.facts import is_list, read_facts
 from .engine import Decoded, Engine
 from .graph_engines import ENGINES, INSTALL, GraphEngine, in_a_line, is_installed
 from .predictor import Predictor
@@ -42,11 +42,11 @@ class Bundle:
     int8: bool
     parity: dict             # with PyTorch, when it was exported: see `export.parity`
     versions: dict[str, str]
-    files: dict[str, str]    # SHA-256 of each file, by its path in the folder
+    files: dict[str, str]    # SHA-256 of each file that is used, by its path in the folder
 
 
 class Check(NamedTuple):
-    "Squares that show nothing, and what PyTorch has found on them."
+    "Squares that show nothing, and what was found on them when the run was exported."
     squares: np.ndarray    # (B, C, S, S) uint8
     frames: np.ndarray     # (B, 7) float32
     landmarks: np.ndarray  # (B,) int64 that are looked for on crops; none on whole images
@@ -88,10 +88,11 @@ def read_bundle(folder: str | Path) -> Bundle:
 
 def is_whole(values: dict) -> bool:
     "Whether `values` can be made a `Bundle`, which has the digests of all that is needed of its stages."
-    if values.keys() != {each.name for each in fields(Bundle)} or values['kind'] not in GRAPHS: return False
-    if not (isinstance(values['files'], dict) and isinstance(values['seconds'], list)): return False
-    return all(Path(stage, name).as_posix() in values['files'] for stage in ('', *map(str, values['seconds']))
-               for name in (GRAPHS[values['kind']], CHECK, 'config.yaml', 'model.json'))
+    if values.keys() != {each.name for each in fields(Bundle)} or values['kind'] not in list(GRAPHS): return False
+    if not all(is_list(values[name], str) for name in ('seconds', 'landmarks')): return False
+    needed = GRAPHS[values['kind']], CHECK, 'config.yaml', 'model.json'
+    return isinstance(values['files'], dict) and all(
+        Path(stage, name).as_posix() in values['files'] for stage in ('', *values['seconds']) for name in needed)
 
 
 def digest_of(path: Path) -> str | None:
@@ -111,11 +112,22 @@ def read_check(folder: Path) -> Check:
 
 # --- engines
 
+def check_asked(folder: str | Path, decode: str | None, device: object, precision: str):
+    "Raise UsageError where a way of decoding, a device or a precision is asked for that a bundle does not have."
+    own = read_config(folder).decode
+    if decode not in (None, own):
+        raise UsageError(f'decode {decode!r} with the bundle {folder}, whose graph decodes by {own}; export the run '
+                         f'with --decode {decode}')
+    if str(device) in ('None', 'auto', 'cpu') and precision in ('auto', 'fp32'): return
+    raise UsageError(f'device {str(device)!r} and precision {precision!r} with a bundle, which is run on the CPU in '
+                     'fp32; leave them out, or take the folder of the run')
+
+
 def load_bundle(folder: str | Path, engine: str = 'auto', refine: bool = True) -> Predictor:
     """The `Predictor` of the bundle in `folder`, with the second stage, where it has one, unless `refine` is False.
 
     `engine` is onnx or openvino; auto is the fastest that is installed. Raises UsageError for a bundle that is not
-    whole, or of another version, and where no engine finds what PyTorch had found.
+    whole, or of another version, and where no engine finds what was found when it was exported.
     """
     folder = Path(folder)
     bundle = read_bundle(folder)
@@ -148,13 +160,13 @@ def choose_engine(folder: Path, graph: str, name: str) -> GraphEngine:
     for each in installed:
         try: engines.append(checked_engine(folder, graph, each))
         except UsageError as e: warnings.warn(str(e), stacklevel=2)
-    if not engines: raise UsageError(f'no engine that is installed runs {folder / graph} as PyTorch did')
+    if not engines: raise UsageError(f'no engine here finds in {folder / graph} what was found when it was exported')
     check = read_check(folder)
     return min(engines, key=lambda engine: seconds_of(engine, check))
 
 
 def checked_engine(folder: Path, graph: str, name: str) -> GraphEngine:
-    "The engine called `name` of the file `graph` in `folder`. Raises UsageError where it does not what PyTorch did."
+    "The engine called `name` of the file `graph` in `folder`. Raises UsageError where it does not do what it should."
     engine = ENGINES[name](folder / graph, read_config(folder).image_resize)
     check = read_check(folder)
     try: share = share_near(check.run(engine).points, check.points, NEAR)
@@ -162,8 +174,8 @@ def checked_engine(folder: Path, graph: str, name: str) -> GraphEngine:
         raise UsageError(f'{folder / graph} does not run by {name} ({in_a_line(e)}); export the run '
                          'again') from None
     if share >= SHARE: return engine
-    raise UsageError(f'{name} on this machine finds {share:.0%} of the points of {folder / CHECK} where PyTorch found '
-                     f'them, expected {SHARE:.0%}; choose another --engine')
+    raise UsageError(f'{name} on this machine finds {share:.0%} of the points of {folder / CHECK} where they were '
+                     f'when the run was exported, expected {SHARE:.0%}; choose another --engine')
 
 
 def share_near(points: np.ndarray, expected: np.ndarray, near: float) -> float:

@@ -3,12 +3,13 @@
 from ..config import TrainConfig
 from ..conformal import fewest
 from ..model.facts import BOTH, FIRST, BoundFacts, DataFacts, ModelFacts
+from ..predict_config import PredictConfig
 from ..viz.report import counted, percent
 from .likeness import WHAT
 
+LEVEL = PredictConfig.level  # of bounds, that `predict` has unless told otherwise
 FEW = 50     # images to train on: from so many on is what this software was made for
 SURE = 0.95  # confidence in how many failures may be still unseen
-LEVEL = 0.9  # of bounds, that `predict` has unless told otherwise
 
 
 def limits(config: TrainConfig, facts: ModelFacts, summary: dict | None) -> list[str]:

@@ -15,6 +15,7 @@ FRAME = 5  # numbers of a frame that a graph is given: those before the pixel sp
 INPUTS = IMAGE, FRAMES, LANDMARK = 'image', 'frame', 'landmark'
 OUTPUTS = *Decoded._fields, 'expected_error'
 INSTALL = {'onnx': 'onnxruntime', 'openvino': 'openvino'}
+REQUIRES = {'onnx': 'onnxruntime>=1.32,<2', 'openvino': 'openvino>=2026.4,<2027'}  # as the extra `runtime`
 
 
 class GraphEngine(ABC):

@@ -14,7 +14,7 @@ from ..model.facts import ModelFacts, read_facts
 from ..model.network import create_model
 from ..model.state import read_state_dict
 from ..model.weights import IMAGENET_STATS, load_weights
-from .bundle import is_bundle, load_bundle
+from .bundle import check_asked, is_bundle, load_bundle
 from .predictor import Predictor
 from .refining import RefinedPredictor
 from .torch_engine import torch_predictor
@@ -36,11 +36,13 @@ def load(run: str | Path, decode: str | None = None, device: str | torch.device 
 
     With the second stage, where the run has one, unless `refine` is False. It needs `config.yaml`, `model.json` and
     `weight/best.pth` there, and nothing else; a run without best weights (no validation image had a label) gives its
-    last ones. A bundle does as well, see `load_bundle`. `decode`, centroid or argmax, is the run's own when left out,
-    `device` fastai's default, `precision` one of `config.PRECISIONS`. Raises UsageError for a folder without a run or
-    weights.
+    last ones. The folder may be a bundle, see `load_bundle`. `decode`, centroid or argmax, is the run's own when left
+    out, `device` fastai's default, `precision` one of `config.PRECISIONS`. Raises UsageError for a folder without a run
+    or weights.
     """
-    if is_bundle(run): return load_bundle(run, refine=refine)
+    if is_bundle(run):
+        check_asked(run, decode, device, precision)
+        return load_bundle(run, refine=refine)
     config, facts = read_config(run), read_facts(run)
     if facts.crop:
         raise UsageError(f'{run} is the second stage of a run, which sees crops alone; take the folder above it')

@@ -13,15 +13,16 @@ from .card_words import card_text
 FILE = 'model_card.md'
 
 
-def write_card(run: str | Path, folder: str | Path):
-    """Write `model_card.md` of the run in the folder `run` to `folder`, which may be that of the run or another.
+def write_card(run: str | Path, folder: str | Path, more: str = ''):
+    """Write `model_card.md` of the run in the folder `run` to `folder`, that of the run or another.
 
-    It is made of the run's `config.yaml`, `model.json` and, where that is there, the summary of its errors. Raises
-    UsageError where `run` is no run or that is damaged.
+    It is made of the run's `config.yaml`, `model.json` and, where that is there, the summary of its errors, and ends
+    with `more`, a section of Markdown. Raises UsageError where `run` is no run or that is damaged.
     """
     config, facts = read_config(run), read_facts(run)
     summary = read_summary(Path(run), config)
-    write_text(Path(folder, FILE), card_text(config, facts, summary, imagenet_licence(config.encoder_name)))
+    text = card_text(config, facts, summary, imagenet_licence(config.encoder_name))
+    write_text(Path(folder, FILE), f'{text}\n{more}' if more else text)
 
 
 def read_summary(run: Path, config: TrainConfig) -> dict | None:

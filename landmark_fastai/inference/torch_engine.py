@@ -78,7 +78,9 @@ class TorchEngine:
             self.batch_size = min(self.batch_size, torch.get_num_threads())
 
     @property
-    def models(self) -> nn.ModuleList: return self.network.models
+    def models(self) -> nn.ModuleList:
+        "The networks, whose heatmaps are averaged."
+        return self.network.models
 
     @torch.inference_mode()
     def decode(self, squares: np.ndarray, frames: np.ndarray, landmarks: Sequence[int] | None = None,

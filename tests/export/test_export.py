@@ -1,10 +1,7 @@
-"Bundles: what they find, without torch too, and which are refused."
+"Bundles: what they find, without torch too, and how near that is to PyTorch."
 
-import json
-import shutil
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,75 +9,20 @@ import onnx
 import pandas as pd
 import pytest
 import torch
-from helpers import disc_finder, discs
-from onnx import external_data_helper
-from PIL import Image
+from disc_bundles import WITHOUT_TORCH, Blurred, flags, two_stages
+from helpers import disc_finder
 from torch import nn
 
 from landmark_fastai import cli
 from landmark_fastai.errors import UsageError
-from landmark_fastai.export.export import check_parity, export, images_of, record, without_machine, write_all
+from landmark_fastai.export.export import check_parity, record, without_machine, write_all
+from landmark_fastai.export.int8 import outer_layers
 from landmark_fastai.export.parity import Parity, compare
 from landmark_fastai.formats.annotations import ABSENT, VISIBLE
 from landmark_fastai.inference import bundle as bundles
-from landmark_fastai.inference.bundle import FILE, Check, choose_engine, digest_of, load_bundle, read_bundle, share_near
-from landmark_fastai.inference.engine import Decoded
-from landmark_fastai.inference.graph_engines import ENGINES, OnnxEngine
-from landmark_fastai.inference.refining import RefinedPredictor
-from landmark_fastai.model.facts import CropFacts
-from landmark_fastai.predict_config import ExportConfig
+from landmark_fastai.inference.bundle import load_bundle, share_near
+from landmark_fastai.inference.graph_engines import OnnxEngine
 
-POINTS = [[200.4, 150.7], [401.3, 260.2]]
-SIZES = (600, 400), (500, 700), (640, 640)
-
-
-class Blurred(nn.Module):
-    "A `DiscFinder` of soft peaks, whose last channel is never there on a dark image."
-    def __init__(self, width=3):
-        super().__init__()
-        self.finder = disc_finder().engine.models[0]
-        self.pool = nn.AvgPool2d(width, 1, width // 2)
-
-    def forward(self, x): return self.pool(self.finder(x)) + 3
-
-
-def two_stages():
-    "A `RefinedPredictor` of disc finders."
-    crop = CropFacts(film=500, jitter=0.2, first_variance=[4., 9.], variance=[1., 2.])
-    first = disc_finder(128, Blurred(), Blurred(5), calibration=[2., 3.], presence=['white'])
-    return RefinedPredictor(first, [disc_finder(64, Blurred(), crop=crop)])
-
-
-@pytest.fixture(scope='module')
-def images(tmp_path_factory):
-    "Three images of discs, one of them without the white one."
-    folder = tmp_path_factory.mktemp('discs')
-    for k, size in enumerate(SIZES): Image.fromarray(discs(*size, POINTS[:2 - (k == 2)])).save(folder / f'{k}.png')
-    return sorted(folder.iterdir())
-
-
-def flags(**kwargs): return ExportConfig(output_dir='unused', **kwargs)
-
-
-@pytest.fixture(scope='module')
-def exported(images, tmp_path_factory):
-    "The bundle of `two_stages`, as ONNX."
-    folder = tmp_path_factory.mktemp('onnx')
-    assert set(write_all(folder, flags(), two_stages(), images)) == {'onnx', 'openvino'}
-    return folder
-
-
-def with_file(folder, copy, name, content):
-    "A copy of the bundle in `folder` in whose file `name` is `content`, which bundle.json knows of."
-    shutil.copytree(folder, copy)
-    (copy / name).write_bytes(content)
-    text = json.loads((copy / FILE).read_text())
-    text['files'][name] = digest_of(copy / name)
-    (copy / FILE).write_text(json.dumps(text))
-    return copy
-
-
-# --- what is found
 
 @pytest.mark.parametrize('engine', ['onnx', 'openvino'])
 @pytest.mark.parametrize('refine', [True, False])
@@ -128,12 +70,7 @@ def test_predict_by_a_bundle_of_a_run_without_torch(finished, tmp_path, capsys):
     assert 'onnx: 20 points of 10 images: 100.00% within 0.01 network px' in said and 'openvino: 20 points' in said
     given = ['--image_dir', str(images), '--no_overlays', '--output_dir']
     assert cli.main(['predict', '--model', str(finished), *given, str(tmp_path / 'torch')]) == 0
-    code = f'''import sys
-class Missing:
-    def find_spec(self, name, *_):
-        if name.split('.')[0] in ('torch', 'fastai', 'segmentation_models_pytorch', 'timm'): raise ImportError(name)
-sys.meta_path.insert(0, Missing())
-from landmark_fastai.cli import main
+    code = WITHOUT_TORCH + f'''
 sys.exit(main(['predict', '--model', {str(tmp_path / 'bundle')!r}, *{given}, {str(tmp_path / 'none')!r}]))'''
     found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
@@ -141,6 +78,8 @@ sys.exit(main(['predict', '--model', {str(tmp_path / 'bundle')!r}, *{given}, {st
     pd.testing.assert_frame_equal(*tables, rtol=0, atol=0.01)
     assert (tmp_path / 'bundle' / 'model_card.md').is_file() and 'onnxruntime' in (
         tmp_path / 'bundle' / 'requirements.txt').read_text()
+    card = (tmp_path / 'bundle' / 'model_card.md').read_text()
+    assert '## Exported' in card and '- as onnx, in float32, points decoded by centroid' in card
     texts = [path.read_text() for path in (tmp_path / 'bundle').glob('*') if path.suffix in ('.json', '.yaml', '.md')]
     assert len(texts) == 4 and not any(str(finished.parents[1]) in text for text in texts)
     assert str(finished.parents[1]).encode() not in (tmp_path / 'bundle' / 'model.onnx').read_bytes()
@@ -176,7 +115,7 @@ class Moved:
 def test_parity_is_told_in_network_px(images):
     reference, moved = disc_finder(96), disc_finder(96)
     moved.engine = Moved(moved.engine, 0.5)
-    found = compare(reference, moved, images[:2])
+    found = compare(reference.predict(images[:2]), moved, images[:2])
     assert (found.n_images, found.n_points, found.exact, found.states) == (2, 4, 0, 1)
     assert found.mean == pytest.approx(0.5, abs=1e-3) and found.most == pytest.approx(0.5, abs=1e-3)
     assert found.error == pytest.approx(0, abs=1e-5)
@@ -216,6 +155,26 @@ def test_eight_bits_are_near_or_refused(images, tmp_path):
     assert {node.op_type for node in onnx.load(tmp_path / 'model.onnx').graph.node} >= {'QuantizeLinear', 'Conv'}
 
 
+def test_absence_must_be_the_same_and_some_landmark_seen(images):
+    same = Parity(3, 6, exact=1., mean=0., most=0., error=0., states=1.)
+    check_parity('onnx', same, flags())
+    with pytest.raises(UsageError, match='10.0% of the landmarks are absent for one alone'):
+        check_parity('onnx', replace(same, states=0.9), flags())
+    with pytest.raises(UsageError, match='no landmark is seen on the 3 images'):
+        check_parity('onnx', replace(same, n_points=0), flags(int8=True))
+
+
+def test_outer_layers_are_those_of_each_network():
+    "Two chains of three layers from one input to one sum, with other nodes around."
+    nodes = [onnx.helper.make_node('Cast', ['image'], ['x'], name='cast')]
+    for net in 'ab':
+        tensors = ['x', *(f'{net}{k}' for k in range(3))]
+        nodes += [onnx.helper.make_node('Conv', [tensors[k], 'w'], [tensors[k + 1]], name=f'{net}{k}')
+                  for k in range(3)]
+    nodes.append(onnx.helper.make_node('Add', ['a2', 'b2'], ['y'], name='add'))
+    assert sorted(outer_layers(nodes)) == ['a0', 'a2', 'b0', 'b2']
+
+
 def test_what_stages_are_given_is_recorded(images):
     predictor = two_stages()
     stages = [predictor, *predictor.seconds]
@@ -231,134 +190,3 @@ def test_a_config_keeps_no_place_of_the_machine():
                      encoder_weights='/home/me/w.pth', epochs=7)
     kept = without_machine(config)
     assert 'home' not in str(kept) and kept.epochs == 7 and kept.encoder_weights == 'none'
-
-
-# --- what is refused
-
-@pytest.mark.parametrize('change, what', [
-    (dict(format=2), 'another version'), (dict(kind='tflite'), 'damaged'), (dict(more=1), 'damaged'),
-    (dict(landmarks=['grey', 'black']), 'landmarks grey, black in bundle.json, but grey, white'),
-    (dict(files={}), 'damaged'), (dict(files=['x']), 'damaged'), (dict(seconds=['../other']), 'damaged')])
-def test_a_bundle_that_says_something_else_is_refused(exported, tmp_path, change, what):
-    text = json.loads((exported / FILE).read_text()) | change
-    shutil.copytree(exported, tmp_path, dirs_exist_ok=True)
-    (tmp_path / FILE).write_text(json.dumps(text))
-    with pytest.raises(UsageError, match=what): load_bundle(tmp_path)
-
-
-def test_a_file_outside_of_the_bundle_is_refused(exported, tmp_path):
-    copy = shutil.copytree(exported, tmp_path / 'a')
-    (tmp_path / 'b').write_text('b')
-    text = json.loads((copy / FILE).read_text())
-    text['files']['../b'] = digest_of(tmp_path / 'b')
-    (copy / FILE).write_text(json.dumps(text))
-    with pytest.raises(UsageError, match='not what bundle.json says'): load_bundle(copy)
-
-
-@pytest.mark.parametrize('content', ['', 'null', '[]', '{"format": 1}', 'x'])
-def test_a_damaged_bundle_file_is_refused(tmp_path, content):
-    (tmp_path / FILE).write_text(content)
-    with pytest.raises(UsageError, match='export the run again'): read_bundle(tmp_path)
-
-
-def test_a_graph_that_is_cut_off_or_missing_is_refused(exported, tmp_path):
-    graph = exported / 'model.onnx'
-    copy = with_file(exported, tmp_path / 'a', graph.name, graph.read_bytes())
-    load_bundle(copy)
-    (copy / graph.name).write_bytes(graph.read_bytes()[:-100])
-    with pytest.raises(UsageError, match='missing, cut off or changed'): load_bundle(copy)
-    (copy / graph.name).unlink()
-    with pytest.raises(UsageError, match='missing, cut off or changed'): load_bundle(copy)
-
-
-def test_a_graph_that_no_engine_reads_is_refused(exported, tmp_path):
-    graph = exported / 'model.onnx'
-    copy = with_file(exported, tmp_path / 'a', graph.name, b'nonsense')
-    with pytest.raises(UsageError, match='cannot be run by openvino'): load_bundle(copy, 'openvino')
-
-
-def test_weights_outside_of_the_bundle_are_refused(exported, tmp_path):
-    graph = onnx.load(exported / 'model.onnx')
-    tensor = next(each for each in graph.graph.initializer if len(each.raw_data) >= 4)
-    (tmp_path / 'secret.bin').write_bytes(tensor.raw_data)
-    external_data_helper.set_external_data(tensor, '../secret.bin', 0, len(tensor.raw_data))
-    tensor.ClearField('raw_data')
-    copy = with_file(exported, tmp_path / 'a', 'model.onnx', graph.SerializeToString())
-    for name in ENGINES:
-        with pytest.raises(UsageError, match=f'cannot be run by {name}.*secret.bin'): load_bundle(copy, name)
-
-
-def test_an_engine_that_finds_other_points_is_refused(exported, tmp_path):
-    with np.load(exported / 'check.npz') as values: check = Check(*(values[name] for name in Check._fields))
-    moved = tmp_path / 'check.npz'
-    np.savez(moved, **check._replace(points=check.points + 1)._asdict())
-    copy = with_file(exported, tmp_path / 'a', 'check.npz', moved.read_bytes())
-    with pytest.raises(UsageError, match='openvino on this machine finds 0% of the points'):
-        load_bundle(copy, 'openvino')
-    with pytest.warns(UserWarning, match='on this machine'), pytest.raises(UsageError, match='no engine'):
-        load_bundle(copy)
-
-
-def test_auto_is_the_faster_of_those_that_are_right(exported, monkeypatch):
-    class Slow(OnnxEngine):
-        def decode(self, *args, **kwargs):
-            time.sleep(0.3)
-            return super().decode(*args, **kwargs)
-    monkeypatch.setitem(ENGINES, 'openvino', Slow)
-    assert type(choose_engine(exported, 'model.onnx', 'auto')) is OnnxEngine
-    class Wrong(OnnxEngine):
-        def decode(self, *args, **kwargs): return Decoded(*(np.zeros_like(x) for x in super().decode(*args, **kwargs)))
-    monkeypatch.setitem(ENGINES, 'onnx', Wrong)
-    with pytest.warns(UserWarning, match='onnx on this machine'):
-        assert type(choose_engine(exported, 'model.onnx', 'auto')) is Slow
-
-
-def test_an_engine_that_is_not_installed_is_named(exported, monkeypatch):
-    monkeypatch.setattr(bundles, 'is_installed', lambda name: False)
-    with pytest.raises(UsageError, match='pip install openvino'): load_bundle(exported)
-
-
-@pytest.mark.parametrize('more, what', [
-    (['--tta'], 'tta with a bundle'), (['--decode', 'argmax'], 'decodes by centroid; export the run with --decode'),
-    (['--precision', 'bf16'], "precision 'bf16' with a bundle"), (['--device', 'cuda'], "device 'cuda'"),
-    (['--engine', 'torch'], 'pass --model with the folder of the run'), (['--n_landmarks', '5'], 'n_landmarks is 5')])
-def test_what_a_bundle_cannot_do_is_said(exported, images, tmp_path, capsys, more, what):
-    given = ['predict', '--model', str(exported), '--image_dir', str(images[0].parent), '--output_dir', str(tmp_path)]
-    assert cli.main([*given, *more]) == 2
-    assert what in capsys.readouterr().err and not any(tmp_path.iterdir())
-
-
-def test_a_run_is_no_bundle(finished, images, tmp_path, capsys):
-    assert cli.main(['predict', '--model', str(finished), '--image_dir', str(images[0].parent), '--engine', 'onnx',
-                     '--output_dir', str(tmp_path)]) == 2
-    assert 'which is no bundle; export the run first' in capsys.readouterr().err
-
-
-def test_a_bundle_is_not_trained_on(exported):
-    with pytest.raises(UsageError, match='not trained on'): load_bundle(exported).learner()
-
-
-def test_a_folder_that_is_no_bundle_is_not_replaced(finished, exported, tmp_path):
-    (tmp_path / 'mine.txt').write_text('mine')
-    with pytest.raises(UsageError, match='has no bundle.json'): export(model=finished, output_dir=tmp_path)
-    with pytest.raises(UsageError, match='pass --overwrite'): export(model=finished, output_dir=exported)
-    with pytest.raises(UsageError, match='is read, and lies in'): export(model=finished, output_dir=finished.parent)
-    assert [path.name for path in tmp_path.iterdir()] == ['mine.txt']
-
-
-def test_without_images_nothing_is_compared_and_that_is_said(tmp_path):
-    of_run = replace(disc_finder().config, train_image_dir=str(tmp_path / 'gone'))
-    with pytest.warns(UserWarning, match='gone of the run is not here, so no image is compared; pass --image_dir'):
-        assert images_of(flags(), of_run) == []
-    with pytest.raises(UsageError, match='int8 needs images'): images_of(flags(int8=True), of_run)
-
-
-def test_images_to_compare_with_are_spread_over_the_folder(tmp_path):
-    for k in range(41): (tmp_path / f'{k:02}.png').touch()
-    found = images_of(flags(image_dir=tmp_path), disc_finder().config)
-    assert [path.stem for path in found[:3]] == ['00', '02', '04'] and len(found) == 20 and found[-1].stem == '40'
-
-
-def test_parity_is_stored(exported):
-    parity = read_bundle(exported).parity['openvino']
-    assert Parity(**parity).exact == 1 and parity['n_images'] == 3 and parity['states'] == 1

@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+from landmark_fastai.inference.graph_engines import REQUIRES
+
 ROOT = Path(__file__).parents[2]
-NEEDED_BY_OTHERS = 'fastcore', 'onnxruntime'  # that fastai brings; that an extra brings
+OF_FASTAI = 'fastcore'  # which it brings
 
 
 def ranges(path):
@@ -15,7 +17,9 @@ def ranges(path):
 
 def test_ranges_are_those_of_the_package():
     runtime, package = ranges(ROOT / 'landmark_fastai' / 'inference' / 'runtime.txt'), ranges(ROOT / 'requirements.txt')
-    assert {name: spec for name, spec in runtime.items() if name not in NEEDED_BY_OTHERS} == {
-        name: package[name] for name in runtime if name not in NEEDED_BY_OTHERS}
+    assert {name: spec for name, spec in runtime.items() if name != OF_FASTAI} == {
+        name: package[name] for name in runtime if name != OF_FASTAI}
     assert not {'torch', 'fastai', 'timm', 'segmentation-models-pytorch'} & set(runtime)
-    assert f'"onnxruntime{runtime["onnxruntime"]}"' in (ROOT / 'pyproject.toml').read_text(encoding='utf-8')
+    assert f'runtime = ["{REQUIRES["onnx"]}", "{REQUIRES["openvino"]}"]' in (
+        ROOT / 'pyproject.toml').read_text(encoding='utf-8')
+    assert set(REQUIRES.values()) <= set((ROOT / 'requirements-dev.txt').read_text(encoding='utf-8').split())
