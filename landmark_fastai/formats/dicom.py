@@ -88,10 +88,7 @@ def read_dicom(path: str | Path) -> np.ndarray:
 
 @_quiet.during
 def read_dicom_8_bits(path: str | Path) -> np.ndarray:
-    """As `read_dicom`, but uint8 in any case: what has no window is shown through that of its percentiles.
-
-    Raises `UsageError` as that does.
-    """
+    "As `read_dicom`, but uint8 in any case: what has no window is shown through that of its percentiles."
     return at_8_bits(_read(path, _look))
 
 
