@@ -18,7 +18,7 @@ import pandas as pd
 import psutil
 
 from landmark_fastai.inference.folder import PARTS
-from landmark_fastai.inference.on_cluster import EACH, MOST
+from landmark_fastai.inference.on_cluster import EACH, PER_BATCH
 
 from .fixtures import SEED, write_csv, write_small
 from .timing import ROOT, facts, grid, insert_into, machine, rows_by_key, save, say
@@ -34,7 +34,7 @@ def run(folder, n_images=20_000, n_workers=8, n_deaths=3):
     "Rows of `predict` without a cluster, on one, and on one whose workers die; with their predictions compared."
     say(f'writing {n_images} images, and training for an epoch')
     model, images = prepare(folder, n_images)
-    size = min(n_images // (EACH * n_workers), MOST)
+    size = min(n_images // (EACH * n_workers), PER_BATCH)
     rows = []
     for key, deaths in (('alone', None), ('undisturbed', 0), ('disturbed', n_deaths)):
         say(f'--- {key}')
@@ -94,13 +94,19 @@ def compare(key, folder, n_images):
                 other=len(found) - len(both), ordered=bool(found.image_name.is_monotonic_increasing))
 
 
-def command(*arguments): return subprocess.run(line(*arguments), env=quiet(), stdout=subprocess.DEVNULL)
+def command(*arguments):
+    "Run the command line of `arguments` in silence; returns what has become of it."
+    return subprocess.run(line(*arguments), env=quiet(), stdout=subprocess.DEVNULL)
 
 
-def line(*arguments): return [sys.executable, str(ROOT / 'cli.py'), *map(str, arguments)]
+def line(*arguments):
+    "The words by which `cli.py` of this checkout is called with `arguments`."
+    return [sys.executable, str(ROOT / 'cli.py'), *map(str, arguments)]
 
 
-def quiet(): return os.environ | {'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': '', 'PYTHONWARNINGS': 'ignore'}
+def quiet():
+    "The environment of a process of one thread, without GPU and warnings."
+    return os.environ | {'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': '', 'PYTHONWARNINGS': 'ignore'}
 
 
 def table(found):

@@ -4,7 +4,8 @@
 #SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=16
 #SBATCH --time=12:00:00
-# Predict with one worker a CPU of four nodes, which all see the same folders. Submitted again, it goes on.
+# Predict with one worker a CPU of four nodes, which all see the same folders. Submitted again, it goes on until
+# it is finished.
 set -euo pipefail
 PORT=6379
 HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)

@@ -65,8 +65,8 @@ class ClusterConfig(PredictConfig):
         'without GPUs one a CPU, if left out).', least=1)
     worker_cpus: int | None = flag(
         None, 'CPUs, and threads, of each worker (1 if left out; beside a GPU its share of the CPUs).', least=1)
-    resume: bool = flag(False, 'Go on where a prediction on a cluster was stopped; start where there is none.',
-                        saved=False)
+    resume: bool = flag(False, 'Go on where a prediction on a cluster was stopped; start where there is none, and do '
+                        'nothing where it is finished.', saved=False)
 
     def check(self):
         super().check()

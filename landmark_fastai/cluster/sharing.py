@@ -1,6 +1,6 @@
 """Parts of a work, done by the processes of a Ray cluster; each is answered once, whatever dies meanwhile.
 
-Ray Data hands the parts out, starts a process that died anew, on another machine if its own is gone, and gives it the
+Ray Data hands the parts out, starts a dead process again, on another machine if its own is gone, and gives it the
 parts that it had once more, as often as need be. So a part may be done twice, and must leave the same behind; its
 answer comes once. Ray would also try for ever what kills each process that tries it: that is counted here.
 """
@@ -83,7 +83,7 @@ def share(ray: ModuleType, job: Job, parts: Iterable[Sequence[str]], workers: Wo
                 if error: raise (UsageError if usage else OSError)(error)
                 yield Answer(result, list(said))
     except ray.exceptions.RayError as e:
-        raise OSError(f'the cluster gave up: {str(e).strip().splitlines()[0]}') from None
+        raise OSError(f'the cluster gave up: {cause_of(e)}') from None
 
 
 class Tries:
@@ -105,7 +105,7 @@ class Worker:
         with warnings.catch_warnings(record=True) as caught:
             try: self.work = job.start(n_threads)
             except (UsageError, OSError) as e: self.error = e  # told by the first part: else Ray would try for ever
-        self.said = texts(caught)
+        self.said = user_warnings(caught)
 
     def __call__(self, batch: dict) -> dict:
         part, result, error = list(batch['part'][0]), b'', self.error
@@ -114,7 +114,7 @@ class Worker:
                 if error is None: result = self.once_more(part)
             except (UsageError, OSError) as e: error = e
         text = f'{socket.gethostname()}: {error}' if error else ''
-        values = result, text, isinstance(error, UsageError), self.said + texts(caught)
+        values = result, text, isinstance(error, UsageError), self.said + user_warnings(caught)
         return {name: [value] for name, value in zip(self.COLUMNS, values, strict=True)}
 
     def once_more(self, part: list[str]) -> bytes:
@@ -125,6 +125,14 @@ class Worker:
                       'memory of a worker, or broken')
 
 
-def texts(caught: list[warnings.WarningMessage]) -> list[str]:
-    "What warnings of ours say, each once; those of libraries about each other are left out."
+def user_warnings(caught: list[warnings.WarningMessage]) -> list[str]:
+    "What each UserWarning says, once: ours are of that kind, those of libraries about each other of another."
     return list(dict.fromkeys(str(each.message) for each in caught if each.category is UserWarning))
+
+
+def cause_of(error: Exception) -> str:
+    "What an error of Ray says has gone wrong: what its first traceback ends with, if it has one, else its first line."
+    lines = str(error).partition('\n\nThe above exception was')[0].strip().splitlines()
+    frames = [k for k, line in enumerate(lines) if line.startswith('  File ')]
+    if not frames: return lines[0]
+    return ' '.join(line.strip() for line in lines[frames[-1] + 1:] if not line.startswith('    '))

@@ -24,10 +24,13 @@ from .predictor import Prediction, Predictor
 
 TABLES = 'errors', 'both_stages', 'bounds_of_*', 'measurements_*'  # of the report
 PARTS = 'predictions_parts/*.parquet'  # of a prediction on a cluster that was stopped, see `on_cluster`
+JOB_FILE = 'predictions_job.json'  # which prediction on a cluster it is, and whether it is finished
 WRITTEN = (  # by `predict` and `evaluate`
-    'predictions.csv', PARTS, 'failed.csv', 'review.csv', 'overlays/**/*.png', 'distances.csv', 'measurements.csv',
-    'measurement_errors.csv', 'summary.json', 'report.html', *beside_report([file for file, *_ in FIGURES], TABLES))
-SAVE_EVERY = 30  # seconds between two writings of predictions.csv while it grows
+    'predictions.csv', JOB_FILE, PARTS, 'failed.csv', 'review.csv', 'overlays/**/*.png', 'distances.csv',
+    'measurements.csv', 'measurement_errors.csv', 'summary.json', 'report.html',
+    *beside_report([file for file, *_ in FIGURES], TABLES))
+SAVE_EVERY = 30  # seconds between two writings of predictions.csv while it grows, at least
+SAVE_REST = 20   # times what the last writing took, at least: 100,000 rows of 19 landmarks take a minute
 UNFIT_NAMES = errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST  # of an overlay beside others
 
 
@@ -52,14 +55,16 @@ def predict_folder(predictor: Predictor, config: PredictConfig, folder: Path, im
     predictions.failed = all_unfit(image_names, config.image_dir)
     names = [name for name in image_names if name not in predictions.failed]
     bar = tqdm(total=len(image_names), unit='image', disable=not sys.stderr.isatty())
-    written = time.time()
+    due = time.monotonic() + SAVE_EVERY
     try:
         with bar, closing(predict_into(predictions, predictor, config, folder, names, facts_of, draw)) as finished:
             for _ in finished:
                 bar.update(len(predictions) + len(predictions.failed) - bar.n)
-                if time.time() - written > SAVE_EVERY:
-                    predictions.write(folder, config.level)
-                    written = time.time()
+                start = time.monotonic()
+                if start < due: continue
+                predictions.write(folder, config.level)
+                end = time.monotonic()
+                due = end + max(SAVE_EVERY, SAVE_REST * (end - start))
     finally: predictions.write(folder, config.level)
     return predictions
 

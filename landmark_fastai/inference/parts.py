@@ -4,11 +4,15 @@ A row an image: its name, the reason where it failed, else every field of its `P
 its spacing and its look. The metadata of the file name the job that it is a part of.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..errors import UsageError
 from .predictions import ImageFacts, Predictions, printable
 from .predictor import Prediction
 
@@ -60,7 +64,22 @@ def prediction_of(row: dict[str, Any]) -> Prediction:
     return Prediction(**arrays | {field: arrays[field].reshape(-1, 2) for field in PAIRS})
 
 
-def job_of(part: bytes) -> str:
-    "The job that a `part` is of, '' if of none."
+def add_file(predictions: Predictions, path: Path, wanted: set[str]):
+    "As `add_part`, of the part in the file at `path`. Raises UsageError where that cannot be read."
+    with readable(path): add_part(predictions, path.read_bytes(), wanted)
+
+
+def job_of(path: Path) -> str:
+    "The job that the part in the file at `path` is of, '' if of none. Raises UsageError where it cannot be read."
     import pyarrow.parquet as pq
-    return (pq.read_schema(BytesIO(part)).metadata or {}).get(JOB, b'').decode()
+    with readable(path): return (pq.read_schema(path).metadata or {}).get(JOB, b'').decode()
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    "Raise UsageError where the block finds that the part in the file at `path` cannot be read."
+    import pyarrow as pa
+    try: yield
+    except (OSError, pa.ArrowException) as e:
+        raise UsageError(f'{path} cannot be read ({" ".join(str(e).split())}); remove it, and its images are predicted '
+                         'once more') from None

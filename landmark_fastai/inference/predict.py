@@ -1,6 +1,5 @@
 "The `predict` command."
 
-from dataclasses import replace
 from pathlib import Path
 
 from ..flags import takes
@@ -26,10 +25,11 @@ def predict(config: ClusterConfig) -> Annotations:
     image_names = find_images(config.image_dir)
     folder = Path(config.output_dir)
     if config.cluster:
-        from .on_cluster import predict_on_cluster
-        # what only asks the predictor for names and bounds needs no device that workers have
-        predictor = config_predictor(replace(config, device='cpu', precision='auto'))
-        predictions = predict_on_cluster(predictor, config, image_names)
+        from . import on_cluster
+        predictor, config = on_cluster.local_predictor(config)
+        key = on_cluster.key_of(predictor, config)
+        if (known := on_cluster.found_before(config, key, image_names)) is not None: return known
+        predictions = on_cluster.predict_on_cluster(predictor, config, key, image_names)
     else:
         predictor = config_predictor(config)
         make_output(config)
@@ -44,5 +44,6 @@ def predict(config: ClusterConfig) -> Annotations:
     doubted = doubts(predictions.stacked(), annotations, config.tolerance)
     write_review(folder / 'review.csv', doubted, annotations)
     print(f'{counted(len({doubt.i for doubt in doubted}), "image")} to look at: {folder / "review.csv"}')
+    if config.cluster: on_cluster.finish_job(folder, key, predictions)
     predictions.check_complete(folder, annotations)
     return annotations

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from landmark_fastai.cluster.sharing import TRIES, Workers, count_workers, share
+from landmark_fastai.cluster.sharing import TRIES, Workers, cause_of, count_workers, share
 from landmark_fastai.errors import UsageError
 
 PARTS = [[f'{k}.png', f'{k}_more.png'] for k in range(24)]
@@ -56,11 +56,22 @@ def test_mistakes_and_warnings_of_a_worker_are_told_here(ray):
         for _ in range(2): warnings.warn('a colour image', stacklevel=1)
         warnings.warn('of a library', FutureWarning, stacklevel=1)
         return b'done'
+    @by_value
+    def unforeseen(part, n_threads): raise ValueError('boom in\ntwo lines')
     workers = Workers(1, 1, 1, 0)
+    with pytest.raises(OSError, match='^the cluster gave up: ValueError: boom in two lines$'):
+        list(share(ray, job_of(unforeseen), PARTS, workers))
     with pytest.raises(UsageError, match='.+: no model here'): list(share(ray, job_of(full, broken), PARTS, workers))
     with pytest.raises(OSError, match='.+: .*No space left on device'): list(share(ray, job_of(full), PARTS, workers))
     answer, = share(ray, job_of(doubtful), PARTS[:1], workers)
     assert answer == (b'done', ['a colour image'])
+
+
+@pytest.mark.parametrize('text, expected', [
+    ('The actor died.\n\tclass_name: Worker', 'The actor died.'),
+    ('ray::f()\n  File "x.py", line 1\n    1 / 0\n    ~~^~~\nZeroDivisionError: by zero', 'ZeroDivisionError: by zero'),
+    ('ray::f()\n  File "x.py", line 1\nE: a\nb\n\nThe above exception was the\n\nray::f()\nfailed', 'E: a b')])
+def test_of_a_traceback_the_cause_is_told(text, expected): assert cause_of(Exception(text)) == expected
 
 
 @pytest.mark.slow

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from helpers import predicted
+from helpers import predicted, refused
 
 from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
-from landmark_fastai.inference.parts import add_part, job_of, to_parquet
+from landmark_fastai.inference.parts import add_file, add_part, job_of, to_parquet
 from landmark_fastai.inference.predictions import ImageFacts, Predictions
 from landmark_fastai.inference.predictor import Prediction
 
@@ -43,7 +43,6 @@ def test_a_part_holds_everything_to_the_last_bit(whole):
 
 def test_a_part_adds_nothing_twice_and_nothing_else(whole):
     part = to_parquet(whole, 'a job')
-    assert job_of(part) == 'a job'
     read, left = Predictions(whole.names, NAMES[1:]), {*NAMES[1:], 'later.png'}
     add_part(read, part, left)
     kept = read.found[NAMES[1]]
@@ -57,3 +56,16 @@ def test_a_part_of_failures_alone_is_one():
     read = Predictions(['head'], ['a.png'])
     add_part(read, to_parquet(nothing, ''), {'a.png'})
     assert read.failed == nothing.failed and not len(read)
+
+
+def test_the_file_of_a_part_tells_its_job_and_one_that_is_broken_is_named(whole, tmp_path):
+    path, part = tmp_path / '000001.parquet', to_parquet(whole, 'a job')
+    path.write_bytes(part)
+    assert job_of(path) == 'a job'
+    read = Predictions(whole.names, NAMES)
+    add_file(read, path, set(NAMES))
+    assert read.done == whole.done
+    for broken in (part[:-20], b''):
+        path.write_bytes(broken)
+        refused([str(path), 'cannot be read', 'remove it'], job_of, path)
+        refused([str(path), 'cannot be read', 'remove it'], add_file, read, path, set(NAMES))

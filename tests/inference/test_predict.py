@@ -15,6 +15,7 @@ from landmark_fastai import Incomplete, UsageError
 from landmark_fastai.formats.annotations import UNLABELLED, VISIBLE, read_annotations
 from landmark_fastai.formats.dataset import check_images
 from landmark_fastai.inference import folder, predictions
+from landmark_fastai.predict_config import PredictConfig
 
 
 def predict(image_dir, output_dir, *argv):
@@ -231,7 +232,7 @@ def test_an_interruption_keeps_what_was_found(with_discs, tmp_path):
 
 
 def test_the_table_is_whole_whenever_it_is_written(with_discs, tmp_path, monkeypatch):
-    monkeypatch.setattr(folder, 'SAVE_EVERY', 0)
+    for wait in ('SAVE_EVERY', 'SAVE_REST'): monkeypatch.setattr(folder, wait, 0)
     lengths, write = [], predictions.write_annotations
     def counted(path, annotations, *estimates):
         lengths.append(len(annotations))
@@ -240,6 +241,25 @@ def test_the_table_is_whole_whenever_it_is_written(with_discs, tmp_path, monkeyp
     for k in range(40): write_discs(tmp_path / 'films' / f'{k:02}.png')
     assert predict(tmp_path / 'films', tmp_path / 'out', '--no_overlays') == 0
     assert len(lengths) > 20 and lengths == sorted(lengths) and lengths[-1] == 40
+
+
+def test_writing_the_table_takes_a_twentieth_of_the_time_at_most(with_discs, tmp_path, monkeypatch):
+    clock, writings = [0.], []
+    def write(*_):
+        writings.append(clock[0])
+        clock[0] += 10
+    def stream(*_):
+        for _ in range(1000):
+            clock[0] += 1
+            yield
+    monkeypatch.setattr(folder.time, 'monotonic', lambda: clock[0])
+    monkeypatch.setattr(predictions.Predictions, 'write', write)
+    monkeypatch.setattr(folder, 'predict_into', stream)
+    write_discs(tmp_path / 'films' / 'a.png')
+    config = PredictConfig(image_dir=str(tmp_path / 'films'), output_dir=str(tmp_path / 'out'))
+    folder.predict_folder(with_discs(), config, tmp_path / 'out', ['a.png'], None, None)
+    # after 30 s, then 200 s after each that took 10 s; the last one at the end
+    assert writings == [30, 240, 450, 660, 870, 1050]
 
 
 def test_weights_of_the_original_system_predict(tmp_path, capsys):
