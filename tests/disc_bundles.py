@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 from helpers import disc_finder
 from torch import nn
@@ -14,6 +15,7 @@ from landmark_fastai.predict_config import ExportConfig
 POINTS = [[200.4, 150.7], [401.3, 260.2]]
 SIZES = (600, 400), (500, 700), (640, 640)
 
+ROOT = Path(__file__).parents[1]  # whose code a process of its own is to run
 WITHOUT_TORCH = '''import sys
 class Missing:
     def find_spec(self, name, *_):

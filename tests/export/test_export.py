@@ -9,7 +9,7 @@ import onnx
 import pandas as pd
 import pytest
 import torch
-from disc_bundles import WITHOUT_TORCH, Blurred, flags, two_stages
+from disc_bundles import ROOT, WITHOUT_TORCH, Blurred, flags, two_stages
 from helpers import disc_finder
 from torch import nn
 
@@ -72,7 +72,7 @@ def test_predict_by_a_bundle_of_a_run_without_torch(finished, tmp_path, capsys):
     assert cli.main(['predict', '--model', str(finished), *given, str(tmp_path / 'torch')]) == 0
     code = WITHOUT_TORCH + f'''
 sys.exit(main(['predict', '--model', {str(tmp_path / 'bundle')!r}, *{given}, {str(tmp_path / 'none')!r}]))'''
-    found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
     assert found.returncode == 0, found.stderr
     tables = [pd.read_csv(tmp_path / name / 'predictions.csv') for name in ('torch', 'none')]
     pd.testing.assert_frame_equal(*tables, rtol=0, atol=0.01)

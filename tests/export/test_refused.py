@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
-from disc_bundles import WITHOUT_TORCH, flags, with_file
+from disc_bundles import ROOT, WITHOUT_TORCH, flags, with_file
 from helpers import disc_finder
 from onnx import external_data_helper
 from PIL import Image
@@ -143,7 +143,7 @@ def test_a_run_without_torch_is_one_line(finished, tmp_path):
     code = WITHOUT_TORCH + f'''
 sys.exit(main(['predict', '--model', {str(finished)!r}, '--image_dir', {str(finished.parents[1] / 'images')!r},
                '--output_dir', {str(tmp_path)!r}]))'''
-    found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
     assert found.returncode == 2 and 'is run by PyTorch, which is not installed here' in found.stderr
     assert 'Traceback' not in found.stderr and not any(tmp_path.iterdir())
 
