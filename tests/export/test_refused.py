@@ -25,6 +25,8 @@ from landmark_fastai.inference.engine import Decoded
 from landmark_fastai.inference.graph_engines import ENGINES, OnnxEngine
 from landmark_fastai.inference.loading import load
 
+pytestmark = pytest.mark.engines
+
 
 @pytest.mark.parametrize('change, what', [
     (dict(format=2), 'another version'), (dict(kind='tflite'), 'damaged'), (dict(kind=[]), 'damaged'),
