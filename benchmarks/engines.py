@@ -14,12 +14,10 @@ from landmark_fastai.inference.loading import load
 from landmark_fastai.model.state import read_state_dict
 
 from . import reference
-from .fixtures import FILM, LITE0, write_csv, write_films
-from .predict import ENCODERS, network_points, short_training
+from .fixtures import FILM, LITE0
+from .predict import ENCODERS, QUICK, network_points, trained  # noqa: F401  (QUICK is of a group as `run` is)
 from .timing import alternate, faster, row, say, timed
 
-QUICK = dict(repetitions=1, n_train=9, n_films=4, n_timed=2, size=(220, 190), image_resize=64,
-             encoders={'resnet18': dict(encoder_weights='none', epochs=1)})
 EXACT = 0.01  # network px
 FROM_FILES = 'Argmax on both sides; from JPEG files to points, all of it.'
 ALONE = 'From squares in memory to points, PyTorch in float32.'
@@ -28,21 +26,16 @@ ALONE = 'From squares in memory to points, PyTorch in float32.'
 def run(folder, repetitions=5, n_train=25, n_films=64, n_timed=16, size=FILM, image_resize=256,
         encoders={LITE0: ENCODERS[LITE0]}):  # noqa: B006  (is not changed)
     "Rows of each engine."
-    say(f'writing {n_train + n_films} films')
-    paths, points = write_films(folder / 'films', n_train + n_films, size)
-    csv_file = write_csv(folder / 'train.csv', paths[:n_train], points[:n_train], size, n_val=max(n_train // 8, 1))
     rows = []
-    for encoder, training in encoders.items():
-        say(f'training and exporting {encoder}')
-        flags = dict(encoder_name=encoder, image_resize=image_resize) | training
-        run_folder = short_training(csv_file, paths[0].parent, folder / 'runs', flags)
-        rows += compare(run_folder, folder, paths[n_train:], n_timed, size, repetitions)
+    for run_folder, paths in trained(folder, n_train, n_films, size, image_resize, encoders):
+        rows += compare(run_folder, folder, paths, n_timed, size, repetitions)
     return rows
 
 
 def compare(run_folder, folder, paths, n_timed, size, repetitions):
     "Rows of one network."
     bundles = {decode: folder / f'{run_folder.name}_{decode}' for decode in ('argmax', 'centroid')}
+    say('exporting')
     with redirect_stdout(StringIO()):
         for decode, bundle in bundles.items(): export(model=run_folder, output_dir=bundle, decode=decode)
     torch = {decode: load(run_folder, decode, 'cpu', 'fp32') for decode in bundles}

@@ -37,16 +37,21 @@ LOGITS = 'As before, but the reference takes the argmax before the sigmoid: what
 
 def run(folder, repetitions=5, n_train=25, n_films=64, n_timed=32, size=FILM, image_resize=256, encoders=ENCODERS):
     "Rows of the prediction, on films that are none of the `n_train` that the networks are trained and chosen by."
+    rows = []
+    for run_folder, paths in trained(folder, n_train, n_films, size, image_resize, encoders):
+        rows += compare(run_folder, paths, n_timed, size, repetitions)
+    return rows
+
+
+def trained(folder, n_train, n_films, size, image_resize, encoders):
+    "Yield a run of each of `encoders` on `n_train` films, its folder, and the paths of `n_films` that are new to it."
     say(f'writing {n_train + n_films} films')
     paths, points = write_films(folder / 'films', n_train + n_films, size)
     csv_file = write_csv(folder / 'train.csv', paths[:n_train], points[:n_train], size, n_val=max(n_train // 8, 1))
-    rows = []
     for encoder, training in encoders.items():
         say(f'training {encoder}')
         flags = dict(encoder_name=encoder, image_resize=image_resize) | training
-        run_folder = short_training(csv_file, paths[0].parent, folder / 'runs', flags)
-        rows += compare(run_folder, paths[n_train:], n_timed, size, repetitions)
-    return rows
+        yield short_training(csv_file, paths[0].parent, folder / 'runs', flags), paths[n_train:]
 
 
 def short_training(csv_file, image_dir, output_dir, flags):

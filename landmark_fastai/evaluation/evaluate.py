@@ -9,8 +9,7 @@ from ..formats.annotations import Annotations, fill_spacing, in_order, read_anno
 from ..formats.dataset import check_images
 from ..formats.spacing import FLAG_SOURCE
 from ..formats.splits import read_split
-from ..inference.bundle import is_bundle
-from ..inference.choosing import config_predictor
+from ..inference.choosing import config_predictor, takes_bundle
 from ..inference.folder import make_output
 from ..inference.predictor import Predictor
 from ..inference.trust import bound_notes
@@ -36,7 +35,7 @@ def evaluate(config: EvaluateConfig) -> dict:
     `landmark-fastai evaluate`; `thresholds` may be a number, a list or an array, too. Raises UsageError and Incomplete
     as `predict` does.
     """
-    if config.split != 'all' and is_bundle(config.model):
+    if config.split != 'all' and takes_bundle(config):
         raise UsageError(f'split {config.split!r} with a bundle: only a run has a split.csv; leave split out, or pass '
                          '--model with the folder of the run')
     clicked = read_annotations(config.csv)

@@ -92,7 +92,8 @@ def check_folder(folder: Path, config: ExportConfig, images: Sequence[Path]):
     there = [path for path in folder.rglob('*') if path.is_file()] if folder.exists() else []
     if not there: return
     if not is_bundle(folder): raise UsageError(f'{folder} is there and has no {FILE}; pass another --output_dir')
-    others = [path for path in there if path.relative_to(folder).as_posix() not in files_of(folder)]
+    own = files_of(folder)
+    others = [path for path in there if path.relative_to(folder).as_posix() not in own]
     if others: raise UsageError(f'{others[0]} is not of the bundle there; pass another --output_dir, or remove it')
     if config.overwrite: return
     raise UsageError(f'{folder} exists; pass --overwrite to replace it, or another --output_dir')
@@ -135,11 +136,7 @@ def write_all(folder: Path, config: ExportConfig, predictor: Predictor, images: 
                               ('landmark_fastai', 'torch', *packages(config.format))},
                     files={path.relative_to(folder).as_posix(): digest_of(path) for path in written})
     write_bundle(folder, bundle)
-    parity = {}
-    expected = predictor.predict(images) if images else None
-    for name in engines_of(config) if images else ():
-        parity[name] = compare(expected, load_bundle(folder, name), images)
-        check_parity(name, parity[name], config)
+    parity = find_parity(folder, config, predictor, images)
     write_bundle(folder, replace(bundle, parity={name: asdict(each) for name, each in parity.items()}))
     return parity
 
@@ -149,7 +146,8 @@ def write_stage(folder: Path, config: ExportConfig, stage: Predictor, seen: list
     folder.mkdir(exist_ok=True)
     n_channels, side, crop = 3 if stage.config.color else 1, stage.config.image_resize, stage.facts.crop
     path = folder / GRAPHS[config.format]
-    graph = Graph(stage.engine.network, stage.calibration.tolist(), crop and crop.variance)
+    factor = crop.variance if crop else stage.calibration.tolist()
+    graph = Graph(stage.engine.network, factor, of_crops=crop is not None)
     with TemporaryDirectory(dir=folder) as temporary:
         made = Path(temporary, 'float.onnx')
         write_onnx(graph, side, n_channels, made)
@@ -163,6 +161,17 @@ def write_stage(folder: Path, config: ExportConfig, stage: Predictor, seen: list
                                    exact=not config.int8))
     write_facts(folder, stage.facts)
     write_text(folder / 'config.yaml', to_yaml(without_machine(stage.config)))
+
+
+def find_parity(folder: Path, config: ExportConfig, predictor: Predictor,
+                images: Sequence[Path]) -> dict[str, Parity]:
+    "How near each engine comes to `predictor` on `images` with the bundle in `folder`. Raises UsageError: not near."
+    if not images: return {}
+    expected, parity = predictor.predict(images), {}
+    for name in engines_of(config):
+        parity[name] = compare(expected, load_bundle(folder, name), images)
+        check_parity(name, parity[name], config)
+    return parity
 
 
 def engines_of(config: ExportConfig) -> list[str]:

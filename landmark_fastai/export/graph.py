@@ -16,12 +16,15 @@ EXAMPLE = 2  # images that a graph is traced with; it takes any number
 
 
 class Graph(nn.Module):
-    "`PointNetwork` with the errors to expect: that of a first stage, or of crops where their `variance` is known."
-    def __init__(self, network: PointNetwork, calibration: list[float], variance: list[float] | None = None):
+    """`PointNetwork` with the errors to expect, by the `factor` (N,) from the scatter of the heatmap to them.
+
+    `of_crops` it is a factor to their squares, and each image is looked at for one landmark.
+    """
+    def __init__(self, network: PointNetwork, factor: list[float], of_crops: bool):
         super().__init__()
         self.network = network
-        self.of_crops = variance is not None
-        self.register_buffer('factor', torch.tensor(variance if self.of_crops else calibration))
+        self.of_crops = of_crops
+        self.register_buffer('factor', torch.tensor(factor))
 
     def forward(self, image: Tensor, frame: Tensor, landmark: Tensor | None = None) -> tuple[Tensor, ...]:
         "The `OUTPUTS` for `image` (B, C, S, S) uint8, with `frame` (B, 5), of `landmark` (B,) alone on crops."

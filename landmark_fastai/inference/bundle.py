@@ -138,7 +138,7 @@ def load_bundle(folder: str | Path, engine: str = 'auto', refine: bool = True) -
     graph = GRAPHS[bundle.kind]
     first = Predictor(choose_engine(folder, graph, engine), read_config(folder), facts, [folder / graph])
     if not (refine and bundle.seconds): return first
-    seconds = [Predictor(checked_engine(folder / name, graph, first.engine.name), read_config(folder / name),
+    seconds = [Predictor(choose_engine(folder / name, graph, first.engine.name), read_config(folder / name),
                          read_facts(folder / name), [folder / name / graph]) for name in bundle.seconds]
     return RefinedPredictor(first, seconds)
 
@@ -155,20 +155,19 @@ def choose_engine(folder: Path, graph: str, name: str) -> GraphEngine:
     if not installed:
         raise UsageError(f'{folder} needs {" or ".join(INSTALL[each] for each in wanted)}, which is not installed; '
                          f'pip install {INSTALL[wanted[0]]}')
-    if len(installed) == 1: return checked_engine(folder, graph, installed[0])
+    check = read_check(folder)
+    if len(installed) == 1: return checked_engine(folder, graph, installed[0], check)
     engines = []
     for each in installed:
-        try: engines.append(checked_engine(folder, graph, each))
+        try: engines.append(checked_engine(folder, graph, each, check))
         except UsageError as e: warnings.warn(str(e), stacklevel=2)
     if not engines: raise UsageError(f'no engine here finds in {folder / graph} what was found when it was exported')
-    check = read_check(folder)
     return min(engines, key=lambda engine: seconds_of(engine, check))
 
 
-def checked_engine(folder: Path, graph: str, name: str) -> GraphEngine:
-    "The engine called `name` of the file `graph` in `folder`. Raises UsageError where it does not do what it should."
+def checked_engine(folder: Path, graph: str, name: str, check: Check) -> GraphEngine:
+    "The engine called `name` of the file `graph` in `folder`. Raises UsageError where the `check` finds it wrong."
     engine = ENGINES[name](folder / graph, read_config(folder).image_resize)
-    check = read_check(folder)
     try: share = share_near(check.run(engine).points, check.points, NEAR)
     except Exception as e:  # each engine has errors of its own, for a graph of other inputs too
         raise UsageError(f'{folder / graph} does not run by {name} ({in_a_line(e)}); export the run '

@@ -11,11 +11,16 @@ from .predictor import Predictor
 
 def config_predictor(config: PredictConfig, names: list[str] | None = None) -> Predictor:
     "The `Predictor` that the flags `config` ask for; `names` are for weights, which have none. Raises UsageError."
-    if not config.weights and is_bundle(config.model): predictor = bundle_predictor(config)
+    if takes_bundle(config): predictor = bundle_predictor(config)
     else: predictor = run_predictor(config, names)
     if config.weights or config.n_landmarks in (None, len(predictor.names)): return predictor
     raise UsageError(f'n_landmarks is {config.n_landmarks}, but {config.model} has {len(predictor.names)} '
                      f'landmarks ({", ".join(predictor.names)}); leave it out')
+
+
+def takes_bundle(config: PredictConfig) -> bool:
+    "Whether the flags `config` name a bundle, and not a run or weights."
+    return not config.weights and is_bundle(config.model)
 
 
 def bundle_predictor(config: PredictConfig) -> Predictor:

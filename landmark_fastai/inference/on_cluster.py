@@ -23,17 +23,17 @@ from tqdm.auto import tqdm
 from .. import __version__
 from ..cluster.session import LOCAL, connected
 from ..cluster.sharing import Workers, count_workers, share
-from ..errors import Incomplete, UsageError
+from ..errors import UsageError
 from ..files import atomic, check_writable, remove_leftovers, write_text
 from ..formats.annotations import Annotations, read_annotations
 from ..predict_config import ClusterConfig
 from ..threads import keep_to
-from .bundle import is_bundle
-from .choosing import config_predictor
+from .bundle import digest_of
+from .choosing import config_predictor, takes_bundle
 from .folder import JOB_FILE, PARTS, all_unfit, make_output, predict_into
 from .new_images import NewImages
 from .parts import add_file, add_part, job_of, to_parquet
-from .predictions import Predictions
+from .predictions import Predictions, check_all_read
 from .predictor import Predictor
 
 PER_BATCH = 128  # images at most, which the death of a worker costs
@@ -90,8 +90,7 @@ def local_predictor(config: ClusterConfig) -> tuple[Predictor, ClusterConfig]:
     That of a run is on the CPU in any case: it is asked for names and bounds, and needs no device that workers have.
     Raises UsageError.
     """
-    bundle = not config.weights and is_bundle(config.model)
-    predictor = config_predictor(config if bundle else replace(config, device='cpu', precision='auto'))
+    predictor = config_predictor(config if takes_bundle(config) else replace(config, device='cpu', precision='auto'))
     return predictor, replace(config, engine=predictor.engine.name)
 
 
@@ -167,7 +166,7 @@ def key_of(predictor: Predictor, config: ClusterConfig) -> str:
     "What parts must have in common: a hash of the weights, of what was learned beside them, and of decisive flags."
     config = absolute(config)
     files = [file for path in map(Path, predictor.weights) for file in (path, path.with_suffix('.bin'))]  # of OpenVINO
-    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
+    digests = [known for file in files if (known := digest_of(file))]
     flags = {name: getattr(config, name) for name in DECISIVE}
     return hashlib.sha256(json.dumps([__version__, digests, repr(predictor.facts), flags]).encode()).hexdigest()
 
@@ -227,9 +226,8 @@ def found_before(config: ClusterConfig, key: str, image_names: list[str]) -> Ann
     remove_parts(folder)  # a process may have been killed over that
     annotations = read_annotations(folder / 'predictions.csv')
     print(f'Nothing is left to do: {folder} has the finished prediction of the same {len(image_names)} images')
-    if not job.failed: return annotations
-    raise Incomplete(f'{job.failed} of {len(image_names)} images could not be read; the reasons are in '
-                     f'{folder / "failed.csv"}', annotations)
+    check_all_read(job.failed, len(image_names), folder, annotations)
+    return annotations
 
 
 def digest(image_names: list[str]) -> str:

@@ -75,9 +75,14 @@ class Predictions:
 
     def check_complete(self, folder: Path, result: Any):
         "Raise Incomplete, with the `result`, if an image could not be read."
-        if not self.failed: return
-        raise Incomplete(f'{len(self.failed)} of {len(self.failed) + len(self)} images could not be read; the reasons '
-                         f'are in {folder / "failed.csv"}', result)
+        check_all_read(len(self.failed), len(self.failed) + len(self), folder, result)
+
+
+def check_all_read(n_failed: int, n_images: int, folder: Path, result: Any):
+    "Raise Incomplete, with the `result`, if `n_failed` of `n_images` could not be read: see failed.csv in `folder`."
+    if not n_failed: return
+    raise Incomplete(f'{n_failed} of {n_images} images could not be read; the reasons are in '
+                     f'{folder / "failed.csv"}', result)
 
 
 def estimates(found: Prediction, spacing: np.ndarray) -> dict[str, np.ndarray]:

@@ -146,7 +146,7 @@ def test_workers_with_a_bundle_take_no_gpu_and_the_engine_that_was_chosen_here(m
         raise UsageError('enough')
     @contextmanager
     def connected(*_): yield None
-    for name, value in dict(is_bundle=lambda _: True, config_predictor=predictor, count_workers=count,
+    for name, value in dict(takes_bundle=lambda _: True, config_predictor=predictor, count_workers=count,
                             connected=connected).items(): monkeypatch.setattr(on_cluster, name, value)
     config = ClusterConfig(image_dir=str(tmp_path), output_dir=str(tmp_path / 'out'), cluster='auto')
     found, for_workers = local_predictor(config)
