@@ -57,18 +57,18 @@ def add_third(csv_file, runs):
     "A third landmark for the data, and for the run."
     table = pd.read_csv(csv_file).assign(n_landmarks=3, third_x=100., third_y=120.)
     table.to_csv(csv_file, index=False)
-    train(train_image_dir=csv_file.parents[1] / 'train_images', label_dir=csv_file.parent, output_dir=runs, overwrite=True,
-          **SMALL, **ENCODER)
+    train(train_image_dir=csv_file.parents[1] / 'train_images', label_dir=csv_file.parent, output_dir=runs,
+          overwrite=True, **SMALL, **ENCODER)
 
 
 def write_leg(folder):
     "The film of a leg in place of the first one, and its points as if they had been found."
     (width, height), points, _ = long_leg()
     cv2.imwrite(str(folder / 'films' / 'a.png'), np.zeros((height, width), np.uint8))
-    row = dict(image_name='a.png', image_width=width, image_height=height, n_landmarks=len(points), pixel_spacing=SPACING)
+    row = dict(image_name='a.png', image_width=width, image_height=height, n_landmarks=len(points))
     for name, (x, y) in points.items(): row |= {f'{name}_x': x, f'{name}_y': y}
     (folder / 'found').mkdir()
-    pd.DataFrame([row]).to_csv(folder / 'found' / 'predictions.csv', index=False)
+    pd.DataFrame([row | dict(pixel_spacing=SPACING)]).to_csv(folder / 'found' / 'predictions.csv', index=False)
 
 
 def smaller(name: str, flags: dict) -> dict:
