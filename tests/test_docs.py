@@ -9,6 +9,7 @@ from pathlib import Path
 import fire
 import imageio.v3 as iio
 import pytest
+import yaml
 
 from benchmarks import __main__ as benchmarks
 from benchmarks import accuracy_tables, cluster, floors, refine
@@ -16,8 +17,10 @@ from benchmarks.timing import RESULTS, insert, rows_by_key
 from docs import formats as formats_of_docs
 from docs import templates as templates_of_docs
 from docs.flags import pages, with_tables
+from landmark_fastai import __version__
 from landmark_fastai.cli import COMMANDS, check_words, command
 from landmark_fastai.config import TrainConfig
+from landmark_fastai.convert.table import FORMATS
 from landmark_fastai.flags import known, read_file
 from landmark_fastai.measure.definitions import read_definitions, templates
 
@@ -143,10 +146,21 @@ def test_links_lead_somewhere(page):
 
 def test_modules_are_where_they_are_said_to_be():
     package = ROOT / 'landmark_fastai'
-    for path in re.findall(r'`([a-z_]+/[a-z_]*(?:\.py)?)`', TEXTS['development.md']):
+    for path in re.findall(r'`([a-z_]+/[a-z_]*(?:\.py)?)`', TEXTS['architecture.md']):
         assert (package / path).exists() or (ROOT / path).exists(), path
     packages = {path.parent.name for path in package.glob('*/__init__.py')}
-    assert packages <= set(re.findall(r'^\| `([a-z]+)/`', TEXTS['development.md'], re.M))
+    assert packages <= set(re.findall(r'^\| `([a-z]+)/`', TEXTS['architecture.md'], re.M))
+
+
+def test_the_citation_is_of_this_version_and_names_the_paper():
+    cited = yaml.safe_load((ROOT / 'CITATION.cff').read_text(encoding='utf-8'))
+    assert str(cited['version']) == __version__ and cited['references'][0]['url'] in TEXTS['README.md']
+
+
+def test_every_format_is_told_of_in_words():
+    section = TEXTS['converting.md'].partition('## Of each format')[2]
+    with_more = {'csv', 'dicom_sr'}  # than a row
+    assert set(re.findall(r'^\| `(\w+)` \|', section, re.M)) == set(FORMATS) - with_more
 
 
 def test_tables_of_numbers_are_those_that_were_measured():
