@@ -58,7 +58,10 @@ def write_points(folder, source, source_format, target_format, image_dir='data/t
     "The source of a conversion: points of the images in `image_dir`, for DICOM SR of a DICOM image."
     if image_dir != 'films' or target_format == 'dicom_sr':
         table = pd.read_csv(folder / 'data' / 'labels' / 'train_annotation.csv')
-        if image_dir == 'films': table = table[3:4].assign(image_name='a.dcm')
+        if image_dir == 'films':
+            table = table[3:4].assign(image_name='a.dcm')
+            write_dicom(folder / 'films' / 'a.dcm', read_image(folder / 'films' / 'a.dcm'), StudyInstanceUID='1.2.9',
+                        SeriesInstanceUID='1.2.8')
         table.to_csv(folder / 'points.csv', index=False)
     if source != 'points.csv': convert('points.csv', 'csv', source, source_format)
 

@@ -132,7 +132,7 @@ def test_the_python_of_a_page_runs(page, workplace):
 
 @pytest.mark.slow
 def test_the_python_of_bundles_runs(workplace):
-    export('runs/baseline', 'bundle')
+    export(output_dir='bundle')
     names = python_of('docs/exporting.md')
     assert names['found'].points.shape == (2, 2, 2)
 
