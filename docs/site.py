@@ -5,7 +5,7 @@ from pathlib import Path
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
-AT_THE_TOP = ['CHANGELOG.md']
+AT_THE_TOP = ['CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
 
 
 def on_files(files: Files, config) -> Files:

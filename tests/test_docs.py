@@ -9,15 +9,19 @@ from pathlib import Path
 import fire
 import imageio.v3 as iio
 import pytest
+import yaml
 
 from benchmarks import __main__ as benchmarks
 from benchmarks import accuracy_tables, cluster, floors, refine
 from benchmarks.timing import RESULTS, insert, rows_by_key
 from docs import formats as formats_of_docs
+from docs import pictures
 from docs import templates as templates_of_docs
 from docs.flags import pages, with_tables
+from landmark_fastai import __version__
 from landmark_fastai.cli import COMMANDS, check_words, command
 from landmark_fastai.config import TrainConfig
+from landmark_fastai.convert.table import FORMATS
 from landmark_fastai.flags import known, read_file
 from landmark_fastai.measure.definitions import read_definitions, templates
 
@@ -27,7 +31,8 @@ TEXTS = {page.relative_to(ROOT).as_posix().removeprefix('docs/'): page.read_text
          for page in [*sorted(ROOT.glob('*.md')), *pages()]}
 # of accelerate and of the benchmarks
 OF_OTHERS = {'multi_gpu', 'num_processes', 'num_machines', 'machine_rank', 'main_process_ip', 'main_process_port',
-             'mixed_precision', 'dynamo_backend', 'cpu', 'quick', 'against', 'help', 'no', 'name', 'value'}
+             'mixed_precision', 'dynamo_backend', 'cpu', 'quick', 'against', 'help', 'version', 'strict', 'no', 'name',
+             'value'}
 PROGRAMS = r'(?:python cli\.py|landmark-fastai|accelerate launch [^`\n]* cli\.py)'
 
 
@@ -143,10 +148,33 @@ def test_links_lead_somewhere(page):
 
 def test_modules_are_where_they_are_said_to_be():
     package = ROOT / 'landmark_fastai'
-    for path in re.findall(r'`([a-z_]+/[a-z_]*(?:\.py)?)`', TEXTS['development.md']):
+    for path in re.findall(r'`([a-z_]+/[a-z_]*(?:\.py)?)`', TEXTS['architecture.md']):
         assert (package / path).exists() or (ROOT / path).exists(), path
     packages = {path.parent.name for path in package.glob('*/__init__.py')}
-    assert packages <= set(re.findall(r'^\| `([a-z]+)/`', TEXTS['development.md'], re.M))
+    assert packages <= set(re.findall(r'^\| `([a-z]+)/`', TEXTS['architecture.md'], re.M))
+
+
+def test_the_way_of_the_data_is_as_it_is_drawn():
+    drawn = pictures.data_flow()
+    assert (ROOT / 'docs' / 'images' / 'data_flow.svg').read_text(encoding='utf-8') == drawn, 'python -m docs.pictures'
+
+
+def test_the_radii_that_are_told_are_those_of_the_recipes():
+    told = re.findall(r'recipe (\w+)` \| ([\d, ]+) \|', TEXTS['explanation/dilation_erosion.md'])
+    assert {recipe: [int(radius) for radius in radii.split(',')] for recipe, radii in told} == {
+        'original': sorted(set(pictures.stairs('original')), reverse=True),
+        'default': sorted(set(pictures.stairs('default')), reverse=True)[:-1]}  # the last one has a column of its own
+
+
+def test_the_citation_is_of_this_version_and_names_the_paper():
+    cited = yaml.safe_load((ROOT / 'CITATION.cff').read_text(encoding='utf-8'))
+    assert str(cited['version']) == __version__ and cited['references'][0]['url'] in TEXTS['README.md']
+
+
+def test_every_format_is_told_of_in_words():
+    section = TEXTS['converting.md'].partition('## Of each format')[2]
+    with_more = {'csv', 'dicom_sr'}  # than a row
+    assert set(re.findall(r'^\| `(\w+)` \|', section, re.M)) == set(FORMATS) - with_more
 
 
 def test_tables_of_numbers_are_those_that_were_measured():
