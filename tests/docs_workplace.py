@@ -33,7 +33,6 @@ def write_workplace(folder: Path):
     points = table[:len(names)].drop(columns='split').assign(image_name=names)
     for k, name in enumerate(['truth', 'points', 'clicked', 'predictions', 'AB', 'CD']):
         points.assign(right_femoral_head_x=points.right_femoral_head_x + k).to_csv(folder / f'{name}.csv', index=False)
-    convert(folder / 'points.csv', 'csv', folder / 'points.json', 'coco')
 
 
 def prepare(folder: Path, name: str, flags: dict):
@@ -43,6 +42,8 @@ def prepare(folder: Path, name: str, flags: dict):
     if name == 'annotate' and 'csv' in flags: predict(flags['image_dir'], 'found', no_overlays=True)
     if name == 'sample': shutil.rmtree(folder / 'data')
     if name == 'measure': write_leg(folder)
+    if name == 'convert': write_points(folder, **flags)
+    if 'resume' in flags: (folder / 'runs' / 'baseline' / 'report.html').unlink()  # stopped before it was written
     if 'config' in flags and flags['config'] == 'sharp.yaml':
         write_sample(folder / 'sharp', n_images=6, landmarks='all')
         (folder / 'sharp.yaml').write_text(SHARP)
@@ -51,6 +52,18 @@ def prepare(folder: Path, name: str, flags: dict):
     if 'encoder_weights' in flags:
         encoder = smp.encoders.get_encoder(flags['encoder_name'], weights=None)
         torch.save(encoder.state_dict(), folder / flags['encoder_weights'])
+
+
+def write_points(folder, source, source_format, target_format, image_dir='data/train_images', **_):
+    "The source of a conversion: points of the images in `image_dir`, for DICOM SR of a DICOM image."
+    if image_dir != 'films' or target_format == 'dicom_sr':
+        table = pd.read_csv(folder / 'data' / 'labels' / 'train_annotation.csv')
+        if image_dir == 'films':
+            table = table[3:4].assign(image_name='a.dcm')
+            write_dicom(folder / 'films' / 'a.dcm', read_image(folder / 'films' / 'a.dcm'), StudyInstanceUID='1.2.9',
+                        SeriesInstanceUID='1.2.8')
+        table.to_csv(folder / 'points.csv', index=False)
+    if source != 'points.csv': convert('points.csv', 'csv', source, source_format)
 
 
 def add_third(csv_file, runs):

@@ -80,7 +80,7 @@ def test_a_command_of_a_page_runs(line, workplace):
     getattr(landmark_fastai.all, name)(**smaller(name, flags))
 
 
-@pytest.mark.engines
+@pytest.mark.slow
 def test_commands_of_bundles_run(workplace):
     lines = [line for line in COMMANDS if 'bundle' in line]
     assert len(lines) >= 2
@@ -130,9 +130,9 @@ def test_the_python_of_a_page_runs(page, workplace):
     assert (workplace / 'found' / 'predictions.csv').is_file() and names['summary']['overall']['px']['mean'] > 0
 
 
-@pytest.mark.engines
+@pytest.mark.slow
 def test_the_python_of_bundles_runs(workplace):
-    export('runs/baseline', 'bundle')
+    export(output_dir='bundle')
     names = python_of('docs/exporting.md')
     assert names['found'].points.shape == (2, 2, 2)
 
