@@ -40,7 +40,8 @@ TRAINING = dict(image_resize=192, batch_size=4, epochs=20, gif=True, encoder_nam
 SIDES, READERS = ('right', 'left'), {'AB': (1.5, 0), 'CD': (2.5, 1.5)}  # SD of clicks, and how much lower, px
 SHOWN = 900  # px, the width of a figure for print on a page
 PART = 0.6  # of the side of the square, that the animation shows
-SECONDS, HOLD, COLOURS = 0.4, 2.5, 96  # of a still, of the last one, and in all
+SECONDS, HOLD = 0.4, 2.5  # of a still, and of the last one
+HALF = 128  # of the 256 colours of a GIF
 
 
 # --- the erosion
@@ -138,12 +139,21 @@ def joined(tiles: np.ndarray) -> np.ndarray:
 
 def write_animation(stills: list[np.ndarray], path: Path):
     "Write `stills` as an endless GIF with one palette, so that what does not move takes no room."
-    palette = Image.fromarray(np.vstack(stills[::4])).quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE)
+    palette = palette_of(stills[::4])
     first, *others = (Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE)
                       for picture in stills)
     durations = [1000 * SECONDS] * (len(stills) - 1) + [1000 * HOLD]
     with atomic(path) as temporary:
         first.save(temporary, 'GIF', save_all=True, append_images=others, duration=durations, loop=0, optimize=True)
+
+
+def palette_of(stills: list[np.ndarray]) -> Image.Image:
+    "An image whose palette is half greys, as films are, and half the colours of `stills`."
+    colours = Image.fromarray(np.vstack(stills)).quantize(HALF, method=Image.Quantize.MAXCOVERAGE).getpalette()
+    greys = np.linspace(0, 255, HALF).round().astype(int).repeat(3).tolist()
+    image = Image.new('P', (1, 1))
+    image.putpalette(greys + colours[:3 * HALF])
+    return image
 
 
 # --- readers
