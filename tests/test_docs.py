@@ -29,10 +29,10 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / 'README.md'
 TEXTS = {page.relative_to(ROOT).as_posix().removeprefix('docs/'): page.read_text(encoding='utf-8')
          for page in [*sorted(ROOT.glob('*.md')), *pages()]}
-# of accelerate and of the benchmarks
-OF_OTHERS = {'multi_gpu', 'num_processes', 'num_machines', 'machine_rank', 'main_process_ip', 'main_process_port',
-             'mixed_precision', 'dynamo_backend', 'cpu', 'quick', 'against', 'help', 'version', 'strict', 'no', 'name',
-             'value'}
+# of accelerate, of the benchmarks and of pip
+OF_OTHERS = {'index', 'find', 'dest', 'multi_gpu', 'num_processes', 'num_machines', 'machine_rank', 'main_process_ip',
+             'main_process_port', 'mixed_precision', 'dynamo_backend', 'cpu', 'quick', 'against', 'help',
+             'version', 'strict', 'no', 'name', 'value'}
 PROGRAMS = r'(?:python cli\.py|landmark-fastai|accelerate launch [^`\n]* cli\.py)'
 
 
