@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..files import check_writable, lies_in, write_text
 from ..flags import takes
 from ..formats.annotations import UNLABELLED, VISIBLE, Annotations, read_annotations
-from ..formats.dataset import UNREADABLE, UnfitImage, check_images
+from ..formats.dataset import UNREADABLE, UnfitImage, check_images, check_pixels_meant
 from ..formats.images import Appearance, appearance, read_image
 from ..formats.splits import split_rows
 from ..threads import in_threads
@@ -97,8 +97,9 @@ def find_all(annotations: Annotations, image_dir: str | Path,
             one, (path,) = check_images(annotations.subset([i]), image_dir)
             good.append(i), checked.append(one), paths.append(path)
         except UnfitImage as e: errors.append(Finding(ERROR, str(e), (i,), of_many=e.of_many, pictured=False))
-    try: split_rows(annotations)
-    except UsageError as e: errors.append(Finding(ERROR, str(e)))
+    for demand in (split_rows, check_pixels_meant):
+        try: demand(annotations)
+        except UsageError as e: errors.append(Finding(ERROR, str(e)))
     seen, broken = _appearances(annotations, good, paths)
     upright = _sound(_together(annotations, good, checked), seen)
     findings = [*errors, *broken, *unusual_images(upright, seen), *unusual_spacings(upright),
