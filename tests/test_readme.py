@@ -14,7 +14,7 @@ from landmark_fastai.training.train import train
 ROOT = Path(__file__).parents[1]
 TINY = "encoder_name='timm-mobilenetv3_small_minimal_100', encoder_weights='none'"
 SMALLER = {  # what a page says, and what is run in its place
-    'image_resize=256': 'image_resize=32, batch_size=4', 'landmark_learner(dls)': f'landmark_learner(dls, {TINY})',
+    'image_resize=256': 'image_resize=32, batch_size=4', 'landmark_learner(dls': f'landmark_learner(dls, {TINY}',
     'learn.lr_find()': 'learn.lr_find(num_it=4)', 'fit_one_cycle(20': 'fit_one_cycle(1',
     'epochs=40': f'epochs=1, {TINY}'}
 
@@ -57,3 +57,4 @@ def test_the_python_of_a_page_runs(name, workplace, monkeypatch):
     if name == 'README.md': return
     assert names['points'].shape == (2, 2) and names['logits'].shape == (2, 32, 32)
     assert (workplace / 'found' / 'predictions.csv').is_file() and names['summary']['overall']['px']['mean'] > 0
+    for name in ('found', 'summary', 'measured'): assert '<b>' in names[name]._repr_html_(), name

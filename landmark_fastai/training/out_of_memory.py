@@ -11,6 +11,7 @@ from ..config import TrainConfig
 from ..data.crops import CROPS, AnnotatedCrop
 from ..errors import OutOfMemory, is_out_of_memory
 from ..learner import LandmarkLearner
+from .memory import give_back_freed_memory
 
 LEAST_BATCH = 2   # images, of which BatchNorm can tell a spread
 LEAST_SIDE = 64   # px of the squares that are tried
@@ -29,7 +30,7 @@ def or_say_what_fits(train: Callable[[], Any], learn: LandmarkLearner, config: T
     # from here on the error is gone, and with its traceback what the step had computed
     learn._end_cleanup()
     learn.loss_grad = None
-    clear_device_cache(garbage_collection=True)
+    clear_memory()
     smaller = step_sizes(config.batch_size, config.image_resize) if num_distrib() <= 1 else []
     raise OutOfMemory(describe(learn, config, next((size for size in smaller if fits(learn, *size)), None), started))
 
@@ -59,7 +60,13 @@ def fits(learn: LandmarkLearner, batch_size: int, side: int) -> bool:
     except Exception: return False  # where memory is short oneDNN and others have errors of many words
     finally:
         learn.model.zero_grad(set_to_none=True)
-        clear_device_cache(garbage_collection=True)
+        clear_memory()
+
+
+def clear_memory():
+    "Free what nothing refers to, on the device and in this process."
+    clear_device_cache(garbage_collection=True)
+    give_back_freed_memory()
 
 
 def black_batch(batch_size: int, side: int, n_landmarks: int, device: torch.device) -> tuple[torch.Tensor, ...]:
