@@ -69,8 +69,8 @@ def with_tables(text: str) -> str:
 
 
 def pages() -> list[Path]:
-    "The pages of the documentation."
-    return sorted(PAGES.glob('*.md'))
+    "The pages of the documentation, in folders and sub-folders."
+    return sorted(page for page in PAGES.rglob('*.md') if page.name != 'LICENSE.md')
 
 
 if __name__ == '__main__':

@@ -278,4 +278,5 @@ def resumed(given: dict) -> TrainConfig | None:
     if not folder.is_dir() or not any(folder.iterdir()): return None
     if given.get('overwrite'): raise UsageError('resume beside overwrite: one continues what the other removes')
     earlier = read_config(folder)
-    return replace(earlier, **inherit.resumed(earlier, given, folder))
+    here = {'output_dir': str(folder.parent), 'experiment_name': folder.name}  # it may have been moved, or be a copy
+    return replace(earlier, **inherit.resumed(earlier, given, folder) | here)

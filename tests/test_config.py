@@ -200,6 +200,13 @@ def test_a_resumed_run_takes_equal_values_and_those_that_may_change(tmp_path, gi
     for name, value in given.items(): assert getattr(found, name) == value
 
 
+def test_a_run_that_was_moved_is_resumed_where_it_is(tmp_path):
+    write_run(tmp_path / 'old' / 'baseline', output_dir=str(tmp_path / 'old'))
+    (tmp_path / 'old' / 'baseline').rename(tmp_path / 'moved')
+    found = resumed({'output_dir': str(tmp_path), 'experiment_name': 'moved', 'resume': True})
+    assert found.folder == tmp_path / 'moved'
+
+
 @pytest.mark.parametrize('given, words', [
     ({'weight_decay': 0.1}, ['weight_decay 0.0', '0.1']), ({'loss': 'dice'}, ["loss 'dice_bce_spatial'", "'dice'"]),
     ({'epochs': 10}, ['epochs 9', '10', '--from_run']), ({'epochs': 8}, ['epochs 9', '8']),

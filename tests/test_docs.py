@@ -9,24 +9,30 @@ from pathlib import Path
 import fire
 import imageio.v3 as iio
 import pytest
+import yaml
 
 from benchmarks import __main__ as benchmarks
 from benchmarks import accuracy_tables, cluster, floors, refine
 from benchmarks.timing import RESULTS, insert, rows_by_key
 from docs import formats as formats_of_docs
+from docs import pictures
 from docs import templates as templates_of_docs
 from docs.flags import pages, with_tables
+from landmark_fastai import __version__
 from landmark_fastai.cli import COMMANDS, check_words, command
 from landmark_fastai.config import TrainConfig
+from landmark_fastai.convert.table import FORMATS
 from landmark_fastai.flags import known, read_file
 from landmark_fastai.measure.definitions import read_definitions, templates
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / 'README.md'
-TEXTS = {page.name: page.read_text(encoding='utf-8') for page in [README, *pages()]}
-# of accelerate and of the benchmarks
-OF_OTHERS = {'multi_gpu', 'num_processes', 'num_machines', 'machine_rank', 'main_process_ip', 'main_process_port',
-             'mixed_precision', 'dynamo_backend', 'cpu', 'quick', 'against', 'help', 'no', 'name', 'value'}
+TEXTS = {page.relative_to(ROOT).as_posix().removeprefix('docs/'): page.read_text(encoding='utf-8')
+         for page in [*sorted(ROOT.glob('*.md')), *pages()]}
+# of accelerate, of the benchmarks and of pip
+OF_OTHERS = {'index', 'find', 'dest', 'multi_gpu', 'num_processes', 'num_machines', 'machine_rank', 'main_process_ip',
+             'main_process_port', 'mixed_precision', 'dynamo_backend', 'cpu', 'quick', 'against', 'help',
+             'version', 'strict', 'no', 'name', 'value'}
 PROGRAMS = r'(?:python cli\.py|landmark-fastai|accelerate launch [^`\n]* cli\.py)'
 
 
@@ -47,10 +53,6 @@ def test_the_readme_is_short_and_begins_with_a_picture_and_two_commands():
     assert len(lines) <= 150
     screen = '\n'.join(lines[:30])
     assert 'docs/images/demo.png' in screen and 'cli.py demo' in screen and 'cli.py train' in screen
-
-
-def test_every_page_is_linked_from_the_readme():
-    for page in pages(): assert f'(docs/{page.name})' in TEXTS['README.md'], page
 
 
 # --- flags and commands
@@ -84,7 +86,7 @@ def test_every_command_line_is_one(argv):
     assert job._name == name and known(fields(COMMANDS[name].flags), job._given) == job._given
 
 
-@pytest.mark.parametrize('script', sorted((ROOT / 'examples').glob('*.sh')), ids=lambda script: script.name)
+@pytest.mark.parametrize('script', sorted((ROOT / 'docs' / 'examples').glob('*.sh')), ids=lambda script: script.name)
 def test_scripts_are_scripts_and_their_commands_are_commands(script):
     assert subprocess.run(['bash', '-n', script], capture_output=True).stderr == b''
     text = script.read_text(encoding='utf-8').replace('\\\n', ' ')
@@ -134,22 +136,45 @@ def test_the_picture_of_a_template_is_what_measure_draws(name):
 
 # --- links and numbers
 
-@pytest.mark.parametrize('page', TEXTS)
+@pytest.mark.parametrize('page', [page.name for page in ROOT.glob('*.md')])
 def test_links_lead_somewhere(page):
-    folder = ROOT if page == 'README.md' else ROOT / 'docs'
+    "Those of pages at the top: those of the site are looked at when it is built, see test_site.py."
     for target in re.findall(r'\]\((?!https?:)([^)]+)\)', TEXTS[page]):
         path, _, anchor = target.partition('#')
-        file = folder / path if path else folder / page
+        file = ROOT / (path or page)
         assert file.is_file(), target
         if anchor: assert anchor in map(slug, re.findall('^#+ (.*)', file.read_text(encoding='utf-8'), re.M)), target
 
 
 def test_modules_are_where_they_are_said_to_be():
     package = ROOT / 'landmark_fastai'
-    for path in re.findall(r'`([a-z_]+/[a-z_]*(?:\.py)?)`', TEXTS['development.md']):
+    for path in re.findall(r'`([a-z_]+/[a-z_]*(?:\.py)?)`', TEXTS['architecture.md']):
         assert (package / path).exists() or (ROOT / path).exists(), path
     packages = {path.parent.name for path in package.glob('*/__init__.py')}
-    assert packages <= set(re.findall(r'^\| `([a-z]+)/`', TEXTS['development.md'], re.M))
+    assert packages <= set(re.findall(r'^\| `([a-z]+)/`', TEXTS['architecture.md'], re.M))
+
+
+def test_the_way_of_the_data_is_as_it_is_drawn():
+    drawn = pictures.data_flow()
+    assert (ROOT / 'docs' / 'images' / 'data_flow.svg').read_text(encoding='utf-8') == drawn, 'python -m docs.pictures'
+
+
+def test_the_radii_that_are_told_are_those_of_the_recipes():
+    told = re.findall(r'recipe (\w+)` \| ([\d, ]+) \|', TEXTS['explanation/dilation_erosion.md'])
+    assert {recipe: [int(radius) for radius in radii.split(',')] for recipe, radii in told} == {
+        'original': sorted(set(pictures.stairs('original')), reverse=True),
+        'default': sorted(set(pictures.stairs('default')), reverse=True)[:-1]}  # the last one has a column of its own
+
+
+def test_the_citation_is_of_this_version_and_names_the_paper():
+    cited = yaml.safe_load((ROOT / 'CITATION.cff').read_text(encoding='utf-8'))
+    assert str(cited['version']) == __version__ and cited['references'][0]['url'] in TEXTS['README.md']
+
+
+def test_every_format_is_told_of_in_words():
+    section = TEXTS['converting.md'].partition('## Of each format')[2]
+    with_more = {'csv', 'dicom_sr'}  # than a row
+    assert set(re.findall(r'^\| `(\w+)` \|', section, re.M)) == set(FORMATS) - with_more
 
 
 def test_tables_of_numbers_are_those_that_were_measured():

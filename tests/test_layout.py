@@ -1,14 +1,14 @@
 "The layout: packages one level deep, arrows one way, and no torch where none is needed."
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from docs.architecture import DIAGRAM, PACKAGE, PAGE, diagram, imported, of_all, room, with_table
+
 ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / 'landmark_fastai'
 BASE = {'config', 'conformal', 'errors', 'files', 'flags', 'inherit', 'output_folder', 'predict_config', 'processes',
         'reader_config', 'threads', '__init__'}
 MAY_USE = {  # beside itself and the base; `learner` and the two packages it stands between are one room of fastai's
@@ -25,26 +25,18 @@ MAY_USE = {  # beside itself and the base; `learner` and the two packages it sta
 EVERYTHING = {'cli', 'all'}
 
 
-def room(path):
-    "The package, or the module at the top, that the file at `path` is in."
-    return path.relative_to(PACKAGE).parts[0].removesuffix('.py')
-
-
-def imported(path):
-    "The rooms that the file at `path` imports from, also within functions."
-    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
-        if not isinstance(node, ast.ImportFrom) or not node.level: continue
-        above = path.parents[node.level - 1]
-        if node.module: yield room(above / node.module.replace('.', '/'))
-        elif above == PACKAGE: yield from (alias.name for alias in node.names if not alias.name.startswith('__'))
-
-
 @pytest.mark.parametrize('path', sorted(PACKAGE.rglob('*.py')), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_arrows_go_one_way_and_packages_lie_one_level_deep(path):
     assert len(path.relative_to(PACKAGE).parts) <= 2
     if room(path) in EVERYTHING: return
     beyond = set(imported(path)) - MAY_USE[room(path)] - BASE - {room(path)}
     assert not beyond, f'{room(path)} must not use {beyond}'
+
+
+def test_the_page_of_the_architecture_is_what_the_imports_say():
+    text, drawn = PAGE.read_text(encoding='utf-8'), DIAGRAM.read_text(encoding='utf-8')
+    assert (with_table(text), diagram()) == (text, drawn), 'python -m docs.architecture writes them anew'
+    assert {*of_all(), '__init__'} == BASE
 
 
 @pytest.mark.parametrize('name', ['config', 'predict_config', 'reader_config', 'cli', 'model.facts', 'formats',

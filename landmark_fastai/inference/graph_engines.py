@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -77,13 +78,24 @@ class OpenVinoEngine(GraphEngine):
     reads = '.xml', '.onnx'
 
     def open(self, path):
-        import openvino
         threads = {'INFERENCE_NUM_THREADS': limit()} if limit() else {}
-        self.compiled = openvino.Core().compile_model(path, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'} | threads)
+        self.compiled = openvino_core().compile_model(path, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'} | threads)
 
     def run(self, inputs):
         outputs = self.compiled(inputs)
         return [outputs[name] for name in Decoded._fields]
+
+
+@cache
+def openvino_core():
+    """OpenVINO's `Core`, one for as long as the process lives.
+
+    On Linux its CPU plugin gives the thread that makes it another stack for signals, and where it ends, the one that
+    was there before. Of two that end in the order in which they began the second one gives back what the first has
+    freed, and the next signal that Python handles, such as Ctrl-C, ends the process without a word (OpenVINO 2026.4).
+    """
+    import openvino
+    return openvino.Core()
 
 
 ENGINES = {engine.name: engine for engine in (OpenVinoEngine, OnnxEngine)}

@@ -9,6 +9,7 @@ from torch.autograd import Function
 from .formulas import MIN_AREA, weighted_sum
 
 TILE = 2 ** 17  # numbers that are worked on at a time: a few such tiles of float32 fit into a cache
+PARTS = {'dice', 'bce', 'spatial_ce'}  # the losses that `by_odds` knows
 SMALL, LARGE = 1e-30, 1e30  # what the odds of a channel must add up to, for float32 to hold all of them that count
 
 
@@ -19,7 +20,7 @@ class FusedSum(Function):
     exponential and one logarithm do for all three losses. Logits come channels last and stay so, since a sum over one
     channel would stride through memory: a row of pixels is one long row of numbers here. Of the mask only the pixels
     that are set are visited, and nothing but the gradient is kept. Where a logit is above 69, all logits of a channel
-    are below -69, or one is not a number, the formulas are taken.
+    are below -69, one is not a number, or a loss is not one of `PARTS`, the formulas are taken.
     """
     @staticmethod
     def forward(ctx, pred, mask, shares, pos_weight=None):
@@ -39,7 +40,8 @@ class FusedSum(Function):
 
 def by_odds(pred: Tensor, mask: Tensor, shares: dict[str, Tensor], pos_weight: Tensor | None,
             with_grad: bool) -> tuple[Tensor, Tensor] | None:
-    "Values (B, N) and gradient (B, N, S, S), which means nothing unless `with_grad`; None if the odds are unsafe."
+    "Values (B, N) and gradient (B, N, S, S), which means nothing unless `with_grad`; None if it cannot tell."
+    if not shares.keys() <= PARTS: return None
     batch, channels, size, _ = pred.shape
     pixels = pred.permute(0, 2, 3, 1).contiguous()  # (B, S, S, N): no copy where the channels are last
     logits = pixels.flatten(2)

@@ -173,8 +173,7 @@ def test_no_results_and_no_markers_are_told(rows, tmp_path):
 # --- they run
 
 # precision trains on images that are not part of the project
-@pytest.mark.parametrize('name', [pytest.param(name, marks=[pytest.mark.engines] * (name == 'engines'))
-                                  for name in command.GROUPS if name != 'precision'])
+@pytest.mark.parametrize('name', [name for name in command.GROUPS if name != 'precision'])
 def test_each_group_runs(name, tmp_path, monkeypatch, capsys):
     if name == 'annotate' and not CHROMIUM: pytest.skip('there is no Chromium')
     for module in (epoch, growth):  # processes take seconds

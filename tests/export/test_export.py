@@ -23,8 +23,6 @@ from landmark_fastai.inference import bundle as bundles
 from landmark_fastai.inference.bundle import load_bundle, share_near
 from landmark_fastai.inference.graph_engines import OnnxEngine
 
-pytestmark = pytest.mark.engines
-
 
 @pytest.mark.parametrize('engine', ['onnx', 'openvino'])
 @pytest.mark.parametrize('refine', [True, False])

@@ -25,8 +25,6 @@ from landmark_fastai.inference.engine import Decoded
 from landmark_fastai.inference.graph_engines import ENGINES, OnnxEngine
 from landmark_fastai.inference.loading import load
 
-pytestmark = pytest.mark.engines
-
 
 @pytest.mark.parametrize('change, what', [
     (dict(format=2), 'another version'), (dict(kind='tflite'), 'damaged'), (dict(kind=[]), 'damaged'),
@@ -148,6 +146,23 @@ sys.exit(main(['predict', '--model', {str(finished)!r}, '--image_dir', {str(fini
     found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
     assert found.returncode == 2 and 'is run by PyTorch, which is not installed here' in found.stderr
     assert 'Traceback' not in found.stderr and not any(tmp_path.iterdir())
+
+
+def test_signals_are_handled_after_bundles_have_come_and_gone(exported):
+    "Two `Core`s of OpenVINO would leave a process that the next signal ends, see `openvino_core`."
+    code = f'''
+import os, signal
+from landmark_fastai.inference.bundle import load_bundle
+handled = []
+signal.signal(signal.SIGUSR1, lambda *_: handled.append(True))
+one = load_bundle({str(exported)!r}, 'openvino')
+two = load_bundle({str(exported)!r}, 'openvino')
+del one
+del two
+os.kill(os.getpid(), signal.SIGUSR1)
+print(handled)'''
+    found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
+    assert (found.returncode, found.stdout) == (0, '[True]\n'), found
 
 
 def test_a_bundle_has_no_split(exported, images, tmp_path, capsys):

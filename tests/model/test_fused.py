@@ -9,7 +9,7 @@ from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
 from landmark_fastai.geometry.masks import draw_diamonds
 from landmark_fastai.model import fused
 from landmark_fastai.model.formulas import balance, bce, dice, spatial_ce, weighted_sum
-from landmark_fastai.model.fused import FusedSum
+from landmark_fastai.model.fused import FusedSum, by_odds
 from landmark_fastai.model.losses import LOSSES, LandmarkLoss
 
 SIZE = 32
@@ -145,3 +145,8 @@ def test_no_more_than_the_gradient_is_kept():
 def test_images_of_fastai_and_no_gradient_give_the_same_value(scale):
     with torch.inference_mode(): loss = LandmarkLoss()(TensorImage(logits(scale)), *batch())
     assert type(loss) is torch.Tensor and loss == by_loss('dice_bce_spatial', logits(scale))[0]
+
+
+def test_a_loss_that_is_not_known_here_is_not_left_out_in_silence():
+    mask, *_ = batch()
+    assert by_odds(logits(), mask, {'spatial_ce': torch.ones(3, 4), 'focal': torch.ones(3, 4)}, None, False) is None
