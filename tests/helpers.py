@@ -1,5 +1,6 @@
 "Synthetic images, annotations and DICOM files, and networks that are right by construction, for all tests."
 
+import re
 import string
 import struct
 from pathlib import Path
@@ -263,3 +264,8 @@ def run_callbacks(folder, total=2, **kwargs):
 def weights_of(learn):
     "A copy of the weights of `learn`."
     return {key: value.clone() for key, value in learn.model.state_dict().items()}
+
+
+def slug(heading):
+    "The anchor that GitHub gives a heading."
+    return re.sub(r'[^\w\- ]', '', heading.replace('`', '').lower()).replace(' ', '-')

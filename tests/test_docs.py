@@ -10,12 +10,13 @@ import fire
 import imageio.v3 as iio
 import pytest
 import yaml
+from helpers import slug
 
 from benchmarks import __main__ as benchmarks
 from benchmarks import accuracy_tables, cluster, floors, refine
 from benchmarks.timing import RESULTS, insert, rows_by_key
 from docs import formats as formats_of_docs
-from docs import pictures
+from docs import pictures, tutorials
 from docs import templates as templates_of_docs
 from docs.flags import pages, with_tables
 from landmark_fastai import __version__
@@ -28,7 +29,8 @@ from landmark_fastai.measure.definitions import read_definitions, templates
 ROOT = Path(__file__).parents[1]
 README = ROOT / 'README.md'
 TEXTS = {page.relative_to(ROOT).as_posix().removeprefix('docs/'): page.read_text(encoding='utf-8')
-         for page in [*sorted(ROOT.glob('*.md')), *pages()]}
+         for page in [*sorted(ROOT.glob('*.md')), *pages()]} | {
+    f'tutorials/{each.name}': tutorials.text(each) for each in tutorials.tutorials()}
 # of accelerate, of the benchmarks and of pip
 OF_OTHERS = {'index', 'find', 'dest', 'multi_gpu', 'num_processes', 'num_machines', 'machine_rank', 'main_process_ip',
              'main_process_port', 'mixed_precision', 'dynamo_backend', 'cpu', 'quick', 'against', 'help',
@@ -39,11 +41,6 @@ PROGRAMS = r'(?:python cli\.py|landmark-fastai|accelerate launch [^`\n]* cli\.py
 def code_of(text, language):
     "The code blocks of a page in a language."
     return re.findall(rf'^```{language}\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
-
-
-def slug(heading):
-    "The anchor that GitHub gives a heading."
-    return re.sub(r'[^\w\- ]', '', heading.replace('`', '').lower()).replace(' ', '-')
 
 
 # --- the README

@@ -22,7 +22,7 @@ MAY_USE = {  # beside itself and the base; `learner` and the two packages it sta
     'export': {'inference', 'model', 'data', 'formats', 'geometry'},
     'training': {'evaluation', 'inference', 'learner', 'callbacks', 'model', 'data', 'formats', 'geometry', 'viz'},
 } | dict.fromkeys(BASE, set()) | {'__init__': {'all'}}
-EVERYTHING = {'cli', 'all'}
+EVERYTHING = {'cli', 'all', '__main__'}
 
 
 @pytest.mark.parametrize('path', sorted(PACKAGE.rglob('*.py')), ids=lambda path: str(path.relative_to(PACKAGE)))

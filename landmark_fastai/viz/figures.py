@@ -131,7 +131,12 @@ def plot_confidence(confidence: np.ndarray, distances: np.ndarray, rank: float |
 
 @in_print
 def plot_coverage(levels: Sequence[float], coverage: np.ndarray, path: Path):
-    "Write the `coverage` (levels, N) of the bounds of N landmarks, 0 to 1, over their `levels` to `path`."
+    """Write the `coverage` (levels, N) of the bounds of N landmarks, 0 to 1, over their `levels` to `path`.
+
+    Levels at which no landmark has bounds are left out: high ones take more images than there may be.
+    """
+    known = np.isfinite(coverage).any(1)
+    levels, coverage = np.array(levels)[known], coverage[known]
     figure = print_figure(COLUMN, 8)
     ax = figure.subplots()
     ax.plot([levels[0], 1], [levels[0], 1], color='0.5', linestyle='--', linewidth=1, label='as they say')

@@ -218,3 +218,8 @@ def test_coverage_is_drawn_over_the_levels(drawn):
     each = [line.get_ydata() for line in ax.get_lines() if line.get_color() == 'C0']
     np.testing.assert_array_equal(each, coverage.T)
     assert ax.get_xlabel() == 'level of the bounds' and ax.yaxis.get_major_formatter()(0.9) == '90%'
+
+
+def test_levels_without_any_bound_are_left_out(drawn):
+    ax = drawn(plot_coverage, (0.5, 0.9, 0.95), np.array([[0.4, 0.6], [0.8, 1.0], [np.nan, np.nan]]))
+    np.testing.assert_allclose(curves(ax)['mean of the landmarks'].get_xydata(), [[0.5, 0.5], [0.9, 0.9]])
