@@ -28,8 +28,7 @@ def or_say_what_fits(train: Callable[[], Any], learn: LandmarkLearner, config: T
     except Exception as e:
         if not is_out_of_memory(e): raise
     # from here on the error is gone, and with its traceback what the step had computed
-    learn._end_cleanup()
-    learn.loss_grad = None
+    learn.dl, learn.xb, learn.yb, learn.pred, learn.loss, learn.loss_grad = None, (None,), (None,), None, None, None
     clear_memory()
     smaller = step_sizes(config.batch_size, config.image_resize) if num_distrib() <= 1 else []
     raise OutOfMemory(describe(learn, config, next((size for size in smaller if fits(learn, *size)), None), started))
