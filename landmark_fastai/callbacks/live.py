@@ -50,7 +50,7 @@ class ShowProgress(FirstImages):
         if not self.is_on: return
         train_loss, val_loss, *_ = self.recorder.values[-1]
         error = first(self.learn.metrics, lambda metric: isinstance(metric, LandmarkError))
-        self.rows.append({'epoch': len(self.rows) + 1, 'train_loss': train_loss, 'val_loss': val_loss,
+        self.rows.append({'epoch': len(self.rows) + 1, 'train_loss': float(train_loss), 'val_loss': float(val_loss),
                           'mean_error_px': error.mean('px') if error else math.nan,
                           'radius': self.erosion_schedule.masks.radius})
         self.display.update(self.html(self.page()))

@@ -24,11 +24,11 @@ def test_sound_data_have_no_findings(data, capsys):
 
 
 def test_a_notebook_shows_findings_and_links_their_page(data, tmp_path):
+    assert '<table' not in check(**data())._repr_html_()
     page = tmp_path / 'check.html'
     found = check(**data(outlier), html=str(page))
     html = found._repr_html_()
     assert found and html.count('<tr>') == 1 + len(found) and found.summary in html and f'href="{page}"' in html
-    assert '<table' not in check(**data())._repr_html_()
 
 
 def missing(table, images):
