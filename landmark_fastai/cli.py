@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields
+from errno import ENOSPC
 from importlib import import_module
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from fire.decorators import SetParseFns
 
 from . import __version__
 from .config import CheckConfig, DemoConfig, SampleConfig, TrainConfig
-from .errors import Diverged, UsageError
+from .errors import Diverged, OutOfMemory, UsageError, is_out_of_memory, see_also
 from .flags import Flags, help_text, kinds, nearest
 from .predict_config import ClusterConfig, EvaluateConfig, ExportConfig
 from .processes import is_follower
@@ -110,27 +111,33 @@ def as_text(token: str) -> str | bool:
 def check_words(argv: list[str]):
     "Complain of a mistyped command, of flags that it does not have, and of words that are no value of a flag."
     name, *tokens = argv
-    if name not in COMMANDS: raise UsageError(f'{name!r} is no command{nearest(name, list(COMMANDS))}')
+    if name not in COMMANDS: raise wrong_word(f'{name!r} is no command{nearest(name, list(COMMANDS))}')
     by_name = {each.name: each for each in fields(COMMANDS[name].flags)}
     negated = {f'no{each.name}' for each in by_name.values() if bool in kinds(each)}
     is_flag = False
     for token in tokens:
         is_value, is_flag = is_flag, re.match('--?[A-Za-z_]', token) is not None
         flag, equals, _ = token.lstrip('-').replace('-', '_').partition('=')
-        if not is_flag and not is_value: raise UsageError(f'{token!r} is a word too many; every value follows its flag')
+        if not is_flag and not is_value:
+            raise wrong_word(f'{token!r} is a word too many; every value follows its flag, in quotes if it has blanks')
         if not is_flag: continue
         if not token.startswith('--'): check_letter(token, flag, list(by_name))
         elif flag not in by_name and flag not in negated:
-            raise UsageError(f'--{flag} is unknown{nearest(flag, list(by_name), "--")}')
+            raise wrong_word(f'--{flag} is unknown{nearest(flag, list(by_name), "--")}')
         is_flag = not equals  # whose value is the next word
 
 
 def check_letter(token: str, letter: str, names: list[str]):
     "Complain of a flag with one dash, unless Fire takes its letter for the one of `names` that begins with it."
     begin = [name for name in names if name[0] == letter]
-    if len(letter) > 1: raise UsageError(f'{token} begins with one dash; expected --{token[1:]}')
-    if not begin: raise UsageError(f'{token} is no flag of this command; --help lists them')
-    if len(begin) > 1: raise UsageError(f'{token} may be {" or ".join(f"--{name}" for name in begin)}')
+    if len(letter) > 1: raise wrong_word(f'{token} begins with one dash; expected --{token[1:]}')
+    if not begin: raise wrong_word(f'{token} is no flag of this command; --help lists them')
+    if len(begin) > 1: raise wrong_word(f'{token} may be {" or ".join(f"--{name}" for name in begin)}')
+
+
+def wrong_word(message: str) -> UsageError:
+    "The error that says `message` of a word of the command line."
+    return UsageError(message, see='flags-and-blanks')
 
 
 # --- running
@@ -182,11 +189,17 @@ def main(argv: list[str] | None = None) -> int:
         job = fire.Fire({name: command(name, with_defaults=wants_help) for name in chosen or COMMANDS}, command=argv,
                         name=program(), serialize=lambda result: None)
         if isinstance(job, Job): run(job)
-    except (UsageError, Diverged) as e:
+    except (UsageError, Diverged, OutOfMemory) as e:
         if not is_follower(): print(f'error: {e}', file=sys.stderr)
         return 2 if isinstance(e, UsageError) else 1
     except OSError as e:
-        print(f'error: {e}', file=sys.stderr)
+        full = '; free some space, then go on with --resume' + see_also('disk-space') if e.errno == ENOSPC else ''
+        print(f'error: {e}{full}', file=sys.stderr)
+        return 1
+    except Exception as e:
+        if not is_out_of_memory(e): raise
+        print(f'error: out of memory ({" ".join(str(e).split())[:200]}); end other programs that fill it'
+              f'{see_also("out-of-memory")}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('stopped; what was finished is kept', file=sys.stderr)

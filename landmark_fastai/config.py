@@ -56,7 +56,7 @@ class TrainConfig(DataConfig):
         group='data', least=0)
     image_resize: int = flag(512, "Side of the network's square image in px; with refine 256 if left out.",
         group='images', least=32, multiple_of=32)
-    batch_size: int = flag(8, 'Images a training step.', group='training', least=1)
+    batch_size: int = flag(8, 'Images a training step.', group='training', least=1, may_change=True)
     epochs: int = flag(350, 'Passes over the training images; with few images 40 are enough.', group='training',
         least=1, may_change=True)
     minutes: float | None = flag(None, 'Minutes that the training may take; its first steps tell how many epochs that '
@@ -240,11 +240,11 @@ def read_config(run: str | Path) -> TrainConfig:
     A flag that is not there is newer than the run: its default is what was done before there was a choice.
     """
     run = Path(run)
-    if not run.is_dir(): raise UsageError(f'{run}: no such folder, expected the folder of a run')
+    if not run.is_dir(): raise UsageError(f'{run}: no such folder, expected the folder of a run', see='wrong-folder')
     if not (run / 'config.yaml').is_file():
         if (run / 'config.json').is_file():
             raise UsageError(f'{run} is a run of version 0.4 or earlier, which this version cannot read; train again, '
-                             'or use landmark_fastai 0.4')
+                             'or use landmark_fastai 0.4', see='old-runs')
         raise UsageError(f'{run} has no config.yaml, expected the folder of a run')
     of_file = read_file(TrainConfig, run / 'config.yaml')
     missing = [name for name in (*inherit.NETWORK, *inherit.HANDED_ON) if name not in of_file]

@@ -76,3 +76,12 @@ def check_writable(folder: Path, flag: str = 'output_dir'):
     try: TemporaryFile(dir=there).close()  # rights alone do not tell: root has them all, also in /proc
     except OSError:
         raise UsageError(f'{there} is not writable; make it so, or pass another --{flag}') from None
+
+
+def check_space(folder: Path, n_bytes: int):
+    "Raise UsageError unless `n_bytes` are free on the disk of `folder`, which may not exist yet."
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path))
+    free = shutil.disk_usage(there).free
+    if free >= n_bytes: return
+    raise UsageError(f'{there} has {free / 1e6:.0f} MB left, and about {n_bytes / 1e6:.0f} MB will be written; free '
+                     'some, or pass another --output_dir', see='disk-space')

@@ -29,7 +29,8 @@ def make_output_folder(folder: str | Path, written: Iterable[str], overwrite: bo
         if any(lies_in(path, given) for path in there):
             raise UsageError(f'{given} is read, and --overwrite would remove it; pass another --output_dir')
     if there and not overwrite:  # last: nothing else may stand against what it advises
-        raise UsageError(f'{there[0]} exists; pass --overwrite to replace it, or another --output_dir')
+        raise UsageError(f'{there[0]} exists; pass --overwrite to replace it, or another --output_dir',
+                         see='existing-folder')
     for path in there: path.unlink()
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -1,5 +1,6 @@
 "The command line: exit codes, one clear line for every mistake, and nothing done before all of it is understood."
 
+import errno
 import subprocess
 import sys
 import time
@@ -264,3 +265,11 @@ def test_the_package_offers_the_names_of_a_notebook():
     from landmark_fastai import all as everything
     assert landmark_fastai.landmark_dls is everything.landmark_dls and landmark_fastai.train is train
     assert not hasattr(landmark_fastai, 'landmarks_dls')
+
+
+def test_a_disk_that_is_full_is_one_line_that_says_how_to_go_on(monkeypatch, capsys):
+    def fail(job): raise OSError(errno.ENOSPC, 'No space left on device', 'runs/last.ckpt')
+    monkeypatch.setattr(cli, 'run', fail)
+    assert cli.main(['sample']) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert 'No space left' in line and 'runs/last.ckpt' in line and '--resume' in line and line.endswith('#disk-space)')

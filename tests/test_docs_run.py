@@ -128,6 +128,7 @@ def test_the_python_of_a_page_runs(page, workplace):
     if page == 'README.md': return
     assert names['points'].shape == (2, 2) and names['logits'].shape == (2, 32, 32)
     assert (workplace / 'found' / 'predictions.csv').is_file() and names['summary']['overall']['px']['mean'] > 0
+    for name in ('found', 'summary', 'measured'): assert '<b>' in names[name]._repr_html_(), name
 
 
 @pytest.mark.slow

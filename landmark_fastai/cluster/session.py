@@ -24,7 +24,7 @@ def load_ray() -> ModuleType:
         import ray.data
     except ImportError:
         raise UsageError('Ray Data, which shares work between machines, is not installed; pip install '
-                         '"landmark-fastai[cluster]"') from None
+                         '"landmark-fastai[cluster]"', see='missing-packages') from None
     return ray
 
 

@@ -35,8 +35,8 @@ def write(film: Film, names: list[str], target: Path, notes: Notes) -> bytes:
     try:
         from highdicom import UID, sr
     except ImportError:
-        raise UsageError('highdicom, which writes DICOM SR, is not installed; pip install "landmark-fastai[dicom-sr]"'
-                         ) from None
+        raise UsageError('highdicom, which writes DICOM SR, is not installed; pip install "landmark-fastai[dicom-sr]"',
+                         see='missing-packages') from None
     if not film.path: raise UsageError('dicom_sr: reports are on DICOM images; pass --image_dir, their folder')
     with _quiet:
         image = _header(film.path)

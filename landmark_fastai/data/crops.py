@@ -25,6 +25,7 @@ from .loaders import AheadDL, LandmarkBlock, LandmarkDataLoaders
 from .tensors import TensorRadiograph
 from .transforms import SquareReader
 
+CROPS = 2       # times the images of a step of the first stage, that one of the second has crops
 PATCH = 1.5     # sides of a crop that a patch has: room to turn, zoom and move it
 PER_IMAGE = 4   # crops of an image that an epoch trains on, of other landmarks each time
 VALIDATED = 8   # crops of an image that an epoch is validated on, at most

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 import torch
@@ -19,10 +20,10 @@ from fastai.vision.data import ImageBlock
 from fastcore.basics import chunked
 
 from ..config import TrainConfig
-from ..errors import UsageError
+from ..errors import UsageError, see_also
 from ..flags import check_values
 from ..formats.annotations import UNLABELLED, Annotations, fill_spacing, read_annotations, warn_doubtful
-from ..formats.dataset import check_images
+from ..formats.dataset import check_images, check_pixels_meant
 from ..formats.spacing import FLAG_SOURCE
 from ..formats.splits import TRAINED, checked_split, split_rows
 from ..threads import in_threads
@@ -121,6 +122,7 @@ def landmark_dls(
     annotations, paths = check_images(read_annotations(csv_file, n_landmarks, invisible_landmarks), image_dir)
     if pixel_spacing is not None: annotations = fill_spacing(annotations, pixel_spacing, FLAG_SOURCE)
     split = split_rows(annotations, val_fraction, seed) if split is None else checked_split(annotations, split)
+    check_pixels_meant(annotations)
     _check_batch(batch_size, int((split == 'train').sum()))
     _warn_unlabelled(annotations, split)
     reader = SquareReader(image_resize, color, cache)
@@ -148,12 +150,29 @@ def config_dls(config: TrainConfig, device: torch.device | None = None,
 
 
 def usable_device(name: str | torch.device | None) -> torch.device:
-    "The `torch.device` called `name`, fastai's default one for None. Raises UsageError if this machine lacks it."
-    if name is None: return default_device()
+    """The `torch.device` called `name`, fastai's default one for None. Raises UsageError if this machine lacks it.
+
+    Warns where the default is a CPU though there may be a GPU.
+    """
+    if name is None:
+        device = default_device()
+        if device.type == 'cpu' and which('nvidia-smi'):
+            warnings.warn(f'there may be an NVIDIA GPU, but {_without_gpu()}; the CPU is used, which takes many times '
+                          f'as long{see_also("no-gpu")}', stacklevel=2)
+        return device
     try: return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError, ValueError) as e:
-        raise UsageError(f'device {name!r} cannot be used here ({str(e).splitlines()[0]}); '
-                         f'choose auto, cpu, cuda, cuda:1 or mps') from e
+        lacks_cuda = str(name).startswith('cuda') and not torch.cuda.is_available()
+        why = _without_gpu() if lacks_cuda else str(e).splitlines()[0]
+        raise UsageError(f'device {name!r} cannot be used here ({why}); choose auto, cpu, cuda, cuda:1 or mps',
+                         see='no-gpu') from e
+
+
+def _without_gpu():
+    "Why PyTorch sees no NVIDIA GPU, and what to do."
+    if torch.version.cuda is None:
+        return f'PyTorch {torch.__version__} is built for the CPU alone, install a build for CUDA'
+    return f'PyTorch {torch.__version__} finds no driver for CUDA {torch.version.cuda}, install or update it'
 
 
 def _warn_unlabelled(annotations, split):
@@ -168,4 +187,4 @@ def _warn_unlabelled(annotations, split):
 def _check_batch(batch_size, n_train):
     if not 1 <= batch_size <= n_train:
         raise UsageError(f'batch_size is {batch_size}, but the training set has {n_train} images; '
-                         f'expected 1 to {n_train}')
+                         f'expected 1 to {n_train}', see='batch-size')

@@ -17,9 +17,10 @@ from ..measure.binding import sides_there
 from ..measure.definitions import read_definitions
 from ..predict_config import EvaluateConfig
 from ..viz.report import CURVES, aligned, figures_in
+from ..viz.shown import Summary
 from .bounds import coverage_table
 from .compare import predict_annotated
-from .error_table import errors_table
+from .error_table import errors_table, headline
 from .measurements import compare_measurements
 from .notes import flag_notes, result_notes, split_notes
 from .output import run_settings, write_evaluation, write_evaluation_report
@@ -27,7 +28,7 @@ from .stages import compare_stages
 
 
 @takes(EvaluateConfig)
-def evaluate(config: EvaluateConfig) -> dict:
+def evaluate(config: EvaluateConfig) -> Summary:
     """Compare the landmarks that a model finds with those of an annotation CSV; returns the summary.
 
     Writes what `predict` writes, distances.csv, summary.json, figures and report.html, and with `definitions`
@@ -68,8 +69,10 @@ def evaluate(config: EvaluateConfig) -> dict:
     for title, table in of_measurements: print(f'{title}\n{aligned(table)}')
     for note in notes: print(note)
     print(f'report: {folder / "report.html"}')
-    evaluation.predictions.check_complete(folder, summary)
-    return summary
+    shown = Summary(summary, headline(summary), [('Errors', errors_table(summary)), *of_measurements],
+                    folder / 'report.html')
+    evaluation.predictions.check_complete(folder, shown)
+    return shown
 
 
 def read_truth(config: EvaluateConfig, clicked: Annotations, predictor: Predictor,

@@ -76,7 +76,7 @@ def check_installed(kind: str):
     missing = [name for name in packages(kind) if find_spec(name) is None]
     if missing:
         raise UsageError(f'export needs {", ".join(missing)}, which is not installed; '
-                         'pip install "landmark-fastai[export]"')
+                         'pip install "landmark-fastai[export]"', see='missing-packages')
 
 
 def packages(kind: str) -> list[str]:

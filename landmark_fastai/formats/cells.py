@@ -39,11 +39,20 @@ def read_point(row: Row, name: str, size: tuple[int, int]) -> tuple[float, float
     if not all(texts):
         raise row.error(f'landmark {name} is {",".join(texts)!r}, expected both coordinates, or both blank')
     x, y = (_number(row, c, 'a pixel coordinate such as 12.5') for c in columns)
-    inside = 0 <= x <= size[0] - 1 and 0 <= y <= size[1] - 1
-    if not inside and (x, y) != (-1, -1):
+    if not _is_inside(x, y, size) and (x, y) != (-1, -1):
         raise row.error(f'landmark {name} is at {texts[0]},{texts[1]}, outside the image; expected x in '
-                        f'[0, {size[0] - 1}] and y in [0, {size[1] - 1}], or -1,-1 for absent')
+                        f'[0, {size[0] - 1}] and y in [0, {size[1] - 1}], or -1,-1 for absent'
+                        f'{_guess(x, y, size)}', see='points-outside-the-image')
     return x, y
+
+
+def _is_inside(x, y, size): return 0 <= x <= size[0] - 1 and 0 <= y <= size[1] - 1
+
+
+def _guess(x, y, size):
+    "What may be wrong with a point outside of an image of `size`, to end a message."
+    if _is_inside(x - 1, y - 1, size): return '; were pixels counted from 1? The first is 0'
+    return '; are x and y swapped?' if _is_inside(y, x, size) else ''
 
 
 def check_count(row: Row, names: list[str]):
@@ -51,7 +60,7 @@ def check_count(row: Row, names: list[str]):
     if not row.cells.get('n_landmarks'): return
     what = f'{len(names)}, the number of landmarks in the header'
     if _number(row, 'n_landmarks', what) != len(names):
-        raise row.error(f'n_landmarks is {row.cells["n_landmarks"]}, expected {what}')
+        raise row.error(f'n_landmarks is {row.cells["n_landmarks"]}, expected {what}', see='number-of-landmarks')
 
 
 def read_spacing(row: Row) -> tuple[float, float]:
@@ -107,10 +116,11 @@ def _image_name(row):
     text = row.cells['image_name']
     if not text: raise row.error('image_name is blank, expected the path of an image below the image folder')
     if any(c in text for c in '\\\r\n'):
-        raise row.error(f'image_name is {text!r}, expected one line with / between folders')
+        raise row.error(f'image_name is {text!r}, expected one line with / between folders', see='image-names')
     path = PurePosixPath(text)
     if path.is_absolute() or PureWindowsPath(text).drive or '..' in path.parts:
-        raise row.error(f'image_name is {text!r}, expected a path below the image folder, such as sub/a.png')
+        raise row.error(f'image_name is {text!r}, expected a path below the image folder, such as sub/a.png',
+                        see='image-names')
     return plain_name(text)
 
 
@@ -123,6 +133,9 @@ def _check_harmless(row, column, text):
 def _number(row, column, what):
     "The number in `column`; `what` says in the message what was expected."
     text = row.cells[column]
+    if _NUMBER.fullmatch(text.replace(',', '.', 1)) and ',' in text:
+        raise row.error(f'{column} is {text!r}, expected {what}, with a point; write points for decimal commas',
+                        see='commas-and-semicolons')
     if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
         raise row.error(f'{column} is {text!r}, expected {what}')
     return float(text)

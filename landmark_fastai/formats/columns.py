@@ -29,7 +29,8 @@ def read_names(path: Path, header: list[str], n_landmarks: int | None = None) ->
     for name in names: check_name(path, name)
     if n_landmarks not in (None, len(names)):
         raise UsageError(f'{path.name}: {len(names)} landmarks in the header ({listed(names)}), '
-                         f'expected {n_landmarks} as in n_landmarks; correct it, or leave it out')
+                         f'expected {n_landmarks} as in n_landmarks; correct it, or leave it out',
+                         see='number-of-landmarks')
     _check_spacing_columns(path, header)
     return names
 

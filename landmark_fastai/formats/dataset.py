@@ -1,23 +1,25 @@
 "Checks of a data set before training."
 
 from dataclasses import replace
+from os import walk
 from os.path import isdir, isfile, realpath  # unlike Path's, they never raise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from ..errors import UsageError
 from ..files import lies_in
-from .annotations import Annotations, fill_spacing
+from .annotations import VISIBLE, Annotations, fill_spacing
 from .images import image_size, image_spacing
 
 UNREADABLE = 'cannot be read'  # what is said of several such images
+FEW = 5  # points that may all lie in the first pixel
 
 
 class UnfitImage(UsageError):
     "An image that does not fit its row of the CSV; `of_many` says it of several: 'have no file in films'."
-    def __init__(self, message: str, of_many: str):
-        super().__init__(message)
+    def __init__(self, message: str, of_many: str, see: str = ''):
+        super().__init__(message, see)
         self.of_many = of_many
 
 
@@ -32,13 +34,23 @@ def check_images(annotations: Annotations, image_dir: str | Path) -> tuple[Annot
     `UsageError` where there is no folder.
     """
     folder = Path(image_dir)
-    if not isdir(folder): raise UsageError(f'{folder}: no such folder, expected the images of {annotations.path.name}')
+    if not isdir(folder):
+        raise UsageError(f'{folder}: no such folder, expected the images of {annotations.path.name}; pass the folder '
+                         'that image_name starts from', see='wrong-folder')
     paths = [folder / name for name in annotations.image_names]
     _check_inside(annotations, paths, folder)
     _check_there(annotations, paths, folder)
     annotations = _upright(annotations, [_turn(annotations, i, path) for i, path in enumerate(paths)])
     spacing, source = zip(*(image_spacing(path) for path in paths), strict=True)
     return fill_spacing(annotations, spacing, source), paths
+
+
+def check_pixels_meant(annotations: Annotations):
+    "Raise UsageError where the points are shares of the images' sides, not pixels."
+    visible = annotations.points[annotations.state == VISIBLE]
+    if len(visible) < FEW or visible.max() > 1: return
+    raise UsageError(f'{annotations.path.name}: all {len(visible)} points lie within 0 to 1, expected pixels; multiply '
+                     'shares by image_width and image_height', see='points-outside-the-image')
 
 
 def _check_inside(annotations, paths, folder):
@@ -52,8 +64,18 @@ def _check_there(annotations, paths, folder):
     missing = [i for i, path in enumerate(paths) if not isfile(path)]
     if not missing: return
     others = f' ({len(missing) - 1} other images are missing too)' if len(missing) > 1 else ''
+    likely = _likely(annotations.image_names[missing[0]], folder)
     raise UnfitImage(f'{annotations.where(missing[0])}: no such file {paths[missing[0]]}{others}; '
-                     'correct image_name or the image folder', f'have no file in {folder}')
+                     f'{f"but there is {likely}: " if likely else ""}correct image_name or the image folder',
+                     f'have no file in {folder}', see='image-names')
+
+
+def _likely(name, folder):
+    "A file below `folder` that `name` may mean: of another suffix, case or sub-folder; None where there is none."
+    wanted = {PurePosixPath(name).name.casefold(), PurePosixPath(name).stem.casefold()}
+    below = (Path(parent, file) for parent, _, files in walk(folder) for file in files)
+    found = min((path for path in below if {path.name.casefold(), path.stem.casefold()} & wanted), default=None)
+    return found and found.relative_to(folder).as_posix()
 
 
 def _turn(annotations, i, path):
@@ -63,8 +85,11 @@ def _turn(annotations, i, path):
     stated = tuple(annotations.sizes[i].tolist())
     if stated == header.size: return 1
     if stated == header.stored: return header.orientation
-    raise UnfitImage(f'{annotations.where(i)}: the CSV says {_by(stated)}, the file is {_by(header.size)}; expected '
-                     'the size of the image in which the points were clicked', 'have another size than the CSV says')
+    turned = header.orientation != 1
+    stored = f' ({_by(header.stored)} as it is stored, which EXIF turns)' if turned else ''
+    raise UnfitImage(f'{annotations.where(i)}: the CSV says {_by(stated)}, the file is {_by(header.size)}{stored}; '
+                     'expected the size of the image in which the points were clicked',
+                     'have another size than the CSV says', see='turned-images' if turned else 'image-sizes')
 
 
 def _by(size): return f'{size[0]} x {size[1]}'

@@ -143,12 +143,14 @@ def _elements(path, defer_size=None):
     if 'PixelData' not in ds: raise _refused(path, 'it has no pixels: a report, a directory, cut off or no DICOM')
     n_frames = _numbers(ds, 'NumberOfFrames')
     if n_frames and n_frames[0] > 1:
-        raise _refused(path, f'it has {n_frames[0]:.0f} frames', 'export the frame that you need as a file of its own')
+        raise _refused(path, f'it has {n_frames[0]:.0f} frames', 'export the frame that you need as a file of its own',
+                       see='kinds-of-images')
     return ds
 
 
-def _refused(path, found, remedy='copy or export it again'):
-    return UsageError(f'{path}: cannot be read as an image ({found}), expected a DICOM file of one image; {remedy}')
+def _refused(path, found, remedy='copy or export it again', see='damaged-images'):
+    return UsageError(f'{path}: cannot be read as an image ({found}), expected a DICOM file of one image; {remedy}',
+                      see)
 
 
 def _numbers(ds, keyword):

@@ -50,8 +50,12 @@ def check_pixels(size: tuple[int, int], path: str | Path):
 
 def broken(path: str | Path) -> UsageError:
     "The error that says that the file at `path` is no image."
+    suffix = Path(path).suffix.lower()
+    if suffix not in IMAGE_SUFFIXES + DICOM_SUFFIXES:
+        return UsageError(f'{path}: cannot be read as an image, expected {KINDS}; convert it to one of these',
+                          see='kinds-of-images')
     return UsageError(f'{path}: cannot be read as an image (cut off, damaged, too large or of another kind), '
-                      f'expected {KINDS}; copy or export it again')
+                      f'expected {KINDS}; copy or export it again', see='damaged-images')
 
 
 def _check_single(file, path):
@@ -61,7 +65,7 @@ def _check_single(file, path):
     if not several: return
     what = 'pages' if file.format == 'TIFF' else 'frames'
     raise UsageError(f'{path}: a {file.format} with several {what}, expected one image; save the {what[:-1]} that you '
-                     'need as a file of its own')
+                     'need as a file of its own', see='kinds-of-images')
 
 
 def _has_pages(file):

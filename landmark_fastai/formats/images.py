@@ -97,7 +97,7 @@ def find_images(folder: str | Path) -> list[str]:
     Hidden files and folders, whose names start with a dot, are skipped, and links to folders, with a warning. Raises
     `UsageError` if there is none.
     """
-    if not isdir(folder): raise UsageError(f'{folder}: no such folder, expected one with images')
+    if not isdir(folder): raise UsageError(f'{folder}: no such folder, expected one with images', see='wrong-folder')
     names, linked = [], []
     for parent, folders, files in walk(folder):  # not Path.rglob, which takes 0.3 s for 10,000 images
         linked += [path for path in (Path(parent, name) for name in sorted(folders)) if path.is_symlink()]
@@ -108,7 +108,8 @@ def find_images(folder: str | Path) -> list[str]:
         warnings.warn(f'{linked[0]}: a link to a folder, which is left out ({len(linked)} in all); pass that '
                       'folder as the image folder', stacklevel=2)
     images = [name for name in names if name.suffix.lower() in IMAGE_SUFFIXES or is_dicom(Path(folder, name))]
-    if not images: raise UsageError(f'{folder}: no image among the {len(names)} files in it, expected {KINDS}')
+    if not images:
+        raise UsageError(f'{folder}: no image among the {len(names)} files in it, expected {KINDS}', see='wrong-folder')
     return sorted(name.as_posix() for name in images)
 
 
@@ -172,7 +173,8 @@ def _decode(path):
     except cv2.error: image = None
     if image is None: raise broken(path)
     if image.shape[1::-1] != size:  # OpenCV still finds a rotation in EXIF data that Pillow gives up
-        raise UsageError(f'{path}: damaged EXIF data, expected a readable orientation; save it without EXIF')
+        raise UsageError(f'{path}: damaged EXIF data, expected a readable orientation; save it without EXIF',
+                         see='turned-images')
     return image
 
 

@@ -28,7 +28,7 @@ def split_rows(annotations: Annotations, val_fraction: float = 0.2, seed: int = 
     groups = annotations.patient_id if annotations.patient_id is not None else annotations.image_names
     size_of = Counter(groups)
     unique = list(size_of)
-    if len(size_of) < 2: raise UsageError(_too_few(annotations))
+    if len(size_of) < 2: raise UsageError(_too_few(annotations), see='too-few-images')
     n_val = math.ceil(len(annotations) * val_fraction - 1e-9)  # 100 * 0.07 is a little over 7
     drawn, n_drawn = set(), 0
     for i in np.random.default_rng(seed).permutation(len(unique))[:-1]:
@@ -49,7 +49,7 @@ def split_folds(annotations: Annotations, n_folds: int, seed: int = 42) -> np.nd
     if not 2 <= n_folds <= len(size_of):
         what = 'images' if annotations.patient_id is None else 'patients'
         raise UsageError(f'folds is {n_folds}; {annotations.path.name} has {len(size_of)} {what} to train on, expected '
-                         f'2 to {len(size_of)}, or 0 for no cross-validation')
+                         f'2 to {len(size_of)}, or 0 for no cross-validation', see='too-few-images')
     unique, sizes, fold_of = list(size_of), [0] * n_folds, {}
     shuffled = [unique[i] for i in np.random.default_rng(seed).permutation(len(unique))]
     for group in sorted(shuffled, key=size_of.get, reverse=True):  # the largest first, each to the smallest fold
@@ -71,7 +71,7 @@ def checked_split(annotations: Annotations, split: Sequence[str]) -> np.ndarray:
     for side in ('train', 'val'):
         if side not in split:
             raise UsageError(f'{name}: no row has split {side}, expected train and val; mark some, or leave the split '
-                             'out')
+                             'out', see='too-few-images')
     return split
 
 

@@ -154,7 +154,7 @@ def choose_engine(folder: Path, graph: str, name: str) -> GraphEngine:
     installed = [each for each in wanted if is_installed(each)]
     if not installed:
         raise UsageError(f'{folder} needs {" or ".join(INSTALL[each] for each in wanted)}, which is not installed; '
-                         f'pip install {INSTALL[wanted[0]]}')
+                         f'pip install {INSTALL[wanted[0]]}', see='missing-packages')
     check = read_check(folder)
     if len(installed) == 1: return checked_engine(folder, graph, installed[0], check)
     engines = []

@@ -13,6 +13,7 @@ from ..output_folder import make_output_folder
 from ..reader_config import AgreementConfig
 from ..viz.differences import plot_bland_altman, plot_drift, plot_identity
 from ..viz.report import Figure, aligned, beside_report, counted, write_report
+from ..viz.shown import Summary
 from .agreement import ALL, Readings, agreement_rows
 from .agreement_table import (
     AXES,
@@ -44,7 +45,7 @@ PLOTS = (('bland_altman', 'Bland–Altman', BLAND_ALTMAN, plot_bland_altman),
 
 
 @takes(AgreementConfig)
-def agreement(config: AgreementConfig) -> dict:
+def agreement(config: AgreementConfig) -> Summary:
     """Compare what readers, or models, have clicked on the same images; returns the summary.
 
     Writes agreement.csv, drift.csv, summary.json, figures, tables and report.html. The arguments are the flags of
@@ -66,7 +67,7 @@ def agreement(config: AgreementConfig) -> dict:
 
 
 def write_agreement(folder: Path, panel: Panel, readings: list[Readings], groups: list[str], settings: dict,
-                    notes: list[str]) -> dict:
+                    notes: list[str]) -> Summary:
     """Write how the readers of `panel` agree on `readings` into `folder`, print it, and return the summary.
 
     `readings` are of the landmarks, and of measurements if there are any, of the images of `panel`; `groups` names the
@@ -87,14 +88,14 @@ def write_agreement(folder: Path, panel: Panel, readings: list[Readings], groups
     write_rows(folder / 'drift.csv', drifts)
     write_text(folder / 'summary.json', json.dumps(summary, indent=2, ensure_ascii=False) + '\n')
     tables = _tables(overall, rows, drifts, unit)
-    figures = _figures(folder / 'figures', panel, readings, rows, compared)
+    figures, verdict = _figures(folder / 'figures', panel, readings, rows, compared), headline(overall[-1], readers)
     write_report(folder / 'report.html', f'Agreement of {counted(len(readers), "reader")}', ', '.join(readers),
-                 headline(overall[-1], readers), tables, figures, settings, notes, 'agreement.html', unit=unit,
+                 verdict, tables, figures, settings, notes, 'agreement.html', unit=unit,
                  n_readers=len(readers), measured=any(each.kind == KIND for each in readings))
-    for title, table in tables:
-        if title.startswith(PRINTED): print(f'{title}\n{aligned(table)}')
+    printed = [(title, table) for title, table in tables if title.startswith(PRINTED)]
+    for title, table in printed: print(f'{title}\n{aligned(table)}')
     for note in notes: print(note)
-    return summary
+    return Summary(summary, verdict, printed, folder / 'report.html')
 
 
 def _pooled(panel):

@@ -4,13 +4,15 @@ A small walker goes through the tree of a definition and calls what is in `funct
 reason why there is none on an image, the first that was met.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ..formats.annotations import ABSENT, UNLABELLED, Annotations
+from ..viz.report import counted
+from ..viz.shown import notebook_html
 from .binding import landmark_of, sides_there
 from .definitions import Definitions, Measure, Side
 from .expressions import Call, Name, Number, Tree
@@ -107,6 +109,26 @@ class Measured:
     upper: np.ndarray    # known of it
     interval: np.ndarray  # (n, S, M) of texts: what that follows from, '' where there is none
     readers: list[str]   # who has placed the points of each image, '' where the CSV does not tell several apart
+
+    def summary(self) -> Iterator[str]:
+        "A line a measurement: of how many images, their mean and standard deviation, and how wide the intervals are."
+        for s, side in enumerate(self.sides):
+            for m, measure in enumerate(self.measures):
+                values = self.values[:, s, m]
+                known = values[np.isfinite(values)]
+                name = ' '.join(filter(None, (side.name, measure.name)))
+                if not len(known):
+                    reasons, counts = np.unique(self.reasons[:, s, m].astype(str), return_counts=True)
+                    yield f'{name}: no value: {reasons[counts.argmax()]}'
+                    continue
+                spread = f' ± {known.std(ddof=1):.2f}' if len(known) > 1 else ''
+                radius = (self.upper - self.lower)[:, s, m] / 2
+                radius = radius[np.isfinite(radius)]
+                interval = f', the true ones within ± {np.median(radius):.2f}' if len(radius) else ''
+                yield f'{name}: {known.mean():.2f}{spread} {measure.unit} (n = {len(known)}){interval}'
+
+    def _repr_html_(self):
+        return notebook_html(f'{counted(len(set(self.image_names)), "image")} measured', lines=list(self.summary()))
 
 
 def measure_landmarks(annotations: Annotations, definitions: Definitions) -> Measured:

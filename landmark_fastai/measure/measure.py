@@ -66,7 +66,7 @@ def measure(config: MeasureConfig) -> Measured:
     together = joined(measured)
     write_tables(folder, together)
     for reader, each in measured.items():
-        for line in summary(each): print(' '.join(filter(None, (reader, line))))
+        for line in each.summary(): print(' '.join(filter(None, (reader, line))))
     for line in interval_notes(together, truth, config.level): print(line)
     if panel:
         of_panel = measure_panel(panel, definitions)
@@ -165,24 +165,6 @@ def known_spacing(annotations: Annotations, config: MeasureConfig) -> Annotation
     if config.pixel_spacing is not None: annotations = fill_spacing(annotations, config.pixel_spacing, FLAG_SOURCE)
     warn_doubtful(annotations)
     return annotations
-
-
-def summary(measured: Measured) -> Iterator[str]:
-    "A line a measurement: of how many images, their mean and standard deviation, and how wide the intervals are."
-    for s, side in enumerate(measured.sides):
-        for m, measure in enumerate(measured.measures):
-            values = measured.values[:, s, m]
-            known = values[np.isfinite(values)]
-            name = ' '.join(filter(None, (side.name, measure.name)))
-            if not len(known):
-                reasons, counts = np.unique(measured.reasons[:, s, m].astype(str), return_counts=True)
-                yield f'{name}: no value: {reasons[counts.argmax()]}'
-                continue
-            spread = f' ± {known.std(ddof=1):.2f}' if len(known) > 1 else ''
-            radius = (measured.upper - measured.lower)[:, s, m] / 2
-            radius = radius[np.isfinite(radius)]
-            interval = f', the true ones within ± {np.median(radius):.2f}' if len(radius) else ''
-            yield f'{name}: {known.mean():.2f}{spread} {measure.unit} (n = {len(known)}){interval}'
 
 
 def write_pictures(folder: Path, image_dir: str, found: dict[str, Annotations], definitions: Definitions,

@@ -90,7 +90,7 @@ def read_facts(run: str | Path) -> ModelFacts:
         raise UsageError(f'{path} has no format, expected that of a run')
     if values['format'] != FORMAT:
         raise UsageError(f'{path} has the format {values["format"]}, this version reads {FORMAT}; use the version that '
-                         'wrote it')
+                         'wrote it', see='old-runs')
     values = LATER | values
     names = [each.name for each in fields(ModelFacts)]
     missing = [name for name in names if name not in values]

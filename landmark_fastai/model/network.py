@@ -40,7 +40,7 @@ def create_model(arch: str, encoder_name: str, encoder_weights: str | Path | Non
 def _from_file(build, path):
     if not Path(path).is_file():
         raise UsageError(f"encoder_weights is {str(path)!r}, which is no file; expected 'imagenet', 'none' or the path "
-                         'of a .pth or .safetensors file')
+                         'of a .pth or .safetensors file', see='encoder-weights')
     model = build(None)
     load_encoder(model.encoder, read_state_dict(path), path)
     return model
@@ -63,7 +63,7 @@ def check_batch_of_one(model: nn.Module):
     try: deepcopy(model).train()(torch.zeros(1, 3, 64, 64, device=next(model.parameters()).device))
     except ValueError as e:
         raise UsageError(f'a batch of one image cannot train this network ({e}); take a larger batch_size, with '
-                         'drop_last, or another arch') from None
+                         'drop_last, or another arch', see='batch-size') from None
 
 
 def set_prior(head: nn.Sequential, share: float = 0.01):

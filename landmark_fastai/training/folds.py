@@ -16,7 +16,7 @@ from ..model.facts import CAL, ModelFacts
 from ..processes import check_single_process
 from .build import data_facts, make_facts, make_learner
 from .run import train_run
-from .run_folder import check_data, check_folder, start_folder
+from .run_folder import check_data, check_folder, check_room, start_folder
 
 
 def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
@@ -47,6 +47,7 @@ def check_start(config: TrainConfig, resumed: bool):
 def prepare(config: TrainConfig, fold_of: np.ndarray) -> tuple[Annotations, ModelFacts]:
     "The checked annotations, and what is known before a fold is trained. Every mistake shows here."
     learn = make_learner(config, fold_split(fold_of, 1))  # for that alone: its images leave the memory with it
+    check_room(config, learn.model)
     annotations = learn.dls.annotations
     sides = [f'fold {k}' if k else annotations.split[i] for i, k in enumerate(fold_of)]
     facts = make_facts(config, learn, fingerprint(annotations, fold_of))

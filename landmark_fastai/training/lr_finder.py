@@ -8,6 +8,7 @@ from ..files import check_writable
 from ..flags import takes
 from ..viz.curves import plot_lr_find
 from .build import cudnn_restored, make_learner
+from .out_of_memory import or_say_what_fits
 
 
 @takes(TrainConfig)
@@ -17,10 +18,11 @@ def find_lr(config: TrainConfig) -> float:
     if config.resume: raise UsageError('find_lr has nothing to resume; leave resume out')
     path = Path(config.output_dir, f'{config.experiment_name}_lr_find.png')
     if path.exists() and not config.overwrite:
-        raise UsageError(f'{path} exists; pass --overwrite or another --experiment_name')
+        raise UsageError(f'{path} exists; pass --overwrite or another --experiment_name', see='existing-folder')
     check_writable(path.parent)
     learn = make_learner(config)
-    with learn.no_bar(): suggestion = learn.lr_find(show_plot=False).valley
+    def find(): return learn.lr_find(show_plot=False).valley
+    with learn.no_bar(): suggestion = or_say_what_fits(find, learn, config, started=False)
     plot_lr_find(learn.recorder.lrs, [float(loss) for loss in learn.recorder.losses], suggestion, path)
     print(f'suggested --lr {suggestion:.2g}, the plot is {path}')
     return suggestion

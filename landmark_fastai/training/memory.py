@@ -14,8 +14,18 @@ def keep_freed_memory():
     Else the system takes and hands out large blocks in each step of a training on a CPU, page by page and filled with
     zeros: a fifth of the time of all steps but the first, for a sixth more memory.
     """
-    try: library = ctypes.CDLL(None)
-    except (OSError, TypeError): return  # Windows
-    if not hasattr(library, 'gnu_get_libc_version'): return  # macOS, musl
+    if not (library := glibc()): return
     library.mallopt(MMAP_MAX, 0)
     library.mallopt(TRIM_THRESHOLD, -1)
+
+
+def give_back_freed_memory():
+    "Give what is kept back once, such as that of a step that was too large, so that others than malloc find room."
+    if library := glibc(): library.malloc_trim(0)
+
+
+def glibc() -> ctypes.CDLL | None:
+    "The C library of this process if it is glibc."
+    try: library = ctypes.CDLL(None)
+    except (OSError, TypeError): return None  # Windows
+    return library if hasattr(library, 'gnu_get_libc_version') else None  # not that of macOS, nor musl

@@ -15,9 +15,9 @@ from torch import nn
 
 from ..callbacks.checkpoint import innermost, rng_state, set_rng_state
 from ..config import TrainConfig
-from ..data.crops import PER_IMAGE, VALIDATED
+from ..data.crops import CROPS, PER_IMAGE, VALIDATED
 from ..learner import LandmarkLearner
-from .refine import CROPS
+from .out_of_memory import or_say_what_fits
 
 SPARE = 0.95  # share of the minutes that the epochs are to take; the rest is for reading, pictures and the report
 SECOND = 0.5  # share of these that the second stage gets
@@ -29,7 +29,7 @@ def fit_minutes(config: TrainConfig, learn: LandmarkLearner) -> TrainConfig:
 
     The erosion of `learn`, the first stage, is told of them; else it stays as it was, random numbers included.
     """
-    first, *second = time_epochs(config, learn)
+    first, *second = or_say_what_fits(lambda: time_epochs(config, learn), learn, config, started=False)
     seconds = 60 * config.minutes * SPARE
     share = 1. if config.keeps_first_stage else SECOND if config.refine else 0.  # of the second stage
     told = []

@@ -8,7 +8,7 @@ from fastai.callback.core import Callback
 from fastai.torch_core import rank_distrib, set_seed
 
 from ..config import TrainConfig
-from ..data.crops import CropField, refine_dls
+from ..data.crops import CROPS, CropField, refine_dls
 from ..data.items import AnnotatedImage
 from ..data.loaders import LandmarkDataLoaders
 from ..errors import UsageError
@@ -27,7 +27,6 @@ REACH = 95         # percentile of the first stage's errors, along x and y
 SPARE = 1.5        # how many times these errors the jitter reaches
 JITTER = 0.1, 0.3  # shares of a crop's side, between which the jitter is
 SHARPER = 2        # times a film has to be as sharp as a square: on images that were 1.8 times so, crops brought little
-CROPS = 2          # times the batch size of the first stage, that a step of the second has
 
 
 def check_refinable(config: TrainConfig, dls: LandmarkDataLoaders):

@@ -25,7 +25,7 @@ from . import distributed
 from .build import data_facts, make_facts, make_learner
 from .minutes import fit_minutes
 from .refine import check_refinable, refine
-from .run_folder import check_data, check_folder, read_checkpoint, read_progress, start_folder
+from .run_folder import check_data, check_folder, check_room, read_checkpoint, read_progress, start_folder
 from .stage import train_stage
 
 
@@ -71,6 +71,7 @@ def prepare(config: TrainConfig, device: str,
     # a checkpoint has all weights: those that the run began with are not looked for again
     begins = {} if state is None else {'encoder_weights': 'none', 'from_run': None}
     learn = make_learner(replace(config, device=device, **begins), split)
+    check_room(config, learn.model)
     annotations, sides = learn.dls.annotations, learn.dls.split
     facts = replace(make_facts(config, learn, fingerprint(annotations, sides)),
                     images=data_facts(annotations, sides.tolist()))

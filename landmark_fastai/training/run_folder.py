@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from ..callbacks.checkpoint import ALWAYS
 from ..callbacks.stopping import is_stale
 from ..config import TrainConfig, is_run
 from ..errors import UsageError
-from ..files import atomic_folder, check_writable, lies_in, remove_leftovers, write_text
+from ..files import atomic_folder, check_space, check_writable, lies_in, remove_leftovers, write_text
 from ..flags import to_yaml
 from ..formats.spreadsheet import safe_name
 from ..model.facts import ModelFacts, read_facts, write_facts
@@ -30,10 +31,12 @@ def check_folder(config: TrainConfig):
     check_writable(folder)
     if not folder.exists(): return
     if not (config.overwrite or config.resume):
-        raise UsageError(f'{folder} exists; pass --overwrite to replace it, or another --experiment_name')
+        stopped = is_run(folder) and not (folder / 'report.html').is_file()
+        raise UsageError(f'{folder} exists; pass {"--resume to go on with it, " * stopped}--overwrite to replace it, '
+                         'or another --experiment_name', see='existing-folder')
     if any(folder.iterdir()) and not is_run(folder):
         raise UsageError(f'{folder} is no run folder (no config.yaml and model.json of this version): remove it '
-                         'yourself')
+                         'yourself', see='existing-folder')
     read = {'train_image_dir': config.train_image_dir, 'label_dir': config.label_dir, 'from_run': config.from_run,
             'config': config.config, 'train_csv_file': config.csv_file}  # which may be a path of its own
     if config.encoder_weights not in ('imagenet', 'none'): read['encoder_weights'] = config.encoder_weights
@@ -41,6 +44,14 @@ def check_folder(config: TrainConfig):
         if path and lies_in(path, folder):
             raise UsageError(f'{name} {path} lies in {folder}, which would be replaced; pass another '
                              '--experiment_name, or move it away')
+
+
+def check_room(config: TrainConfig, model: nn.Module):
+    "Raise UsageError unless the weights of each stage and fold fit on the disk, and once more, which are new."
+    n_bytes = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    of_last = 4 if config.ema else 3  # the weights, two numbers that the optimizer keeps of each, and their average
+    n_trainings = max(config.folds, 1) * (1 + config.refine)
+    check_space(config.folder, (n_trainings + 1) * (of_last + 1) * n_bytes)
 
 
 def check_data(run: Path, now: str):
@@ -87,7 +98,7 @@ def read_checkpoint(folder: Path, needed: bool) -> dict | None:
     missing = [name for name in ALWAYS if name not in state]
     if missing:
         raise UsageError(f'weight/last.ckpt of {folder} lacks {", ".join(missing)}: it is of another version, and '
-                         f'cannot be resumed; train on with --from_run {folder}')
+                         f'cannot be resumed; train on with --from_run {folder}', see='old-runs')
     return state
 
 

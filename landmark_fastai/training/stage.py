@@ -18,6 +18,7 @@ from ..model.state import read_state_dict
 from ..viz.curves import MEDIAN
 from . import distributed
 from .build import make_callbacks
+from .out_of_memory import or_say_what_fits
 from .run_folder import start_folder
 
 
@@ -25,13 +26,13 @@ def train_stage(config: TrainConfig, learn: LandmarkLearner, facts: ModelFacts, 
                 cbs: Sequence[Callback] = ()):
     """Train `learn` by the flags `config` into their folder, on from the checkpoint `state` if there is one.
 
-    Leaves it with the best weights, in all processes, which part then. Raises Diverged.
+    Leaves it with the best weights, in all processes, which part then. Raises Diverged and OutOfMemory.
     """
     if not rank_distrib():
         start_folder(config, facts, state is not None, learn.dls.annotations.image_names, split=learn.dls.split)
         announce(config, learn)
     history, *others = make_callbacks(config, learn, state)
-    fit(learn, config, [history, *others, *cbs])
+    or_say_what_fits(lambda: fit(learn, config, [history, *others, *cbs]), learn, config, started=True)
     check_loss(config, others)
     if not rank_distrib() and history.best is not None:
         learn.model.load_state_dict(read_state_dict(config.folder / 'weight' / 'best.pth'))

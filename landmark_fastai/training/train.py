@@ -20,6 +20,7 @@ def train(config: TrainConfig, cbs: Callback | Sequence[Callback] = ()) -> Landm
 
     Returns the learner with the best weights, whose `evaluation` is that of the validation images; with `folds` the
     summary of the cross-validation. The arguments are the flags of `landmark-fastai train`. Raises UsageError for every
-    mistake in arguments, annotations or images before anything is written, and Diverged where the loss is NaN.
+    mistake in arguments, annotations or images before anything is written, Diverged where the loss is NaN, and
+    OutOfMemory, which says what fits.
     """
     return cross_validate(config, L(cbs)) if config.folds else train_run(config, cbs=L(cbs))

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .axes import STYLES, add_legend, label_log, label_plainly, new_figure, save_figure, say_empty, shorten
 
 UNITS = {'px': 'original px', 'mm': 'mm'}
+LOSSES = {'loss': {'training': 'train_loss', 'validation': 'val_loss'}}
 RADII = 10            # labels of the radius, at most
 LEGEND_ROWS = 24      # per column and panel
 
@@ -35,13 +37,12 @@ def plot_history(history: pd.DataFrame, names: list[str], folder: Path):
     history = history.replace([np.inf, -np.inf], np.nan)
     labels = [f'{k} {shorten(name)}' for k, name in enumerate(names, 1)]
     units = {unit: f'error, {full}' for unit, full in UNITS.items() if f'mean_error_{unit}' in history}
-    losses = {'loss': {'training': 'train_loss', 'validation': 'val_loss'}}
     mean = {axis: {'mean': f'mean_error_{unit}'} for unit, axis in units.items()}
     if MEDIAN in history: mean[units['px']]['median'] = MEDIAN
     each = {axis: {label: f'{name}_{unit}' for label, name in zip(labels, names, strict=True)}
             for unit, axis in units.items()}
     dice = {'dice': {label: f'landmark{k}_dice' for k, label in enumerate(labels, 1)}}
-    _plot(folder / 'loss_curve.png', 'Loss', history, losses)
+    _plot(folder / 'loss_curve.png', 'Loss', history, LOSSES)
     _plot(folder / 'mean_landmark_error.png', 'Mean landmark error', history, mean)
     _plot(folder / 'mean_landmark_error_log.png', 'Mean landmark error', history, mean, log=True)
     _plot(folder / 'mean_dice_score.png', 'Mean dice score', history, {'dice': {'mean': 'mean_dice'}}, top=1)
@@ -68,11 +69,22 @@ def plot_lr_find(lrs: list[float], losses: list[float], suggestion: float, path:
     save_figure(figure, path)
 
 
+def progress_figure(history: pd.DataFrame) -> Figure:
+    "Loss and mean error over the epochs of a log so far, with the columns that `plot_history` takes of them."
+    history = history.replace([np.inf, -np.inf], np.nan)
+    return _figure('', history, LOSSES | {f'error, {UNITS["px"]}': {'mean': 'mean_error_px'}}, width=5, height=2.6)
+
+
 def _plot(path, title, history, panels, log=False, top=None):
-    "Write a figure with a panel for each axis label of `panels`, its curves given as {legend label: column}."
+    "Write the figure of these `panels` to `path`."
+    save_figure(_figure(title, history, panels, log, top), path)
+
+
+def _figure(title, history, panels, log=False, top=None, width=8, height=4.2):
+    "A figure with a panel, of that size, for each axis label of `panels`, its curves given as {legend label: column}."
     curves = next(iter(panels.values()))
     rows = LEGEND_ROWS * len(panels)
-    figure = new_figure(8 + 2.9 * np.ceil(len(curves) / rows), 1 + 4.2 * len(panels))
+    figure = new_figure(width + 2.9 * np.ceil(len(curves) / rows), 1 + height * len(panels))
     axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for ax, (ylabel, curves) in zip(axes, panels.items(), strict=True):
         _draw_curves(ax, history, curves)
@@ -86,7 +98,7 @@ def _plot(path, title, history, panels, log=False, top=None):
     axes[-1].set_xlim(history.epoch.min() - 0.5, history.epoch.max() + 0.5)
     axes[0].set_title(title)
     add_legend(figure, axes[0], rows)
-    save_figure(figure, path)
+    return figure
 
 
 def _draw_curves(ax, history, curves):

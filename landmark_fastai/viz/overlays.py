@@ -1,6 +1,7 @@
 "Landmarks and masks on images: RGB uint8 arrays (H, W, 3) and their PNG files. Blue is the truth, red the prediction."
 
 import math
+from base64 import b64encode
 from pathlib import Path
 
 import cv2
@@ -104,6 +105,11 @@ def fit_into_box(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     box = blank(*size)
     box[top:top + inner[1], left:left + inner[0]] = _resize(picture, inner)
     return box
+
+
+def as_jpeg(picture: np.ndarray) -> str:
+    "RGB uint8 `picture` as the base64 text of a JPEG, for a page."
+    return b64encode(cv2.imencode('.jpg', picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]).decode()
 
 
 def write_png(path: Path, picture: np.ndarray):

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
 
@@ -35,13 +36,18 @@ def csv_text(table: Table) -> str:
 def latex_text(title: str, table: Table) -> str:
     r"`table` as LaTeX, to `\input` into a manuscript that uses booktabs, with `title` as caption."
     header, rows = table
-    columns = ''.join('l' if any(cell[:1].isalpha() for cell in column) else 'r' for column in zip(*rows, strict=True))
+    columns = ''.join('l' if is_text(column) else 'r' for column in zip(*rows, strict=True))
     lines = [' & '.join(map(escaped, row)) + r' \\' for row in (header, *rows)]
     return '\n'.join([
         f'% Written by landmark_fastai {__version__}; \\usepackage{{booktabs}}', r'\begin{table}', r'\centering',
         rf'\caption{{{escaped(title)}}}', rf'\label{{tab:{stem(title)}}}', r'\footnotesize',
         r'\setlength{\tabcolsep}{3pt}', rf'\begin{{tabular}}{{@{{}}{columns}@{{}}}}', r'\toprule', lines[0],
         r'\midrule', *lines[1:], r'\bottomrule', r'\end{tabular}', r'\end{table}', ''])
+
+
+def is_text(column: Iterable[str]) -> bool:
+    "Whether the cells of `column` are words, which are aligned on the left, not numbers."
+    return any(cell[:1].isalpha() for cell in column)
 
 
 def escaped(text: str) -> str:

@@ -12,6 +12,7 @@ import torch
 from helpers import write_dots
 
 from landmark_fastai import UsageError, landmark_dls
+from landmark_fastai.data import loaders
 from landmark_fastai.data.tensors import TensorLandmarks, TensorRadiograph
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
 from landmark_fastai.formats.cache import SquareCache
@@ -293,3 +294,16 @@ def test_worker_processes_give_the_same_batches(make_dls):
 def test_arguments_are_checked_as_the_flags_are(make_dls, argument, words):
     with pytest.raises(UsageError) as e: make_dls(**argument)
     assert all(word in str(e.value) for word in words), e.value
+
+
+def test_a_gpu_that_pytorch_cannot_use_is_told(monkeypatch):
+    monkeypatch.setattr(loaders, 'default_device', lambda: torch.device('cpu'))
+    monkeypatch.setattr(loaders, 'which', lambda program: None)
+    with warnings.catch_warnings(record=True) as caught: assert loaders.usable_device(None).type == 'cpu'
+    assert not caught
+    monkeypatch.setattr(loaders, 'which', lambda program: f'/usr/bin/{program}')
+    monkeypatch.setattr(torch.version, 'cuda', None)
+    with pytest.warns(UserWarning, match=r'NVIDIA GPU, but PyTorch .* is built for the CPU alone.*#no-gpu\)'):
+        loaders.usable_device(None)
+    monkeypatch.setattr(torch.version, 'cuda', '13.0')
+    with pytest.warns(UserWarning, match='finds no driver for CUDA 13.0'): loaders.usable_device(None)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import DiscFinder, disc_finder, discs, write_dicom
+from helpers import DiscFinder, disc_finder, discs, write_dicom, write_discs
 from PIL import Image
 from torch import nn
 
@@ -152,3 +152,22 @@ def test_an_ensemble_is_not_trained_on():
 def test_flags_of_a_prediction_are_checked_as_on_the_command_line(flags, words):
     with pytest.raises(UsageError) as error: disc_finder(64).predict(discs(60, 60, ((20, 20), (40, 40))), **flags)
     assert all(word in str(error.value) for word in words), error.value
+
+
+def test_a_notebook_shows_points_and_the_first_images_and_escapes_their_names(tmp_path):
+    path = tmp_path / '<b>a.png'
+    write_discs(path)
+    found = disc_finder(64).predict([path] * 6)
+    html = found._repr_html_()
+    assert '6 images, 2 landmarks: 12 points found' in html and '... and 2 images more' in html
+    assert html.count('<img') == 4 and html.count('<tr>') == 1 + 4 * 2
+    assert '&lt;b&gt;a.png' in html and '<b>a' not in html and f'{found.points[0, 0, 0]:.2f}' in html
+    path.unlink()
+    assert '<img' not in found._repr_html_()
+    assert found._replace(state=found.state)._repr_html_() is None  # which knows no images
+
+
+def test_a_notebook_shows_what_is_no_point(tmp_path):
+    found = disc_finder(64).predict([np.zeros((50, 60), np.uint8)], min_confidence=1)
+    html = found._repr_html_()
+    assert 'image 0' in html and html.count('uncertain') == 2 and ': 0 points found' in html

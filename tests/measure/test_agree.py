@@ -112,7 +112,9 @@ def test_what_is_there_is_replaced_only_when_told(files, tmp_path):
         ('mine.txt', 'figures/mine.svg', 'tables/mine.tex'),
         ('figures/bland_altman_2.pdf', 'figures/identity_2.svg', 'tables/measurements_reliability.tex')))
     for path in mine + stale: path.write_text('x')
-    assert agreement(two, tmp_path / 'out', overwrite=True)['readers'] == ['AB', 'CD']
+    summary = agreement(two, tmp_path / 'out', overwrite=True)
+    assert summary['readers'] == ['AB', 'CD'] and summary.report == tmp_path / 'out' / 'report.html'
+    assert 'Distances' in (shown := summary._repr_html_()) and 'out/report.html' in shown
     assert all(path.exists() for path in mine) and not any(path.exists() for path in stale)
     (tmp_path / 'other').mkdir()
     (tmp_path / 'other' / 'report.html').write_text('mine')

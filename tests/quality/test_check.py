@@ -23,6 +23,14 @@ def test_sound_data_have_no_findings(data, capsys):
     assert printed(capsys)[-1].endswith('12 images, 5 landmarks, 60 visible points; nothing found')
 
 
+def test_a_notebook_shows_findings_and_links_their_page(data, tmp_path):
+    page = tmp_path / 'check.html'
+    found = check(**data(outlier), html=str(page))
+    html = found._repr_html_()
+    assert found and html.count('<tr>') == 1 + len(found) and found.summary in html and f'href="{page}"' in html
+    assert '<table' not in check(**data())._repr_html_()
+
+
 def missing(table, images):
     for k in (1, 4, 5, 8): (images / f'dot_{k}.png').unlink()
 
