@@ -152,8 +152,8 @@ table.to_csv('data/labels/train_annotation.csv', index=False)
 # Points and measurements need not tell the same. The line through both trochanters is known nearly as well as among
 # readers: limits of agreement of three degrees, an ICC of 0.95. The difference in leg length is not: eight millimetres
 # and an ICC below 0.4. It is made of four points of a model that looks at 128 px, and it is small in most patients, so
-# that the errors are as large as what is measured. A larger `--image_resize`, or a [second stage](../refining.md), is
-# what such a measurement wants. Without this table you would not have known.
+# that the errors are as large as what is measured. A larger `--image_resize`, or a [second
+# stage](5_refine_large_films.ipynb), is what such a measurement wants. Without this table you would not have known.
 #
 # ## Figures and tables for print
 #
