@@ -5,7 +5,7 @@
 
 from importlib import import_module
 
-__version__ = '0.5.0'
+__version__ = '1.0.0'
 
 
 def __getattr__(name):

@@ -156,8 +156,8 @@ def test_a_hidden_folder_may_be_asked_for(tmp_path):
 def test_a_folder_without_images_is_told(tmp_path):
     for name in ('a.txt', 'b.csv', '.a.png'): (tmp_path / name).touch()
     with pytest.raises(UsageError) as caught: find_images(tmp_path)
-    assert str(caught.value) == (f'{tmp_path}: no image among the 2 files in it, expected png, jpg, jpeg, tif, tiff, '
-                                 'bmp, dcm, dicom')
+    assert str(caught.value).startswith(f'{tmp_path}: no image among the 2 files in it, expected png, jpg, jpeg, tif, '
+                                        'tiff, bmp, dcm, dicom')
     for path in (tmp_path / 'none', tmp_path / 'a.txt'):
         with pytest.raises(UsageError, match='no such folder, expected one with images'): find_images(path)
 
