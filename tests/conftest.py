@@ -5,6 +5,7 @@ import warnings
 import matplotlib
 import pytest
 import torch
+from browser import CHROMIUM
 from helpers import TINY, write_dots
 
 matplotlib.use('Agg')
@@ -68,3 +69,14 @@ def finished(tmp_path_factory):
                      csv_file.name, '--output_dir', str(folder / 'runs'), *TINY, '--epochs', '2', '--gif',
                      '--n_landmarks', '2']) == 0
     return folder / 'runs' / 'baseline'
+
+
+@pytest.fixture(scope='session')
+def browser():
+    "Chromium, one for all tests of a process, since Playwright knows no second one in it."
+    playwright = pytest.importorskip('playwright.sync_api', reason='playwright is not installed')
+    if not CHROMIUM: pytest.skip('there is no Chromium')
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+        yield browser
+        browser.close()

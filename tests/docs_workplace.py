@@ -40,13 +40,18 @@ def prepare(folder: Path, name: str, flags: dict):
     labels = folder / 'data' / 'labels'
     if name == 'annotate' and 'landmarks' in flags: shutil.rmtree(labels)  # nothing has been clicked
     if name == 'annotate' and 'csv' in flags: predict(flags['image_dir'], 'found', no_overlays=True)
-    if name == 'sample': shutil.rmtree(folder / 'data')
+    if name == 'sample' and 'output_dir' not in flags: shutil.rmtree(folder / 'data')
     if name == 'measure': write_leg(folder)
     if name == 'convert': write_points(folder, **flags)
     if 'resume' in flags: (folder / 'runs' / 'baseline' / 'report.html').unlink()  # stopped before it was written
-    if 'config' in flags and flags['config'] == 'sharp.yaml':
+    if flags.get('config') == 'sharp.yaml':
         write_sample(folder / 'sharp', n_images=6, landmarks='all')
         (folder / 'sharp.yaml').write_text(SHARP)
+    if name != 'sample' and 'drawn' in str(flags): write_sample(folder / 'drawn', n_images=6)
+    if flags.get('model') == 'runs/first': shutil.copytree(folder / 'runs' / 'baseline', folder / 'runs' / 'first')
+    for csv_file in flags.get('csvs', '').split(',') if name == 'agreement' else ():
+        (folder / csv_file).parent.mkdir(parents=True, exist_ok=True)
+        if not (folder / csv_file).exists(): shutil.copy(folder / Path(csv_file).name, folder / csv_file)
     if flags.get('n_landmarks') == 3: add_third(labels / 'train_annotation.csv', folder / 'runs')
     if 'flip_pairs' in flags: assert set(flags['flip_pairs'].split(':')) == {'left_femoral_head', 'right_femoral_head'}
     if 'encoder_weights' in flags:

@@ -69,7 +69,7 @@ def commands():
     "Every command line of a page, as its arguments."
     for page, text in TEXTS.items():
         quoted = re.findall(rf'`{PROGRAMS} ([^`\n]+)`', text)
-        lines = [line for block in code_of(text, 'bash') for line in block.splitlines()]
+        lines = [line for block in code_of(text, 'bash') for line in block.replace('\\\n', ' ').splitlines()]
         for arguments in quoted + [found[1] for line in lines if (found := re.search(rf'{PROGRAMS} (.*)', line))]:
             if not arguments.endswith('…'): yield pytest.param(shlex.split(arguments, comments=True),
                                                                id=f'{page}: {arguments}')

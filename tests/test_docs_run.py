@@ -6,7 +6,6 @@ With a small network and few epochs, and else as it stands there.
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,8 +29,8 @@ SMALLER = {  # what a page says, and what is run in its place
     'learn.lr_find()': 'learn.lr_find(num_it=12)', 'fit_one_cycle(20': 'fit_one_cycle(1',
     'epochs=40': f'epochs=1, {TINY}'}
 # lines that are run elsewhere: by .ci/installed, .ci/run, and the tests of several processes, of demo and of benchmarks
-ELSEWHERE = ('pip ', 'python -m venv', 'python3 -m venv', '. .venv', 'runtime/', 'accelerate launch', 'python -m docs',
-             'python -m benchmarks', 'python -m pytest', 'python cli.py demo', 'mkdocs ', 'ruff ')
+ELSEWHERE = ('pip ', 'python -m venv', 'python3 -m venv', '. .venv', '. runtime', 'runtime/', 'accelerate launch',
+             'python -m docs', 'python -m benchmarks', 'python -m pytest', 'python cli.py demo', 'mkdocs ', 'ruff ')
 
 
 def code_of(text, language):
@@ -41,7 +40,7 @@ def code_of(text, language):
 
 def lines():
     "Every line of the pages' command blocks, once."
-    blocks = [block for text in PAGES.values() for block in code_of(text, 'bash')]
+    blocks = [block.replace('\\\n', ' ') for text in PAGES.values() for block in code_of(text, 'bash')]
     return dict.fromkeys(' '.join(shlex.split(line, comments=True)) for block in blocks for line in block.splitlines())
 
 
@@ -96,9 +95,9 @@ def test_a_page_to_click_on_opens(line, workplace):
     argv = [sys.executable, str(ROOT / 'cli.py'), *shlex.split(line)[2:], '--no_browser', '--port', '0']
     server = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     address = server.stdout.readline()
-    server.send_signal(signal.SIGINT)
-    _, said = server.communicate(timeout=20)
-    assert 'http://127.0.0.1' in address and server.returncode == 0, said
+    server.kill()  # how it ends is told in tests/annotate
+    _, said = server.communicate()
+    assert address.startswith('http://127.0.0.1'), said
 
 
 # --- Python

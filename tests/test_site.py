@@ -9,8 +9,6 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from browser import CHROMIUM
-from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
 LOADED = {'script': 'src', 'link': 'href', 'img': 'src', 'iframe': 'src', 'source': 'src', 'video': 'src'}
@@ -59,15 +57,6 @@ def address(site):
     Thread(target=server.serve_forever, daemon=True).start()
     yield f'http://127.0.0.1:{server.server_port}/'
     server.shutdown()
-
-
-@pytest.fixture(scope='module')
-def browser():
-    if CHROMIUM is None: pytest.skip('no Chromium is installed')
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize(('words', 'page'), [

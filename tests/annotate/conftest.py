@@ -2,18 +2,8 @@
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, Film, Server, dotted
+from browser import Film, Server, dotted
 from helpers import exif_of, save_picture, write_dicom
-
-
-@pytest.fixture(scope='session')
-def browser():
-    playwright = pytest.importorskip('playwright.sync_api', reason='playwright is not installed')
-    if not CHROMIUM: pytest.skip('there is no Chromium')
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
