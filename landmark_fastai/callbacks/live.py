@@ -8,9 +8,10 @@ from fastcore.basics import first
 from fastcore.imports import in_notebook
 
 from ..model.metrics import LandmarkError
+from ..viz.axes import figure_uri
 from ..viz.curves import progress_figure
 from ..viz.overlays import draw_markers
-from ..viz.shown import figure_uri, jpeg_uri, notebook_html
+from ..viz.shown import jpeg_uri, notebook_html
 from .core import is_training_run
 from .history import History, best_row, describe_errors
 from .pictures import FirstImages

@@ -1,5 +1,7 @@
 "What all figures share: size, axes, legend, file. No pyplot: it keeps figures and global state."
 
+from base64 import b64encode
+from io import BytesIO
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -24,6 +26,12 @@ def new_figure(width: float, height: float) -> Figure:
 def save_figure(figure: Figure, path: Path):
     "Write `figure` to `path`, whole or not at all."
     with atomic(path) as temporary: figure.savefig(temporary)
+
+
+def figure_uri(figure: Figure) -> str:
+    "`figure` as a link that holds it: SVG, which is sharp at every size."
+    figure.savefig(content := BytesIO(), format='svg')
+    return f'data:image/svg+xml;base64,{b64encode(content.getvalue()).decode()}'
 
 
 def label_log(axis: Axis):

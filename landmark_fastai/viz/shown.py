@@ -1,13 +1,10 @@
 "What a notebook shows of a result: its sentence, tables, small pictures, and a link to its report, as a piece of HTML."
 
-from base64 import b64encode
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from .overlays import as_jpeg
 from .report import render
@@ -29,12 +26,6 @@ def notebook_html(verdict: str, tables: Sequence[tuple[str, Table]] = (), lines:
 def jpeg_uri(picture: np.ndarray) -> str:
     "RGB uint8 `picture` as a link that holds it."
     return f'data:image/jpeg;base64,{as_jpeg(picture)}'
-
-
-def figure_uri(figure: Figure) -> str:
-    "`figure` as a link that holds it: SVG, which is sharp at every size."
-    figure.savefig(content := BytesIO(), format='svg')
-    return f'data:image/svg+xml;base64,{b64encode(content.getvalue()).decode()}'
 
 
 class Summary(dict):
