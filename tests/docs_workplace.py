@@ -93,6 +93,7 @@ def smaller(name: str, flags: dict) -> dict:
     "`flags` of a command of a page with a network and epochs for a test, and leave to replace what is there."
     if flags.get('resume'): return flags
     small = {}
+    if name == 'sample': small = dict(n_images=6)
     if name in ('train', 'find_lr'):
         small = dict(SMALL)
         if 'from_run' not in flags and flags.get('encoder_weights') is None: small |= ENCODER
