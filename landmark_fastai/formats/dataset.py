@@ -1,6 +1,7 @@
 "Checks of a data set before training."
 
 from dataclasses import replace
+from functools import cached_property
 from os import walk
 from os.path import isdir, isfile, realpath  # unlike Path's, they never raise
 from pathlib import Path, PurePosixPath
@@ -23,13 +24,34 @@ class UnfitImage(UsageError):
         self.of_many = of_many
 
 
-def check_images(annotations: Annotations, image_dir: str | Path) -> tuple[Annotations, list[Path]]:
+class FilesBelow:
+    "The files below `folder` by the names that may mean them; it is searched once, when that is first asked."
+    def __init__(self, folder: str | Path): self.folder = Path(folder)
+
+    @cached_property
+    def by_name(self) -> dict[str, Path]:
+        "The first file of each name, and of each name without its suffix, in small letters."
+        found = {}
+        for path in sorted(Path(parent, file) for parent, _, files in walk(self.folder) for file in files):
+            for name in (path.name, path.stem): found.setdefault(name.casefold(), path)
+        return found
+
+    def meant_by(self, name: str) -> str | None:
+        "A file that `name` may mean, of another suffix, case or sub-folder; None where there is none."
+        path = PurePosixPath(name)
+        found = [self.by_name[each] for each in (path.name.casefold(), path.stem.casefold()) if each in self.by_name]
+        return min(found).relative_to(self.folder).as_posix() if found else None
+
+
+def check_images(annotations: Annotations, image_dir: str | Path,
+                 below: FilesBelow | None = None) -> tuple[Annotations, list[Path]]:
     """Check that the images of `annotations` lie in `image_dir` and have the stated sizes; reads headers only.
 
     Returns the annotations with EXIF rotations applied, which is how images are read, and the path of each
     image. Where the CSV states the stored size of an image that EXIF turns by 90 degrees, points, size and spacing are
     turned along; where the sizes cannot tell, the points are taken to be turned already. Spacings that the CSV
-    leaves unknown are those of DICOM headers, if any.
+    leaves unknown are those of DICOM headers, if any. Who calls it image by image passes what is `below` the folder, so
+    that it is searched once.
     Raises `UnfitImage` for the first image that is missing, unreadable, outside the folder or of another size, and
     `UsageError` where there is no folder.
     """
@@ -39,7 +61,7 @@ def check_images(annotations: Annotations, image_dir: str | Path) -> tuple[Annot
                          'that image_name starts from', see='wrong-folder')
     paths = [folder / name for name in annotations.image_names]
     _check_inside(annotations, paths, folder)
-    _check_there(annotations, paths, folder)
+    _check_there(annotations, paths, below or FilesBelow(folder))
     annotations = _upright(annotations, [_turn(annotations, i, path) for i, path in enumerate(paths)])
     spacing, source = zip(*(image_spacing(path) for path in paths), strict=True)
     return fill_spacing(annotations, spacing, source), paths
@@ -60,22 +82,14 @@ def _check_inside(annotations, paths, folder):
                              f'{realpath(folder)}, expected a path below it', 'are outside the image folder')
 
 
-def _check_there(annotations, paths, folder):
+def _check_there(annotations, paths, below):
     missing = [i for i, path in enumerate(paths) if not isfile(path)]
     if not missing: return
     others = f' ({len(missing) - 1} other images are missing too)' if len(missing) > 1 else ''
-    likely = _likely(annotations.image_names[missing[0]], folder)
+    likely = below.meant_by(annotations.image_names[missing[0]])
     raise UnfitImage(f'{annotations.where(missing[0])}: no such file {paths[missing[0]]}{others}; '
                      f'{f"but there is {likely}: " if likely else ""}correct image_name or the image folder',
-                     f'have no file in {folder}', see='image-names')
-
-
-def _likely(name, folder):
-    "A file below `folder` that `name` may mean: of another suffix, case or sub-folder; None where there is none."
-    wanted = {PurePosixPath(name).name.casefold(), PurePosixPath(name).stem.casefold()}
-    below = (Path(parent, file) for parent, _, files in walk(folder) for file in files)
-    found = min((path for path in below if {path.name.casefold(), path.stem.casefold()} & wanted), default=None)
-    return found and found.relative_to(folder).as_posix()
+                     f'have no file in {below.folder}', see='image-names')
 
 
 def _turn(annotations, i, path):

@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..files import check_writable, lies_in, write_text
 from ..flags import takes
 from ..formats.annotations import UNLABELLED, VISIBLE, Annotations, read_annotations
-from ..formats.dataset import UNREADABLE, UnfitImage, check_images, check_pixels_meant
+from ..formats.dataset import UNREADABLE, FilesBelow, UnfitImage, check_images, check_pixels_meant
 from ..formats.images import Appearance, appearance, read_image
 from ..formats.splits import split_rows
 from ..threads import in_threads
@@ -103,9 +103,10 @@ def find_all(annotations: Annotations, image_dir: str | Path,
     are shown. Raises UsageError where there is no folder `image_dir`.
     """
     errors, good, checked, paths = [], [], [], []
+    below = FilesBelow(image_dir)
     for i in range(len(annotations)):
         try:
-            one, (path,) = check_images(annotations.subset([i]), image_dir)
+            one, (path,) = check_images(annotations.subset([i]), image_dir, below)
             good.append(i), checked.append(one), paths.append(path)
         except UnfitImage as e: errors.append(Finding(ERROR, str(e), (i,), of_many=e.of_many, pictured=False))
     for demand in (split_rows, check_pixels_meant):
