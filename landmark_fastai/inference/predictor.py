@@ -18,9 +18,6 @@ from ..geometry.frame import Frame, to_original
 from ..model.facts import FIRST, BoundFacts, ModelFacts
 from ..predict_config import PredictConfig
 from ..threads import cores, in_threads
-from ..viz.overlays import draw_markers
-from ..viz.report import DASH, counted, fixed
-from ..viz.shown import jpeg_uri, notebook_html
 from .bounds import factors
 from .engine import Decoded, Engine
 
@@ -64,39 +61,14 @@ class ShownPrediction(Prediction):
 
     Images are read, and points drawn, when it is shown.
     """
-    FEW, SIDE = 4, 320  # images that are shown, and the longer side of their pictures in px
+    FEW = 4  # images that are shown
     names: Sequence[str] = ()
     images: Sequence[ImageSource] = ()
     color = False
 
     def _repr_html_(self):
-        if not self.images: return None
-        n = len(self.points)
-        verdict = (f'{counted(n, "image")}, {counted(len(self.names), "landmark")}: '
-                   f'{counted(int((self.state == VISIBLE).sum()), "point")} found')
-        header = ['image', 'landmark', 'x', 'y', 'confidence', 'error to expect, px']
-        more = [f'... and {counted(n - len(self.images), "image")} more'] * (n > len(self.images))
-        rows = [row for i in range(len(self.images)) for row in self._rows(i)]
-        return notebook_html(verdict, [('', (header, rows))], more,
-                             [(self._name(i), self._picture(i)) for i in range(len(self.images))])
-
-    def _rows(self, i):
-        "A row a landmark of image `i`, which is named in the first."
-        for k, name in enumerate(self.names):
-            x, y = map(fixed, self.points[i, k])
-            if self.state[i, k] != VISIBLE: x, y = 'absent' if self.state[i, k] == ABSENT else 'uncertain', DASH
-            yield [self._name(i) if k == 0 else '', f'{name} ({k + 1})', x, y, fixed(self.confidence[i, k]),
-                   fixed(self.expected_error[i, k])]
-
-    def _name(self, i):
-        return f'image {i}' if isinstance(self.images[i], np.ndarray) else Path(self.images[i]).name
-
-    def _picture(self, i):
-        "Image `i` with its points; nothing where the file has gone."
-        try: pixels = read_pixels(self.images[i], self.color)
-        except (UsageError, OSError): return ''
-        nowhere = np.full_like(self.points[i], np.nan)
-        return jpeg_uri(draw_markers(pixels, nowhere, self.points[i], largest=self.SIDE))
+        from .shown import prediction_html  # figures and templates, for which predicting does not wait
+        return prediction_html(self) if self.images else None
 
 
 class Opened(NamedTuple):
