@@ -100,5 +100,5 @@ def smaller(name: str, flags: dict) -> dict:
         if 'from_run' in flags and 'refine' in flags: small = {}  # the first stage is that of the run
         if 'refine' in flags: small |= dict(refine_epochs=1)
         if 'minutes' in flags: small = {key: small[key] for key in small if 'epochs' not in key} | dict(minutes=0.1)
-    if name != 'find_lr' and name != 'sample' and name != 'check': small |= dict(overwrite=True)
+    if name not in ('find_lr', 'sample', 'check'): small |= dict(overwrite=True)
     return flags | small

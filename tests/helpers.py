@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import cv2
+import fire
 import numpy as np
 import pandas as pd
 import pydicom
@@ -22,6 +23,7 @@ from torch import nn
 from landmark_fastai.callbacks.checkpoint import SaveWeights
 from landmark_fastai.callbacks.history import History
 from landmark_fastai.callbacks.pictures import Pictures
+from landmark_fastai.cli import command
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.annotations import Annotations, read_annotations
@@ -264,6 +266,26 @@ def run_callbacks(folder, total=2, **kwargs):
 def weights_of(learn):
     "A copy of the weights of `learn`."
     return {key: value.clone() for key, value in learn.model.state_dict().items()}
+
+
+def code_of(text, language):
+    "The code blocks of a page in a language; of commands those that go on in the next line are one line."
+    blocks = re.findall(rf'^```{language}\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
+    return [block.replace('\\\n', ' ') for block in blocks] if language == 'bash' else blocks
+
+
+def job_of(argv):
+    "The command of `argv` with the flags that Fire reads from it."
+    return fire.Fire({argv[0]: command(argv[0], with_defaults=False)}, command=argv, serialize=lambda job: None)
+
+
+def check_links(page, text):
+    "Each link of `text`, that of the file `page`, leads to a file and a heading of it."
+    for target in re.findall(r'\]\((?!https?:)([^)]+)\)', text):
+        path, _, anchor = target.partition('#')
+        file = page.parent / path if path else page
+        assert file.is_file(), target
+        if anchor: assert anchor in map(slug, re.findall('^#+ (.*)', file.read_text(encoding='utf-8'), re.M)), target
 
 
 def slug(heading):

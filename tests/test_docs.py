@@ -6,11 +6,10 @@ import subprocess
 from dataclasses import fields
 from pathlib import Path
 
-import fire
 import imageio.v3 as iio
 import pytest
 import yaml
-from helpers import slug
+from helpers import check_links, code_of, job_of
 
 from benchmarks import __main__ as benchmarks
 from benchmarks import accuracy_tables, cluster, floors, refine
@@ -20,7 +19,7 @@ from docs import pictures, tutorials
 from docs import templates as templates_of_docs
 from docs.flags import pages, with_tables
 from landmark_fastai import __version__
-from landmark_fastai.cli import COMMANDS, check_words, command
+from landmark_fastai.cli import COMMANDS, check_words
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.convert.table import FORMATS
 from landmark_fastai.flags import known, read_file
@@ -36,11 +35,6 @@ OF_OTHERS = {'index', 'find', 'dest', 'multi_gpu', 'num_processes', 'num_machine
              'main_process_port', 'mixed_precision', 'dynamo_backend', 'cpu', 'quick', 'against', 'help',
              'version', 'strict', 'no', 'name', 'value'}
 PROGRAMS = r'(?:python cli\.py|landmark-fastai|accelerate launch [^`\n]* cli\.py)'
-
-
-def code_of(text, language):
-    "The code blocks of a page in a language."
-    return re.findall(rf'^```{language}\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
 
 
 # --- the README
@@ -69,7 +63,7 @@ def commands():
     "Every command line of a page, as its arguments."
     for page, text in TEXTS.items():
         quoted = re.findall(rf'`{PROGRAMS} ([^`\n]+)`', text)
-        lines = [line for block in code_of(text, 'bash') for line in block.replace('\\\n', ' ').splitlines()]
+        lines = [line for block in code_of(text, 'bash') for line in block.splitlines()]
         for arguments in quoted + [found[1] for line in lines if (found := re.search(rf'{PROGRAMS} (.*)', line))]:
             if not arguments.endswith('…'): yield pytest.param(shlex.split(arguments, comments=True),
                                                                id=f'{page}: {arguments}')
@@ -79,7 +73,7 @@ def commands():
 def test_every_command_line_is_one(argv):
     name = argv[0]
     check_words(argv)
-    job = fire.Fire({name: command(name, with_defaults=False)}, command=argv, serialize=lambda job: None)
+    job = job_of(argv)
     assert job._name == name and known(fields(COMMANDS[name].flags), job._given) == job._given
 
 
@@ -136,11 +130,7 @@ def test_the_picture_of_a_template_is_what_measure_draws(name):
 @pytest.mark.parametrize('page', [page.name for page in ROOT.glob('*.md')])
 def test_links_lead_somewhere(page):
     "Those of pages at the top: those of the site are looked at when it is built, see test_site.py."
-    for target in re.findall(r'\]\((?!https?:)([^)]+)\)', TEXTS[page]):
-        path, _, anchor = target.partition('#')
-        file = ROOT / (path or page)
-        assert file.is_file(), target
-        if anchor: assert anchor in map(slug, re.findall('^#+ (.*)', file.read_text(encoding='utf-8'), re.M)), target
+    check_links(ROOT / page, TEXTS[page])
 
 
 def test_modules_are_where_they_are_said_to_be():

@@ -3,21 +3,19 @@
 With a small network and few epochs, and else as it stands there.
 """
 
-import re
 import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import fire
 import numpy as np
 import pytest
 from docs_workplace import ENCODER, prepare, smaller, write_workplace
+from helpers import code_of, job_of
 
 import landmark_fastai.all
 from docs.flags import pages
-from landmark_fastai.cli import command
 from landmark_fastai.export.export import export
 
 ROOT = Path(__file__).parents[1]
@@ -33,14 +31,9 @@ ELSEWHERE = ('pip ', 'python -m venv', 'python3 -m venv', '. .venv', '. runtime'
              'python -m docs', 'python -m benchmarks', 'python -m pytest', 'python cli.py demo', 'mkdocs ', 'ruff ')
 
 
-def code_of(text, language):
-    "The code blocks of a page in a language."
-    return re.findall(rf'^```{language}\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
-
-
 def lines():
     "Every line of the pages' command blocks, once."
-    blocks = [block.replace('\\\n', ' ') for text in PAGES.values() for block in code_of(text, 'bash')]
+    blocks = [block for text in PAGES.values() for block in code_of(text, 'bash')]
     return dict.fromkeys(' '.join(shlex.split(line, comments=True)) for block in blocks for line in block.splitlines())
 
 
@@ -66,8 +59,7 @@ def workplace(prepared, tmp_path, monkeypatch):
 
 def flags_of(line):
     "The command of a line, and its flags as Fire reads them."
-    argv = shlex.split(line)[2 if line.startswith('python') else 1:]
-    job = fire.Fire({argv[0]: command(argv[0], with_defaults=False)}, command=argv, serialize=lambda job: None)
+    job = job_of(shlex.split(line)[2 if line.startswith('python') else 1:])
     return job._name, job._given
 
 

@@ -4,7 +4,7 @@ import re
 
 import nbformat
 import pytest
-from helpers import slug
+from helpers import check_links
 
 from docs.tutorials import FOLDER, ROOT, executed, kept_text, notebook_file, read, text, tutorials
 
@@ -45,12 +45,7 @@ def test_a_tutorial_begins_with_its_number_and_ends_with_where_to_go_on(tutorial
 
 @each_tutorial
 def test_links_lead_to_pages_and_their_headings(tutorial):
-    for target in re.findall(r'\]\((?!https?:)([^)]+)\)', text(tutorial)):
-        path, _, anchor = target.partition('#')
-        assert (FOLDER / path).is_file(), target
-        if not anchor: continue
-        headings = re.findall('^#+ (.*)', (FOLDER / path).read_text(encoding='utf-8'), re.MULTILINE)
-        assert anchor in map(slug, headings), target
+    check_links(tutorial, text(tutorial))
 
 
 def test_each_notebook_has_its_tutorial():
