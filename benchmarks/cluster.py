@@ -69,7 +69,8 @@ def predict(model, images, output, flags, n_deaths, n_parts):
         time.sleep(WAIT)
         if killed == n_deaths: continue
         done = len(list(output.glob(PARTS))) / n_parts
-        if done > (killed + 1) / (n_deaths + 2): killed += kill_worker(process.pid)
+        # early, since on a busy machine much may be done between two looks
+        if done > killed / (n_deaths + 2): killed += kill_worker(process.pid)
     if process.returncode: raise RuntimeError(f'predict has failed: {process.returncode}')
     return time.perf_counter() - start, killed
 
