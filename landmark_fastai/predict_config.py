@@ -32,6 +32,7 @@ class PredictConfig(ImagesConfig):
         None, 'Error in mm, or px without a spacing, above which points are in review.csv.', above=0)
     no_overlays: bool = flag(False, 'Write no overlays.')
     no_refine: bool = flag(False, "Leave out the run's second stage.")
+    no_shape: bool = flag(False, 'Take the highest peak of each heatmap, whatever the shape of all points.')
     pixel_spacing: float | None = flag(
         None, 'Millimetres per pixel of images whose spacing neither a CSV nor a DICOM header tells.', above=0)
     engine: str = flag('auto', 'What runs the network: of a bundle of export the fastest that is installed, of a run '

@@ -4,14 +4,22 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
 from helpers import disc_finder
+from PIL import Image
 from torch import nn
 
 from landmark_fastai.inference.bundle import FILE, digest_of
 from landmark_fastai.inference.refining import RefinedPredictor
+from landmark_fastai.inference.shape_model import learn_shape
 from landmark_fastai.model.facts import CropFacts
 from landmark_fastai.predict_config import ExportConfig
 
+HOUSE = np.array([[50, 50], [200, 60], [210, 180], [120, 250], [40, 170.]])
+GREYS = 60, 100, 150, 200, 250
 POINTS = [[200.4, 150.7], [401.3, 260.2]]
 SIZES = (600, 400), (500, 700), (640, 640)
 
@@ -33,6 +41,33 @@ class Blurred(nn.Module):
         self.pool = nn.AvgPool2d(width, 1, width // 2)
 
     def forward(self, x): return self.pool(self.finder(x)) + 3
+
+
+class Greys(nn.Module):
+    "A network whose channels find discs of the `GREYS`, all that there are of one, and those a little darker less."
+    def forward(self, x):
+        x = F.avg_pool2d(x[:, :1], 3, 1, 1)
+        uneven = F.max_pool2d(x, 5, 1, 2) + F.max_pool2d(-x, 5, 1, 2)
+        return -100 * ((x - torch.tensor(GREYS).view(1, -1, 1, 1) / 255).abs() + uneven)
+
+
+def house(path, k):
+    """Write an image of five discs, the first a little darker, beside one as it should be; returns their places.
+
+    Each house `k` is another one, and lies elsewhere.
+    """
+    points = HOUSE * (1 + 0.1 * k) + np.random.default_rng(k).uniform(-3, 3, HOUSE.shape) + 10 * k
+    image = np.zeros((400, 400), np.uint8)
+    for (x, y), grey in zip([*points, (370, 380)], [GREYS[0] - 4, *GREYS[1:], GREYS[0]], strict=True):
+        cv2.circle(image, (round(x * 16), round(y * 16)), 18 * 16, grey, -1, cv2.LINE_AA, 4)
+    Image.fromarray(image).save(path)
+    return points
+
+
+def of_a_shape(n=20):
+    "A `Predictor` of `Greys` that knows the shape of the house."
+    shapes = HOUSE + 5 * np.random.default_rng(0).standard_normal((n, *HOUSE.shape))
+    return disc_finder(128, Greys(), landmarks=list('abcde'), shape=learn_shape(shapes))
 
 
 def two_stages():

@@ -17,7 +17,15 @@ from landmark_fastai.data.augmentation import STRENGTHS
 from landmark_fastai.flags import to_yaml
 from landmark_fastai.geometry.decoding import DECODERS
 from landmark_fastai.learner import OPTIMIZERS
-from landmark_fastai.model.facts import BoundFacts, CropFacts, ModelFacts, git_commit, read_facts, write_facts
+from landmark_fastai.model.facts import (
+    BoundFacts,
+    CropFacts,
+    ModelFacts,
+    ShapeFacts,
+    git_commit,
+    read_facts,
+    write_facts,
+)
 from landmark_fastai.model.losses import LOSSES
 from landmark_fastai.training.build import make_learner
 
@@ -156,11 +164,12 @@ def test_facts_come_back_as_they_were_and_a_newer_format_is_refused(tmp_path):
 
 
 CROP = {'film': 512, 'jitter': 0.2, 'first_variance': [1.], 'variance': [1.]}
+SHAPE = {'mean': [[0., 1.]], 'modes': [[1., 0.]], 'variances': [0.1], 'rest': 0.01}
 BOUND = {'scores': [[0., 1.]], 'source': 'cal', 'looks': [[1., 2.], [1., 2.]]}
 
 
 def test_facts_that_can_be_are_read(tmp_path):
-    facts = ModelFacts(['a'], [0.5] * 3, [0.5] * 3, calibration=[2.], crop=CropFacts(**CROP),
+    facts = ModelFacts(['a'], [0.5] * 3, [0.5] * 3, calibration=[2.], crop=CropFacts(**CROP), shape=ShapeFacts(**SHAPE),
                        bounds={'first': BoundFacts(**BOUND)})
     write_facts(tmp_path, facts)
     assert read_facts(tmp_path) == facts
@@ -173,6 +182,8 @@ def test_facts_that_can_be_are_read(tmp_path):
     ('median_pixel_spacing', [0.1]), ('median_pixel_spacing', [-1, 1]),
     *(('crop', CROP | change) for change in ({'film': True}, {'film': 0}, {'jitter': -0.2}, {'variance': [0.]},
                                              {'first_variance': [1., 1.]}, {'more': 1})),
+    *(('shape', SHAPE | change) for change in ({'mean': [[0., 1.]] * 2}, {'modes': [[1.]]}, {'variances': [0.]},
+                                               {'rest': 0.}, {'rest': None}, {'more': 1})),
     *(('bounds', {'first': BOUND | change}) for change in ({'scores': []}, {'scores': [[-1.]]}, {'source': 'all'},
                                                            {'looks': [[1.], [1., 2.]]}))])
 def test_facts_that_cannot_be_are_refused(tmp_path, name, value):

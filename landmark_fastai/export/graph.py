@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..inference.graph_engines import INPUTS, LANDMARK, OUTPUTS
+from ..inference.engine import Decoded
+from ..inference.graph_engines import EXPECTED_ERROR, INPUTS, LANDMARK
 from ..inference.torch_engine import PointNetwork
 
 OPSET = 20
@@ -27,10 +28,17 @@ class Graph(nn.Module):
         self.register_buffer('factor', torch.tensor(factor))
 
     def forward(self, image: Tensor, frame: Tensor, landmark: Tensor | None = None) -> tuple[Tensor, ...]:
-        "The `OUTPUTS` for `image` (B, C, S, S) uint8, with `frame` (B, 5), of `landmark` (B,) alone on crops."
-        points, scatter, apart, absent = self.network(image, frame, landmark)
-        if not self.of_crops: return points, scatter, apart, absent, scatter * self.factor
-        return points, scatter, apart, absent, (scatter * self.factor[landmark][:, None]).sqrt()
+        "The `outputs` for `image` (B, C, S, S) uint8, with `frame` (B, 5), of `landmark` (B,) alone on crops."
+        points, scatter, apart, absent, *peaks = self.network(image, frame, landmark)
+        if self.of_crops: error = (scatter * self.factor[landmark][:, None]).sqrt()
+        else: error = scatter * self.factor
+        return points, scatter, apart, absent, error, *peaks
+
+    @property
+    def outputs(self) -> list[str]:
+        "What the outputs are called: as the fields of `Decoded`, and the error to expect."
+        of_peaks = list(Decoded._field_defaults)
+        return [*Decoded._fields[:-len(of_peaks)], EXPECTED_ERROR, *(of_peaks if self.network.n_peaks > 1 else [])]
 
 
 def write_onnx(graph: Graph, side: int, n_channels: int, path: Path):
@@ -46,7 +54,7 @@ def write_onnx(graph: Graph, side: int, n_channels: int, path: Path):
     with torch.inference_mode(), redirect_stdout(StringIO()), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of the exporter about names of its own
         program = torch.onnx.export(graph.eval(), tuple(inputs), dynamo=True, opset_version=OPSET, verbose=False,
-                                    input_names=names, output_names=list(OUTPUTS),
+                                    input_names=names, output_names=graph.outputs,
                                     dynamic_shapes=tuple({0: batch} for _ in inputs))
     for node in program.model.graph: node.metadata_props.clear()  # where in which file of this machine it was made
     program.save(path, external_data=False)

@@ -5,11 +5,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .frame import Frame, to_network
 from .masks import content_sides
 
+CELLS = 32  # a side of the square, of peaks: of two that are less than a cell apart the lower one is a flank
 AT_ONCE = 2 ** 20  # logits that are read at a time on a CPU
 LEAST = -80.  # below a peak; what is less counts nothing, and exp takes 6 times as long near the end of float32
 
@@ -32,7 +34,7 @@ class Heatmaps:
     @cached_property
     def peak(self) -> Tensor:
         "Place (B, N, 2) of the largest logit on the image, whole numbers; of several the first, row by row."
-        logits = self.logits.where(self.rows[:, None, :, None] & self.columns[:, None, None, :], -torch.inf)
+        logits = self.on_image
         y = logits.amax(-1).argmax(-1)  # the row first: a search through all pixels at once takes 4 times as long
         x = logits.gather(2, y[..., None, None].expand(*y.shape, 1, self.size)).argmax(-1).squeeze(-1)
         return torch.stack([x, y], -1)
@@ -42,6 +44,35 @@ class Heatmaps:
         "The largest logit (B, N) on the image."
         x, y = self.peak.unbind(-1)
         return self.logits.flatten(2).gather(2, (y * self.size + x)[..., None])[..., 0]
+
+    @cached_property
+    def on_image(self) -> Tensor:
+        "The logits, -inf on the padding."
+        return self.logits.where(self.rows[:, None, :, None] & self.columns[:, None, None, :], -torch.inf)
+
+    def peaks(self, n: int) -> tuple[Tensor, Tensor]:
+        """Places (B, N, n, 2), whole numbers, and logits (B, N, n) of the `n` highest peaks, `peak` first.
+
+        The square is divided into `CELLS` along each side. A peak after the first is the largest logit of a cell that
+        has none larger beside it, and does not touch that of the first; where there are fewer, logits are -inf.
+        """
+        if n == 1: return self.peak[:, :, None], self.height[..., None]
+        side = -(-self.size // CELLS)
+        cells = F.max_pool2d(self.on_image, side, ceil_mode=True)
+        numbers = torch.arange(cells.shape[-1], device=cells.device)
+        near_x, near_y = ((numbers - (self.peak // side)[..., None]).abs() <= 1).unbind(2)
+        flank = (cells < F.max_pool2d(cells, 3, 1, 1)) | (near_y[..., None] & near_x[..., None, :])
+        height, at = cells.masked_fill(flank, -torch.inf).flatten(2).topk(n - 1)
+        others = self.highest_in(torch.stack([at % len(numbers), at // len(numbers)], -1), side)
+        return torch.cat([self.peak[:, :, None], others], 2), torch.cat([self.height[..., None], height], 2)
+
+    def highest_in(self, cells: Tensor, side: int) -> Tensor:
+        "Places (B, N, n, 2) of the largest logits in n `cells` (B, N, n, 2), of the `side` in px, of each heatmap."
+        corner = (cells * side).clamp(max=self.size - side)
+        columns, rows = (corner[..., None] + torch.arange(side, device=corner.device)).unbind(3)  # (B, N, n, side)
+        pixels = rows[..., None] * self.size + columns[..., None, :]
+        at = self.on_image.flatten(2).gather(2, pixels.flatten(2)).view(pixels.shape).flatten(3).argmax(-1)
+        return corner + torch.stack([at % side, at // side], -1)
 
     @cached_property
     def weight(self) -> Tensor:
@@ -60,12 +91,12 @@ class Heatmaps:
         "Sum (B, N) of the weight on the image: n where the softmax is flat over n pixels."
         return self.profiles[0].sum(-1)
 
-    def argmax(self) -> Tensor:
-        "Points (B, N, 2) in network px: the peak."
-        return self.peak.to(self.logits.dtype)
+    def argmax(self, peak: Tensor) -> Tensor:
+        "Points (B, N, 2) in network px: the `peak` itself."
+        return peak.to(self.logits.dtype)
 
-    def centroid(self) -> Tensor:
-        """Sub-pixel points (B, N, 2) in network px: the centroid of the peak of each channel's softmax.
+    def centroid(self, peak: Tensor) -> Tensor:
+        """Sub-pixel points (B, N, 2) in network px: the centroid of each channel's softmax around its `peak` (B, N, 2).
 
         The window around the peak follows its extent: a softmax that is flat over n pixels has the value 1/n, a diamond
         of n pixels the radius sqrt(n / 2), and twice that radius reaches across the diamond from any of its corners. So
@@ -73,15 +104,15 @@ class Heatmaps:
         padding.
         """
         reach = torch.ceil(2 * (self.extent / 2).sqrt()) + 1
-        away = self.grid - self.peak[..., None]  # from the peak, along x and y: (B, N, 2, S)
+        away = self.grid - peak[..., None]  # from the peak, along x and y: (B, N, 2, S)
         near = (away.abs() <= reach[..., None, None]).to(away.dtype)
         near_x, near_y = torch.stack([near, near * away], -2).unbind(2)
         (mass, mass_x), (mass_y, _) = (near_y @ self.weight @ near_x.mT).permute(2, 3, 0, 1)
-        return self.peak + torch.stack([mass_x, mass_y], -1) / mass[..., None]
+        return peak + torch.stack([mass_x, mass_y], -1) / mass[..., None]
 
-    def points(self, method: str) -> Tensor:
-        "Points (B, N, 2) in network px, on the image, by `method`, one of `DECODERS`."
-        points = DECODERS[method](self)
+    def points(self, method: str, peak: Tensor | None = None) -> Tensor:
+        "Points (B, N, 2) in network px, on the image, by `method`, one of `DECODERS`, of `peak`: else the highest."
+        points = DECODERS[method](self, self.peak if peak is None else peak)
         if self.frames is None: return points
         frame = Frame.of(self.frames[:, None])
         first_pixel = to_network(torch.zeros_like(frame.size), frame)
@@ -108,9 +139,10 @@ DECODERS: dict[str, Callable] = {'argmax': Heatmaps.argmax, 'centroid': Heatmaps
 
 
 class Reading(NamedTuple):
-    "What the heatmaps of B images with N landmarks say, in network px."
-    points: Tensor   # (B, N, 2)
-    scatter: Tensor  # (B, N) of the heatmap around the point, see `Heatmaps`
+    "What the heatmaps of B images with N landmarks say of their P highest peaks, the highest first, in network px."
+    points: Tensor   # (B, N, P, 2)
+    heights: Tensor  # (B, N, P): the logit of the peak
+    scatter: Tensor  # (B, N, P) of the heatmap around the point, see `Heatmaps`
     present: Tensor  # (B, N) bool
 
 
@@ -137,12 +169,17 @@ def put_together(parts: Sequence[Tensor], logits: Tensor) -> Tensor:
     return torch.cat(parts, 1).view(*logits.shape[:2], *parts[0].shape[2:])
 
 
-def read(logits: Tensor, frames: Tensor, method: str) -> Reading:
-    "All that `logits` (B, N, S, S) say of images with `frames` (B, 7), points by `method`, one of `DECODERS`."
+def read(logits: Tensor, frames: Tensor, method: str, n_peaks: int = 1) -> Reading:
+    """All that `logits` (B, N, S, S) say of images with `frames` (B, 7), points by `method`, one of `DECODERS`.
+
+    `n_peaks` is P, the number of peaks that are looked at.
+    """
     readings = []
     for heatmaps in each_heatmap(logits, frames):
-        points = heatmaps.points(method)
-        readings.append(Reading(points, heatmaps.scatter(points), heatmaps.is_present()))
+        peaks, heights = heatmaps.peaks(n_peaks)
+        points = [heatmaps.points(method, peak) for peak in peaks.unbind(2)]
+        scatter = [heatmaps.scatter(of_peak) for of_peak in points]
+        readings.append(Reading(torch.stack(points, 2), heights, torch.stack(scatter, 2), heatmaps.is_present()))
     return Reading(*(put_together(parts, logits) for parts in zip(*readings, strict=True)))
 
 

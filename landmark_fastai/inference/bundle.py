@@ -19,7 +19,7 @@ import numpy as np
 from ..config import read_config
 from ..errors import UsageError
 from ..files import lies_in, write_text
-from ..model.facts import is_list, read_facts
+from ..model.facts import is_list, read_facts, without_shape
 from .engine import Decoded, Engine
 from .graph_engines import ENGINES, INSTALL, GraphEngine, in_a_line, is_installed
 from .predictor import Predictor
@@ -123,11 +123,12 @@ def check_asked(folder: str | Path, decode: str | None, device: object, precisio
                      'fp32; leave them out, or take the folder of the run')
 
 
-def load_bundle(folder: str | Path, engine: str = 'auto', refine: bool = True) -> Predictor:
+def load_bundle(folder: str | Path, engine: str = 'auto', refine: bool = True, shape: bool = True) -> Predictor:
     """The `Predictor` of the bundle in `folder`, with the second stage, where it has one, unless `refine` is False.
 
-    `engine` is onnx or openvino; auto is the fastest that is installed. Raises UsageError for a bundle that is not
-    whole, or of another version, and where no engine finds what was found when it was exported.
+    With the shape of its landmarks, too, unless `shape` is False, see `loading.load`. `engine` is onnx or openvino;
+    auto is the fastest that is installed. Raises UsageError for a bundle that is not whole, or of another version, and
+    where no engine finds what was found when it was exported.
     """
     folder = Path(folder)
     bundle = read_bundle(folder)
@@ -135,6 +136,7 @@ def load_bundle(folder: str | Path, engine: str = 'auto', refine: bool = True) -
     if facts.landmarks != bundle.landmarks:
         raise UsageError(f'{folder} has the landmarks {", ".join(bundle.landmarks)} in {FILE}, but '
                          f'{", ".join(facts.landmarks)} in model.json; export the run again')
+    if not shape: facts = without_shape(facts)
     graph = GRAPHS[bundle.kind]
     first = Predictor(choose_engine(folder, graph, engine), read_config(folder), facts, [folder / graph])
     if not (refine and bundle.seconds): return first

@@ -31,7 +31,7 @@ def observe(predictor: Predictor, dataset: Datasets) -> Observed:
     for chunk in chunked(range(min(len(dataset), LOOKED_AT)), predictor.engine.batch_size):
         images = [dataset.items[i] for i in chunk]
         frames = np.stack([image.frame.row() for image in images])
-        seen = predictor.engine.decode(torch.stack([dataset[i][0] for i in chunk]).numpy(), frames)
+        seen = predictor.decode(torch.stack([dataset[i][0] for i in chunk]).numpy(), frames)
         true = to_network(np.stack([image.points for image in images]), Frame.of(frames[:, None]))
         errors.append(np.linalg.norm(seen.points - true, axis=-1))
         scatters.append(seen.scatter)

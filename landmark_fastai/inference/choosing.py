@@ -28,7 +28,7 @@ def bundle_predictor(config: PredictConfig) -> Predictor:
     check_asked(config.model, config.decode, config.device, config.precision)
     if config.tta:
         raise UsageError('tta with a bundle, which looks at every image once; pass --model with the folder of the run')
-    predictor = load_bundle(config.model, config.engine, not config.no_refine)
+    predictor = load_bundle(config.model, config.engine, not config.no_refine, not config.no_shape)
     if config.engine == 'auto': print(f'engine: {predictor.engine.name}')
     return predictor
 
@@ -41,7 +41,8 @@ def run_predictor(config: PredictConfig, names: list[str] | None) -> Predictor:
     loading = loading_with_torch(config.weights or config.model)
     device = None if config.device == 'auto' else config.device
     if not config.weights:
-        return loading.load(config.model, config.decode, device, config.precision, not config.no_refine)
+        return loading.load(config.model, config.decode, device, config.precision, not config.no_refine,
+                            not config.no_shape)
     return loading.load_original(config.weights, config.encoder_name, config.n_landmarks, names, config.decode, device,
                                  config.precision)
 

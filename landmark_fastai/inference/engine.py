@@ -14,6 +14,10 @@ class Decoded(NamedTuple):
     scatter: np.ndarray  # (B, N) float32: of the heatmap around the point, see `geometry.decoding`; NaN where absent
     spread: np.ndarray   # (B, N) float32: of the points of several models
     absent: np.ndarray   # (B, N) bool
+    # of the P highest peaks of each heatmap, the first of which gives the point; None where the shape is not known
+    peaks: np.ndarray | None = None         # (B, N, P, 2) float32
+    heights: np.ndarray | None = None       # (B, N, P) float32: the logit
+    peak_scatter: np.ndarray | None = None  # (B, N, P) float32: of the heatmap around each
 
 
 class Engine(Protocol):

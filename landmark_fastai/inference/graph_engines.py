@@ -1,7 +1,7 @@
 "Engines that run the graph of a bundle: ONNX Runtime and OpenVINO. Each is imported when it is needed; no torch."
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +14,7 @@ from .engine import Decoded, fitting
 
 FRAME = 5  # numbers of a frame that a graph is given: those before the pixel spacing
 INPUTS = IMAGE, FRAMES, LANDMARK = 'image', 'frame', 'landmark'
-OUTPUTS = *Decoded._fields, 'expected_error'
+EXPECTED_ERROR = 'expected_error'  # an output, beside those that are called as the fields of `Decoded`
 INSTALL = {'onnx': 'onnxruntime', 'openvino': 'openvino'}
 REQUIRES = {'onnx': 'onnxruntime>=1.32,<2', 'openvino': 'openvino>=2026.4,<2027'}  # as the extra `runtime`
 
@@ -37,20 +37,25 @@ class GraphEngine(ABC):
         "Get ready to run the graph at `path`. Raises what the engine raises."
 
     @abstractmethod
-    def run(self, inputs: dict[str, np.ndarray]) -> Sequence[np.ndarray]:
-        "The outputs of the graph that are called as the fields of `Decoded`, in their order."
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        "The outputs of the graph that are fields of `Decoded`, all of which an older graph does not have."
 
     def decode(self, squares: np.ndarray, frames: np.ndarray, landmarks: Sequence[int] | None = None,
                tta: bool = False) -> Decoded:
         "See `Engine`. Raises UsageError for `tta`, whose views PyTorch makes."
         if tta: raise UsageError('tta with a bundle, which looks at every image once; load the run itself')
-        return Decoded(*self.run(graph_inputs(squares, frames, landmarks)))
+        return Decoded(**self.run(graph_inputs(squares, frames, landmarks)))
 
 
 def graph_inputs(squares: np.ndarray, frames: np.ndarray, landmarks: Sequence[int] | None) -> dict[str, np.ndarray]:
     "What `Engine.decode` is given, as the inputs of a graph."
     inputs = {IMAGE: np.ascontiguousarray(squares), FRAMES: np.ascontiguousarray(frames[:, :FRAME])}
     return inputs if landmarks is None else inputs | {LANDMARK: np.array(landmarks, np.int64)}
+
+
+def fields_in(outputs: Iterable[str]) -> list[str]:
+    "The fields of `Decoded` that are among the `outputs` of a graph."
+    return [name for name in outputs if name in Decoded._fields]
 
 
 def in_a_line(error: Exception) -> str:
@@ -68,8 +73,9 @@ class OnnxEngine(GraphEngine):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = limit() or 0  # 0: as many as the machine has cores
         self.session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+        self.names = fields_in(output.name for output in self.session.get_outputs())
 
-    def run(self, inputs): return self.session.run(list(Decoded._fields), inputs)
+    def run(self, inputs): return dict(zip(self.names, self.session.run(self.names, inputs), strict=True))
 
 
 class OpenVinoEngine(GraphEngine):
@@ -80,10 +86,11 @@ class OpenVinoEngine(GraphEngine):
     def open(self, path):
         threads = {'INFERENCE_NUM_THREADS': limit()} if limit() else {}
         self.compiled = openvino_core().compile_model(path, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'} | threads)
+        self.names = fields_in(output.any_name for output in self.compiled.outputs)
 
     def run(self, inputs):
         outputs = self.compiled(inputs)
-        return [outputs[name] for name in Decoded._fields]
+        return {name: outputs[name] for name in self.names}
 
 
 @cache

@@ -10,7 +10,7 @@ import torch
 
 from ..config import TrainConfig, is_run, read_config
 from ..errors import UsageError
-from ..model.facts import ModelFacts, read_facts
+from ..model.facts import ModelFacts, read_facts, without_shape
 from ..model.network import create_model
 from ..model.state import read_state_dict
 from ..model.weights import IMAGENET_STATS, load_weights
@@ -31,18 +31,19 @@ class WeightsFile(NamedTuple):
 
 
 def load(run: str | Path, decode: str | None = None, device: str | torch.device | None = None,
-         precision: str = 'auto', refine: bool = True) -> Predictor:
+         precision: str = 'auto', refine: bool = True, shape: bool = True) -> Predictor:
     """The `Predictor` of the run in the folder `run`; a cross-validation gives the ensemble of its folds.
 
-    With the second stage, where the run has one, unless `refine` is False. It needs `config.yaml`, `model.json` and
-    `weight/best.pth` there, and nothing else; a run without best weights (no validation image had a label) gives its
-    last ones. The folder may be a bundle, see `load_bundle`. `decode`, centroid or argmax, is the run's own when left
-    out, `device` fastai's default, `precision` one of `config.PRECISIONS`. Raises UsageError for a folder without a run
-    or weights.
+    With the second stage, where the run has one, unless `refine` is False, and with the shape of its landmarks, where
+    it knows that, unless `shape` is False: then there are no bounds, which are made with it. It needs `config.yaml`,
+    `model.json` and `weight/best.pth` there, and nothing else; a run without best weights (no validation image had a
+    label) gives its last ones. The folder may be a bundle, see `load_bundle`. `decode`, centroid or argmax, is the
+    run's own when left out, `device` fastai's default, `precision` one of `config.PRECISIONS`. Raises UsageError for a
+    folder without a run or weights.
     """
     if is_bundle(run):
         check_asked(run, decode, device, precision)
-        return load_bundle(run, refine=refine)
+        return load_bundle(run, refine=refine, shape=shape)
     config, facts = read_config(run), read_facts(run)
     if facts.crop:
         raise UsageError(f'{run} is the second stage of a run, which sees crops alone; take the folder above it')
@@ -50,6 +51,7 @@ def load(run: str | Path, decode: str | None = None, device: str | torch.device 
     if config.folds:
         calibrations = [known for fold in models if (known := read_facts(fold).calibration)]
         facts = replace(facts, calibration=np.mean(calibrations, 0).tolist() if calibrations else None)
+    if not shape: facts = without_shape(facts)
     first = make_predictor(config, facts, list(map(read_weights, models)), decode, device, precision)
     if not (refine and config.refine): return first
     return RefinedPredictor(first, [load_second(model / SECOND, decode, device, precision) for model in models])

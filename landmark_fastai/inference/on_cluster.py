@@ -39,7 +39,7 @@ from .predictor import Predictor
 PER_BATCH = 128  # images at most, which the death of a worker costs
 EACH = 4  # batches for each worker at least, so that all of them end at about the same time
 DECISIVE = ('image_dir', 'encoder_name', 'decode', 'min_confidence', 'tta', 'level', 'no_overlays', 'no_refine',
-            'pixel_spacing', 'engine', 'precision')  # flags that change what a batch becomes
+            'no_shape', 'pixel_spacing', 'engine', 'precision')  # flags that change what a batch becomes
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from ..predict_config import PredictConfig
 from ..threads import cores, in_threads
 from .bounds import factors
 from .engine import Decoded, Engine
+from .shape_model import ShapeModel
 
 if TYPE_CHECKING:
     from fastai.data.core import DataLoaders
@@ -95,6 +96,7 @@ class Predictor:
         self.weights = list(weights)
         # the factor from the scatter of the heatmap to the expected error, (N,); see `calibration.calibrate`
         self.calibration = np.array(facts.calibration or [1.] * len(self.names), np.float32)
+        self.shape = facts.shape and ShapeModel(facts.shape)
 
     def predict(self, images: ImageSource | Iterable[ImageSource], tta: bool = PredictConfig.tta,
                 min_confidence: float = PredictConfig.min_confidence, level: float = PredictConfig.level) -> Prediction:
@@ -136,12 +138,24 @@ class Predictor:
             good = [each for each in batch if each.error is None]
             if not good: continue
             frames = np.stack([each.frame for each in good])
-            seen = self.engine.decode(np.stack([each.square for each in good]), frames, tta=tta)
+            seen = self.decode(np.stack([each.square for each in good]), frames, tta)
             found = zip(good, self.on_images(seen, frames), seen.scatter, strict=True)
             for each, prediction, scatter in found:
                 prediction = self.finish(each.pixels, prediction, scatter, tta)
                 prediction = prediction._replace(bound=prediction.expected_error * scale)
                 yield each.image, each.pixels, prediction.blanked(min_confidence)
+
+    def decode(self, squares: np.ndarray, frames: np.ndarray, tta: bool = False) -> Decoded:
+        """What the engine sees on `squares` (B, C, S, S) with `frames` (B, 7), see `Engine`.
+
+        Where the shape of the landmarks is known, their points are of those peaks that it makes most probable.
+        """
+        seen = self.engine.decode(squares, frames, tta=tta)
+        if self.shape is None or seen.peaks is None: return seen
+        images = zip(seen.peaks, seen.heights, ~seen.absent, strict=True)
+        chosen = np.stack([self.shape.choose(*of_image) for of_image in images])[..., None]
+        return seen._replace(points=np.take_along_axis(seen.peaks, chosen[..., None], 2)[:, :, 0],
+                             scatter=np.take_along_axis(seen.peak_scatter, chosen, 2)[..., 0])
 
     @property
     def bounds(self) -> BoundFacts | None:

@@ -16,6 +16,7 @@ from ..model.facts import ModelFacts
 from ..model.precision import autocast, choose_precision
 from .engine import Decoded, fitting
 from .predictor import Predictor
+from .shape_model import N_PEAKS
 from .views import average_views
 
 
@@ -31,11 +32,12 @@ class PointNetwork(nn.Module):
         self.mirrored = mirror_order(config.pairs, facts.landmarks) if config.pairs else None
         for name, values in ('mean', facts.mean), ('std', facts.std):
             self.register_buffer(name, torch.tensor(values)[:, None, None])
+        self.n_peaks = N_PEAKS if facts.shape else 1
         self.register_buffer('can_be_absent', torch.tensor([name in facts.presence for name in facts.landmarks]))
 
     def forward(self, squares: Tensor, frames: Tensor, landmarks: Tensor | None = None,
-                tta: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The fields of `Decoded` for `squares` (B, C, S, S) uint8 with `frames` (B, 7).
+                tta: bool = False) -> tuple[Tensor, ...]:
+        """The fields of `Decoded`, without those that are None, for `squares` (B, C, S, S) uint8 with `frames` (B, 7).
 
         With `landmarks` (B,) only that one on each square, so that N is 1. `tta` averages over views.
         """
@@ -47,11 +49,14 @@ class PointNetwork(nn.Module):
             if landmarks is not None: logits = chosen(logits, landmarks)
             total = logits if total is None else total + logits
             if len(self.models) > 1: points_of_each.append(decode(logits, frames, self.method))
-        seen = read(total / len(self.models) if points_of_each else total, frames, self.method)
-        apart = spread(torch.stack(points_of_each or [seen.points]))
+        seen = read(total / len(self.models) if points_of_each else total, frames, self.method, self.n_peaks)
+        points = seen.points[:, :, 0]
+        apart = spread(torch.stack(points_of_each or [points]))
         can_be_absent = self.can_be_absent if landmarks is None else self.can_be_absent[landmarks][:, None]
         absent = ~seen.present & can_be_absent
-        return seen.points, seen.scatter.masked_fill(absent, torch.nan), apart, absent
+        scatter = seen.scatter.masked_fill(absent[..., None], torch.nan)
+        peaks = (seen.points, seen.heights, scatter) if self.n_peaks > 1 else ()
+        return points, scatter[..., 0], apart, absent, *peaks
 
     def heatmaps(self, model: nn.Module, images: Tensor, tta: bool = False) -> Tensor:
         "The logits (B, N, S, S) of `model` for `images` (B, C, S, S), 0 to 1; with `tta` averaged over views."

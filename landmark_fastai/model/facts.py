@@ -6,7 +6,7 @@
 import json
 import platform
 import subprocess
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -19,11 +19,20 @@ from ..flags import is_number
 
 FORMAT = 1  # of model.json; to be counted up when an older version would misread it
 # facts that are newer than the format, and what they are where they are not known
-LATER = {'crop': None, 'bounds': {}, 'images': None}
+LATER = {'shape': None, 'crop': None, 'bounds': {}, 'images': None}
 FILE = 'model.json'
 SOURCES = CAL, FOLDS = 'cal', 'folds'  # rows of the split `cal`, or images that a fold was not trained on
 FIRST, BOTH = 'first', 'both'
 LIBRARIES = 'fastai', 'torch', 'segmentation-models-pytorch', 'opencv-python', 'numpy'
+
+
+@dataclass
+class ShapeFacts:
+    "The shape of N landmarks, of the size 1, and its M modes of variation, see `inference.shape_model`."
+    mean: list[list[float]]   # (N, 2)
+    modes: list[list[float]]  # (M, 2N): directions of length 1, x and y of one landmark after the other
+    variances: list[float]    # (M,) along them
+    rest: float               # variance in each other direction
 
 
 @dataclass
@@ -65,6 +74,7 @@ class ModelFacts:
     calibration: list[float] | None = None  # factors from the scatter of the heatmap to the expected error, (N,)
     flat: list[str] = field(default_factory=list)  # landmarks for which it sees no place
     median_pixel_spacing: list[float] | None = None  # mm per px in x and y, of the images of the run
+    shape: ShapeFacts | None = None  # of the landmarks on training images; None where it cannot be told
     crop: CropFacts | None = None  # of a network that is the second stage of a run
     bounds: dict[str, BoundFacts] = field(default_factory=dict)  # by stage: FIRST, or BOTH together
     data: str = ''  # fingerprint of annotations and split
@@ -73,6 +83,11 @@ class ModelFacts:
     precision: str = ''
     versions: dict[str, str] = field(default_factory=dict)
     git_commit: str | None = None
+
+
+def without_shape(facts: ModelFacts) -> ModelFacts:
+    "`facts` without the shape of the landmarks, and without bounds, which are made with it."
+    return replace(facts, shape=None, bounds={})
 
 
 def write_facts(folder: Path, facts: ModelFacts):
@@ -97,10 +112,11 @@ def read_facts(run: str | Path) -> ModelFacts:
     if missing: raise UsageError(f'{path} lacks {", ".join(missing)}, expected that of a run')
     damaged = [name for name, is_right in expected_facts(values).items() if not is_right]
     if damaged: raise UsageError(f'{path} is damaged: {damaged[0]} is {str(values[damaged[0]])[:100]}')
-    crop = values['crop'] and CropFacts(**values['crop'])
+    shape, crop = (values[name] and kind(**values[name]) for name, kind in (('shape', ShapeFacts), ('crop', CropFacts)))
     bounds = {stage: BoundFacts(**of_stage) for stage, of_stage in values['bounds'].items()}
     images = values['images'] and DataFacts(**values['images'])
-    return ModelFacts(**{name: values[name] for name in names} | {'crop': crop, 'bounds': bounds, 'images': images})
+    read = {'shape': shape, 'crop': crop, 'bounds': bounds, 'images': images}
+    return ModelFacts(**{name: values[name] for name in names} | read)
 
 
 def expected_facts(values: dict) -> dict[str, bool]:
@@ -117,11 +133,20 @@ def expected_facts(values: dict) -> dict[str, bool]:
         'flat': is_list(values['flat'], str) and set(values['flat']) <= names,
         'calibration': calibration is None or are_positive(calibration, len(names)),
         'median_pixel_spacing': spacing is None or are_positive(spacing, 2),
+        'shape': values['shape'] is None or is_shape(values['shape'], len(names)),
         'crop': values['crop'] is None or is_crop(values['crop'], len(names)),
         'bounds': isinstance(values['bounds'], dict) and values['bounds'].keys() <= {FIRST, BOTH} and all(
             is_bounds(of_stage, len(names)) for of_stage in values['bounds'].values()),
         'images': values['images'] is None or is_data(values['images'], len(names)),
         'data': isinstance(values['data'], str)}
+
+
+def is_shape(value: Any, n_landmarks: int) -> bool:
+    "Whether `value` can be made `ShapeFacts` of so many landmarks."
+    return (isinstance(value, dict) and value.keys() == {each.name for each in fields(ShapeFacts)}
+            and are_rows(value['mean'], n_landmarks, 2) and isinstance(value['modes'], list)
+            and are_rows(value['modes'], len(value['modes']), 2 * n_landmarks)
+            and are_positive(value['variances'], len(value['modes'])) and are_positive([value['rest']], 1))
 
 
 def is_crop(value: Any, n_landmarks: int) -> bool:
@@ -148,8 +173,13 @@ def is_data(value: Any, n_landmarks: int) -> bool:
     rows = [(value['sizes'], 2, 2), (value['labels'], n_landmarks, 3)]
     if value['spacing'] is not None: rows.append((value['spacing'], 2, 2))
     return (all(isinstance(each, dict) and is_list(list(each.values()), float) for each in counts)
-            and all(isinstance(table, list) and len(table) == n for table, n, _ in rows)
-            and all(is_list(row, float) and len(row) == width for table, _, width in rows for row in table))
+            and all(are_rows(*each) for each in rows))
+
+
+def are_rows(value: Any, n: int, width: int) -> bool:
+    "Whether `value` is a list of `n` lists of `width` finite numbers."
+    return (isinstance(value, list) and len(value) == n
+            and all(is_list(row, float) and len(row) == width for row in value))
 
 
 def are_positive(value: Any, n: int) -> bool:

@@ -23,6 +23,7 @@ from ..formats.annotations import ABSENT, UNLABELLED, VISIBLE, Annotations
 from ..formats.cache import clear_cache
 from ..formats.columns import SPLITS
 from ..inference.loading import load
+from ..inference.shape_model import learn_shape
 from ..learner import LandmarkLearner, config_learner, normalization
 from ..model.facts import DataFacts, ModelFacts, git_commit, installed_versions
 from ..model.network import check_batch_of_one
@@ -80,6 +81,7 @@ def make_facts(config: TrainConfig, learn: LandmarkLearner, data: str) -> ModelF
     mean, std = normalization(config)
     return ModelFacts(
         landmarks=annotations.names, mean=list(mean), std=list(std),
+        shape=learn_shape(annotations.points[learn.dls.split == 'train']),
         presence=learned_absence(annotations, learn.dls.split) if 'bce' in learn.loss_func.parts else [],
         median_pixel_spacing=np.median(spacing, 0).tolist() if len(spacing) else None, data=data,
         device=str(learn.dls.device), precision=learn.precision, versions=installed_versions(), git_commit=git_commit())

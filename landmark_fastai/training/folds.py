@@ -12,6 +12,7 @@ from ..evaluation.compare import Evaluation
 from ..evaluation.validation import evaluate_again, evaluate_folds
 from ..formats.annotations import Annotations, fingerprint, read_annotations
 from ..formats.splits import split_folds
+from ..inference.shape_model import learn_shape
 from ..model.facts import CAL, ModelFacts
 from ..processes import check_single_process
 from .build import data_facts, make_facts, make_learner
@@ -51,7 +52,8 @@ def prepare(config: TrainConfig, fold_of: np.ndarray) -> tuple[Annotations, Mode
     annotations = learn.dls.annotations
     sides = [f'fold {k}' if k else annotations.split[i] for i, k in enumerate(fold_of)]
     facts = make_facts(config, learn, fingerprint(annotations, fold_of))
-    return annotations, replace(facts, images=data_facts(annotations, sides))
+    return annotations, replace(facts, shape=learn_shape(annotations.points[fold_of > 0]),
+                                images=data_facts(annotations, sides))
 
 
 def run_fold(config: TrainConfig, k: int, fold_of: np.ndarray, annotations: Annotations,

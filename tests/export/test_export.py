@@ -9,7 +9,7 @@ import onnx
 import pandas as pd
 import pytest
 import torch
-from disc_bundles import ROOT, WITHOUT_TORCH, Blurred, flags, two_stages
+from disc_bundles import ROOT, WITHOUT_TORCH, Blurred, flags, house, of_a_shape, two_stages
 from helpers import disc_finder
 from torch import nn
 
@@ -22,6 +22,7 @@ from landmark_fastai.formats.annotations import ABSENT, VISIBLE
 from landmark_fastai.inference import bundle as bundles
 from landmark_fastai.inference.bundle import load_bundle, share_near
 from landmark_fastai.inference.graph_engines import OnnxEngine
+from landmark_fastai.model.facts import without_shape
 
 
 @pytest.mark.parametrize('engine', ['onnx', 'openvino'])
@@ -58,7 +59,7 @@ def test_any_number_of_images_goes_through_together(exported):
     squares, frames = np.zeros((5, 1, 128, 128), np.uint8), np.tile([[128., 128, 0, 0, 1, 0, 0]], (5, 1))
     squares[:, :, 40:50, 30:40] = 128
     found = engine.decode(squares, frames.astype(np.float32))
-    assert [values.shape for values in found] == [(5, 2, 2), (5, 2), (5, 2), (5, 2)]
+    assert [values.shape for values in found[:4]] == [(5, 2, 2), (5, 2), (5, 2), (5, 2)]
     np.testing.assert_allclose(found.points[:, 0], found.points[:1, 0].repeat(5, 0), atol=1e-4)
 
 
@@ -83,6 +84,32 @@ sys.exit(main(['predict', '--model', {str(tmp_path / 'bundle')!r}, *{given}, {st
     texts = [path.read_text() for path in (tmp_path / 'bundle').glob('*') if path.suffix in ('.json', '.yaml', '.md')]
     assert len(texts) == 4 and not any(str(finished.parents[1]) in text for text in texts)
     assert str(finished.parents[1]).encode() not in (tmp_path / 'bundle' / 'model.onnx').read_bytes()
+
+
+@pytest.fixture(scope='module')
+def houses(tmp_path_factory):
+    "Images whose first landmark has two places, and the right ones (n, N, 2)."
+    folder = tmp_path_factory.mktemp('houses')
+    points = np.stack([house(folder / f'{k}.png', k) for k in range(3)])
+    return sorted(folder.iterdir()), points
+
+
+def test_the_shape_tells_one_place_from_another(houses):
+    images, points = houses
+    predictor = of_a_shape()
+    np.testing.assert_allclose(predictor.predict(images).points, points, atol=2)
+    plain = predictor.with_facts(without_shape(predictor.facts)).predict(images).points
+    np.testing.assert_allclose(plain[:, 1:], points[:, 1:], atol=2)
+    np.testing.assert_allclose(plain[:, 0], [(370, 380)] * 3, atol=2)
+
+
+@pytest.mark.parametrize('engine', ['onnx', 'openvino'])
+def test_a_bundle_knows_the_shape(houses, engine, tmp_path):
+    images, points = houses
+    write_all(tmp_path, flags(), of_a_shape(), images)
+    np.testing.assert_allclose(load_bundle(tmp_path, engine).predict(images).points, points, atol=2)
+    plain = load_bundle(tmp_path, engine, shape=False).predict(images).points
+    np.testing.assert_allclose(plain[:, 0], [(370, 380)] * 3, atol=2)
 
 
 @pytest.mark.slow

@@ -147,6 +147,55 @@ def test_scatter_of_large_logits_is_finite():
     assert Heatmaps(logits, whole_square(8)).scatter(torch.zeros(1, 2, 2)).isfinite().all()
 
 
+# Several peaks
+
+THREE = (12.3, 14.6, 1.), (50, 51, 3.), (50, 12, 2.)  # x, y, height
+
+
+def with_peaks(*peaks, size=64):
+    "Logits (1, 1, size, size) with narrow peaks."
+    return torch.stack([blob(size, x, y, 1, 1, height) for x, y, height in peaks]).amax(0)[None, None]
+
+
+@pytest.mark.parametrize('method, first', [('centroid', (12.3, 14.6)), ('argmax', (12, 15))])
+def test_peaks_are_found_from_the_highest_down(method, first):
+    found = read(with_peaks(*THREE), whole_square(64), method, n_peaks=3)
+    close(found.points[0, 0], [(50, 51), (50, 12), first], atol=0.06)
+    close(found.heights[0, 0], [3, 2, 1], atol=0.13)  # the third lies between pixels
+    assert found.points[0, 0, 0].tolist() == decode(with_peaks(*THREE), method=method)[0, 0].tolist()
+
+
+def test_scatter_is_around_each_peak():
+    flat = torch.full((1, 1, 64, 64), -100.)
+    flat[..., 20, 10], flat[..., 20, 40] = 0, math.log(1 / 3)  # shares of 3/4 and 1/4, 30 px apart
+    found = read(flat, whole_square(64), 'argmax', n_peaks=2)
+    close(found.scatter[0, 0], [7.5, 22.5])
+
+
+def test_a_flank_is_no_peak():
+    "Nor is what lies so near a higher one that their cells, of 2 px in a square of 64, touch."
+    logits = torch.maximum(blob(64, 20, 20, 9, 9, 5.), with_peaks((23, 20, 4.9), (50, 50, -3.))[0, 0])
+    found = read(logits[None, None], whole_square(64), 'argmax', n_peaks=3)
+    close(found.points[0, 0, :2], [(20, 20), (50, 50)])
+    assert found.heights[0, 0].tolist() == [5, -3, -torch.inf]
+
+
+def test_peaks_are_on_the_image_and_where_none_is_left_it_is_at_minus_infinity():
+    logits = with_peaks((32, 20, 1.), (32, 60, 9.), (10, 30, 0.))  # the highest on the padding
+    found = read(logits, LANDSCAPE[None], 'argmax', n_peaks=2)
+    close(found.points[0, 0], [(32, 20), (10, 30)], atol=0.5)
+    tiny = torch.tensor([[8., 8, 0, 0, 1, 1, 1]])  # 4 x 4 cells
+    heights = read(with_peaks((4, 4, 1.)), tiny, 'argmax', n_peaks=4).heights[0, 0]
+    assert heights[0] == 1 and heights[-1] == -torch.inf
+
+
+@pytest.mark.parametrize('size', [50, 97, 130])
+def test_peaks_of_a_side_that_cells_do_not_divide(size):
+    far = size - 3
+    found = read(with_peaks((far, far, 2.), (5, far, 1.), size=size), whole_square(size), 'argmax', n_peaks=2)
+    close(found.points[0, 0], [(far, far), (5, far)])
+
+
 # All of it at once
 
 def read_plainly(logits, frame):
@@ -179,8 +228,9 @@ def test_all_readings_are_those_of_the_formulas_however_the_logits_lie(layout):
     for b in range(2):
         for k in range(3):
             points, scatter, present = read_plainly(logits[b, k], frames[b])
-            close(found.points[b, k], points, atol=1e-4)
+            close(found.points[b, k], points[None], atol=1e-4)
             assert found.scatter[b, k].item() == pytest.approx(scatter, rel=1e-5)
             assert found.present[b, k] == present
-    assert torch.equal(found.points, decode(logits, frames)) and torch.equal(found.present, is_present(logits, frames))
+    assert torch.equal(found.points[:, :, 0], decode(logits, frames))
+    assert torch.equal(found.present, is_present(logits, frames))
     assert found.present.any() and not found.present.all()

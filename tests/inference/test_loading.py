@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,10 @@ from safetensors.torch import save_file
 
 import landmark_fastai
 from landmark_fastai import UsageError, landmark_dls
+from landmark_fastai.inference.choosing import config_predictor
 from landmark_fastai.inference.loading import load, load_original
+from landmark_fastai.model.facts import BoundFacts, ShapeFacts, read_facts, write_facts
+from landmark_fastai.predict_config import PredictConfig
 
 
 @pytest.fixture
@@ -56,6 +60,17 @@ def test_a_predictor_knows_the_files_of_its_weights(finished, tmp_path):
     assert predictor.weights == predictor.with_facts(predictor.facts).weights == [finished / 'weight' / 'best.pth']
     _, weights = original_weights(tmp_path)
     assert load_original(weights, 'resnet18').weights == [weights]
+
+
+def test_a_run_is_loaded_without_the_shape_it_knows(copy):
+    shape = ShapeFacts([[0., 1.], [1., 0.]], [[1., 0., 0., 0.]], [0.1], 0.01)
+    bounds = {'first': BoundFacts([[1.]] * 2, 'cal', [])}
+    write_facts(copy, replace(read_facts(copy), shape=shape, bounds=bounds))
+    whole, plain = load(copy), load(copy, shape=False)
+    assert whole.facts.shape == shape and whole.bounds and whole.shape
+    assert plain.facts.shape is plain.shape is plain.bounds is None
+    config = PredictConfig(image_dir='unused', output_dir='unused', model=copy, no_shape=True)
+    assert config_predictor(config).facts == plain.facts
 
 
 def test_what_is_given_to_the_learner_wins(finished):
