@@ -83,7 +83,7 @@ def run(name, variant, seed, minutes=MINUTES):
               output_dir=RUNS, experiment_name=key, seed=seed, visualize_every=1000, resume=True,
               **in_minutes(variant, minutes))
     result = dict(key=key, data=name, variant=variant, seed=seed, minutes=minutes, facts=facts(),
-                  test=measure(data, key))
+                  test=measure(data, key), highest=measure(data, key, no_shape=True))
     if VARIANTS[variant].get('refine'): result['first'] = measure(data, key, no_refine=True)
     return result
 
@@ -101,7 +101,7 @@ def key_of(name, variant, seed, minutes=MINUTES):
 
 def measure(data, key, **flags):
     "Errors of a run on the test images, original px: each, mean, median, and shares within `WITHIN`."
-    out = RUNS / key / f'test{"_first" if flags else ""}'
+    out = RUNS / key / '_'.join(['test', *flags])
     summary = evaluate(data.test_images, data.test_csv, out, model=RUNS / key, split=data.split, no_overlays=True,
                        overwrite=True, **flags)
     table = pd.read_csv(out / 'distances.csv')
@@ -119,13 +119,17 @@ def tables(found):
     for name, title in TITLES.items():
         rows = []
         for variant in VARIANTS:
-            there = [found[key]['test'] for seed in SEEDS if (key := key_of(name, variant, seed)) in found]
-            if not there: continue
+            keys = [key for seed in SEEDS if (key := key_of(name, variant, seed)) in found]
+            if not keys: continue
+            there = [found[key]['test'] for key in keys]
+            highest = [found[key]['highest']['mean'] for key in keys if 'highest' in found[key]]
             shares = [f'{100 * fmean(each["within"][str(limit)] for each in there):.1f} %' for limit in WITHIN]
             rows.append([variant, f'{fmean(each["mean"] for each in there):.2f} px',
                          ' · '.join(f'{each["mean"]:.2f}' for each in there),
-                         f'{fmean(each["median"] for each in there):.2f} px', *shares])
-        header = title, 'mean', 'each seed', 'median', *(f'within {limit} px' for limit in WITHIN)
+                         f'{fmean(each["median"] for each in there):.2f} px', *shares,
+                         f'{fmean(highest):.2f} px' if len(highest) == len(keys) else ''])
+        header = (title, 'mean', 'each seed', 'median', *(f'within {limit} px' for limit in WITHIN),
+                  'mean by `--no_shape`')
         if rows: texts += [grid(header, rows), against_one_stage(found, name)]
     return '\n\n'.join(filter(None, texts))
 

@@ -14,7 +14,7 @@ from landmark_fastai import cli
 
 
 def result(mean, median=1., within=0.5):
-    return {'test': dict(mean=mean, median=median, within={str(limit): within for limit in refine.WITHIN},
+    return {'highest': dict(mean=10 * mean), 'test': dict(mean=mean, median=median, within={str(limit): within for limit in refine.WITHIN},
                          landmarks={'head': f'{mean} {mean + 1}'})}
 
 
@@ -26,8 +26,11 @@ def test_the_table_has_the_mean_over_the_seeds_and_each_of_them():
     lines = [[cell.strip() for cell in line.split('|')[1:-1]] for line in table.splitlines()]
     assert lines[2][:5] == [one, '3.00 px', '2.00 · 4.00', '1.00 px', '50.0 %']
     assert lines[3][:3] == [two, '1.00 px', '1.00']
+    assert lines[2][-1] == '30.00 px' and lines[0][-1] == 'mean by `--no_shape`'
     assert len(lines) == 4  # without the variant that was not trained
     assert tables({}) == ''
+    del found[key_of(FILMS, one, 0)]['highest']  # of a version that had no shape
+    assert tables(found).splitlines()[2].split('|')[-2].strip() == ''
 
 
 def test_the_table_of_minutes_has_means_and_medians_over_the_seeds():
