@@ -101,6 +101,8 @@ class TrainConfig(DataConfig):
         'Mirror images in training; names that change places, as left_a:right_a,left_b:right_b.', group='images')
     decode: str = flag('centroid', 'How a point is read from the heatmap; centroid is sub-pixel.', group='network',
         choices=('centroid', 'argmax'), original='argmax')
+    shape: bool = flag(True, 'Learn the shape of all landmarks, by which one of several peaks of a heatmap is chosen.',
+        group='network', original=False)
     normalization: str = flag('encoder', "Mean and SD of the pixels: the encoder's own, or those of ImageNet.",
         group='images', choices=('encoder', 'imagenet'), original='imagenet')
     color: bool = flag(False, 'Keep colour; grey otherwise.', group='images', original=True)

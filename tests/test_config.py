@@ -34,7 +34,7 @@ ORIGINAL = dict(
     loss='bce', dice_weight=1, bce_weight=1, spatial_weight=1,
     erosion_schedule='fixed', dilation_iters=65, erosion_freq=50, erosion_iters=10,
     optimizer='torch_adam', lr=1e-4, weight_decay=0, schedule='constant', ema=0, augment='none', elastic=0,
-    decode='argmax', normalization='imagenet', color=True, drop_last=False)
+    decode='argmax', shape=False, normalization='imagenet', color=True, drop_last=False)
 
 
 def values(config, names=ORIGINAL): return {name: getattr(config, name) for name in names}

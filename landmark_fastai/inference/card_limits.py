@@ -88,6 +88,9 @@ def of_landmarks(facts: ModelFacts, summary: dict | None) -> list[str]:
     if always:
         which = 'every landmark' if always == names else ', '.join(always)
         notes.append(f'On every image it marks {which}, also where that is not there: absence was not learned.')
+    if facts.shape:
+        notes.append('Where a landmark may be in several places, it takes the one that fits the shape of the others: '
+                     'on anatomy unlike that of the training images, as after an operation, that may be a wrong one.')
     if facts.flat:
         notes.append(f'It sees no place for {", ".join(facts.flat)}: points and errors of that mean nothing.')
     if summary:

@@ -42,6 +42,8 @@ def details(config: TrainConfig, facts: ModelFacts) -> list[list[str]]:
         ['network', f'{config.arch} with the encoder {config.encoder_name} (segmentation-models-pytorch)'],
         ['its weights began as', beginning(config)],
         ['sees', f'the whole image in {colour}, padded with black, as a square of {config.image_resize} px']]
+    if facts.shape:
+        rows.append(['of several peaks', 'takes the one that fits the shape of all landmarks on training images'])
     if config.refine:
         rows.append(['second stage', f'looks again, at crops of {config.refine_resize} px around what the first found'])
     if config.folds:

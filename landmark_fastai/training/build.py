@@ -81,7 +81,7 @@ def make_facts(config: TrainConfig, learn: LandmarkLearner, data: str) -> ModelF
     mean, std = normalization(config)
     return ModelFacts(
         landmarks=annotations.names, mean=list(mean), std=list(std),
-        shape=learn_shape(annotations.points[learn.dls.split == 'train']),
+        shape=learn_shape(annotations.points[learn.dls.split == 'train']) if config.shape else None,
         presence=learned_absence(annotations, learn.dls.split) if 'bce' in learn.loss_func.parts else [],
         median_pixel_spacing=np.median(spacing, 0).tolist() if len(spacing) else None, data=data,
         device=str(learn.dls.device), precision=learn.precision, versions=installed_versions(), git_commit=git_commit())

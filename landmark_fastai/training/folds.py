@@ -52,8 +52,8 @@ def prepare(config: TrainConfig, fold_of: np.ndarray) -> tuple[Annotations, Mode
     annotations = learn.dls.annotations
     sides = [f'fold {k}' if k else annotations.split[i] for i, k in enumerate(fold_of)]
     facts = make_facts(config, learn, fingerprint(annotations, fold_of))
-    return annotations, replace(facts, shape=learn_shape(annotations.points[fold_of > 0]),
-                                images=data_facts(annotations, sides))
+    shape = learn_shape(annotations.points[fold_of > 0]) if config.shape else None
+    return annotations, replace(facts, shape=shape, images=data_facts(annotations, sides))
 
 
 def run_fold(config: TrainConfig, k: int, fold_of: np.ndarray, annotations: Annotations,

@@ -14,13 +14,24 @@ from landmark_fastai.config import TrainConfig
 from landmark_fastai.inference.card_limits import limits
 from landmark_fastai.inference.card_words import LICENCE, card_text
 from landmark_fastai.inference.model_card import write_card
-from landmark_fastai.model.facts import CAL, FIRST, FOLDS, BoundFacts, DataFacts, ModelFacts, read_facts, write_facts
+from landmark_fastai.model.facts import (
+    CAL,
+    FIRST,
+    FOLDS,
+    BoundFacts,
+    DataFacts,
+    ModelFacts,
+    ShapeFacts,
+    read_facts,
+    write_facts,
+)
 
 DATA = DataFacts(sides={'train': 60, 'val': 12, 'test': 8}, patients={'train': 50, 'val': 10, 'test': 8},
                  sizes=[[900, 700], [1000, 700]], spacing=[[0.1, 0.1], [0.2, 0.2]],
                  spacing_sources={'CSV': 79, '': 1}, labels=[[80, 0, 0], [70, 4, 6]])
 FACTS = ModelFacts(['hip', 'a|b'], [0.5] * 3, [0.5] * 3, presence=['a|b'], data='c0ffee', images=DATA,
                    versions={'landmark_fastai': '0.5.0'}, git_commit='1234abcd')
+SHAPE = ShapeFacts([[0., 1.], [1., 0.]], [[1., 0., 0., 0.]], [0.1], 0.01)
 SECTIONS = ['Model details', 'Intended use', 'Data', 'Performance', 'Bounds', 'Limits', 'Licence']
 
 
@@ -121,6 +132,7 @@ def test_limits_name_landmarks():
     text = said(summary(landmarks={'hip': entry(), 'a|b': entry(n_scored=0, n_missed=0)}), flat=['hip'])
     assert 'On every image it marks hip, also' in text and 'sees no place for hip' in text
     assert 'No image with a label tells the error of a|b.' in text
+    assert 'fits the shape' not in text and 'fits the shape of the others' in said(shape=SHAPE)
     assert 'marks every landmark' in said(presence=[]) and 'On every image' not in said(presence=FACTS.landmarks)
     assert 'those at the detector' in said(images=replace(DATA, spacing_sources={'ImagerPixelSpacing (detector)': 80}))
 

@@ -36,6 +36,9 @@ def test_the_shape_is_that_of_the_images_that_are_trained_on(tmp_path):
                          image_resize=64, encoder_name='resnet18', encoder_weights='none')
     points = read_annotations(csv_file).points
     assert make_facts(config, make_learner(config), 'data').shape == learn_shape(points[:12])
+    original = replace(config, shape=False)
+    assert make_facts(original, make_learner(original), 'data').shape is None
     fold_of = np.arange(16) % 4  # 0 is in no fold
     facts = prepare(replace(config, folds=3), fold_of)[1]
     assert facts.shape == learn_shape(points[fold_of > 0]) is not None
+    assert prepare(replace(original, folds=3), fold_of)[1].shape is None
