@@ -9,7 +9,10 @@ from PIL import Image
 from torch import nn
 
 from landmark_fastai import UsageError
+from landmark_fastai.config import TrainConfig
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
+from landmark_fastai.inference.predictor import Predictor
+from landmark_fastai.inference.torch_engine import TorchEngine
 
 POINTS = {'landscape': (3000, 2400, [[700.25, 1900.5], [2250.75, 420.]]),
           'portrait': (2000, 3000, [[333.3, 2600.6], [1650., 500.5]]),
@@ -171,3 +174,13 @@ def test_a_notebook_shows_what_is_no_point(tmp_path):
     found = disc_finder(64).predict([np.zeros((50, 60), np.uint8)], min_confidence=1)
     html = found._repr_html_()
     assert 'image 0' in html and html.count('uncertain') == 2 and ': 0 points found' in html
+
+
+def test_points_are_read_in_float32_of_a_network_in_bf16():
+    "The centre of a disc is up to its radius off the pixel that is the peak: of that bf16 keeps 8 bits."
+    image = discs(600, 500, ((201.3, 150.4), (403.7, 262.1)))
+    expected = disc_finder().predict(image)
+    engine = TorchEngine([DiscFinder()], TrainConfig(), disc_finder().facts, 'cpu', 'bf16')
+    found = Predictor(engine, TrainConfig(), disc_finder().facts).predict(image)
+    np.testing.assert_allclose(found.points, expected.points, atol=1e-3)
+    np.testing.assert_allclose(found.expected_error, expected.expected_error, rtol=1e-4)
