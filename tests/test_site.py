@@ -65,7 +65,7 @@ def address(site):
 def test_search_finds(words, page, address, browser):
     tab = browser.new_page()
     tab.goto(address)
-    tab.locator('input[name=query]').fill(words)
+    tab.locator('input[name=query]').press_sequentially(words)  # the search listens to keys
     tab.locator('.md-search-result__link').first.wait_for()
     found = tab.locator('.md-search-result__item').all()[:3]
     first = [item.locator('.md-search-result__link').first.get_attribute('href') for item in found]
