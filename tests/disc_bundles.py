@@ -64,9 +64,9 @@ def house(path, k):
     return points
 
 
-def of_a_shape(n=20):
+def of_a_shape():
     "A `Predictor` of `Greys` that knows the shape of the house."
-    shapes = HOUSE + 5 * np.random.default_rng(0).standard_normal((n, *HOUSE.shape))
+    shapes = HOUSE + 5 * np.random.default_rng(0).standard_normal((20, *HOUSE.shape))
     return disc_finder(128, Greys(), landmarks=list('abcde'), shape=learn_shape(shapes))
 
 

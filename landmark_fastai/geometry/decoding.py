@@ -110,9 +110,9 @@ class Heatmaps:
         (mass, mass_x), (mass_y, _) = (near_y @ self.weight @ near_x.mT).permute(2, 3, 0, 1)
         return peak + torch.stack([mass_x, mass_y], -1) / mass[..., None]
 
-    def points(self, method: str, peak: Tensor | None = None) -> Tensor:
-        "Points (B, N, 2) in network px, on the image, by `method`, one of `DECODERS`, of `peak`: else the highest."
-        points = DECODERS[method](self, self.peak if peak is None else peak)
+    def points(self, method: str, peak: Tensor) -> Tensor:
+        "Points (B, N, 2) in network px, on the image, of a `peak` (B, N, 2) by `method`, one of `DECODERS`."
+        points = DECODERS[method](self, peak)
         if self.frames is None: return points
         frame = Frame.of(self.frames[:, None])
         first_pixel = to_network(torch.zeros_like(frame.size), frame)
@@ -188,7 +188,7 @@ def decode(logits: Tensor, frames: Tensor | None = None, method: str = 'centroid
 
     With the `frames` (B, 7) of the images the peak is looked for on the original image only, and the point lies on it.
     """
-    return put_together([heatmaps.points(method) for heatmaps in each_heatmap(logits, frames)], logits)
+    return put_together([heatmaps.points(method, heatmaps.peak) for heatmaps in each_heatmap(logits, frames)], logits)
 
 
 def is_present(logits: Tensor, frames: Tensor) -> Tensor:

@@ -47,7 +47,10 @@ def learn_shape(points: np.ndarray) -> ShapeFacts | None:
 
 
 def deviations(shapes: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    "How far `shapes` (..., N, 2) are from the `mean` (N, 2), moved, turned and enlarged by least squares to lie on it."
+    """How far `shapes` (..., N, 2) are from the `mean` (N, 2), moved, turned and enlarged to fit by least squares.
+
+    `quality.shapes.fit_similarity` is robust, in ten steps; here one does, for many shapes on every new image.
+    """
     z, w = as_complex(shapes), as_complex(mean)
     z, w = z - z.mean(-1, keepdims=True), w - w.mean()
     a = (z.conj() * w).sum(-1, keepdims=True) / (abs(z) ** 2).sum(-1, keepdims=True).clip(1e-12)

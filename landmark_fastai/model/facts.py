@@ -112,7 +112,8 @@ def read_facts(run: str | Path) -> ModelFacts:
     if missing: raise UsageError(f'{path} lacks {", ".join(missing)}, expected that of a run')
     damaged = [name for name, is_right in expected_facts(values).items() if not is_right]
     if damaged: raise UsageError(f'{path} is damaged: {damaged[0]} is {str(values[damaged[0]])[:100]}')
-    shape, crop = (values[name] and kind(**values[name]) for name, kind in (('shape', ShapeFacts), ('crop', CropFacts)))
+    shape = values['shape'] and ShapeFacts(**values['shape'])
+    crop = values['crop'] and CropFacts(**values['crop'])
     bounds = {stage: BoundFacts(**of_stage) for stage, of_stage in values['bounds'].items()}
     images = values['images'] and DataFacts(**values['images'])
     read = {'shape': shape, 'crop': crop, 'bounds': bounds, 'images': images}

@@ -25,7 +25,7 @@ from ..formats.columns import SPLITS
 from ..inference.loading import load
 from ..inference.shape_model import learn_shape
 from ..learner import LandmarkLearner, config_learner, normalization
-from ..model.facts import DataFacts, ModelFacts, git_commit, installed_versions
+from ..model.facts import DataFacts, ModelFacts, ShapeFacts, git_commit, installed_versions
 from ..model.network import check_batch_of_one
 from ..model.precision import choose_precision
 from . import distributed
@@ -81,10 +81,14 @@ def make_facts(config: TrainConfig, learn: LandmarkLearner, data: str) -> ModelF
     mean, std = normalization(config)
     return ModelFacts(
         landmarks=annotations.names, mean=list(mean), std=list(std),
-        shape=learn_shape(annotations.points[learn.dls.split == 'train']) if config.shape else None,
         presence=learned_absence(annotations, learn.dls.split) if 'bce' in learn.loss_func.parts else [],
         median_pixel_spacing=np.median(spacing, 0).tolist() if len(spacing) else None, data=data,
         device=str(learn.dls.device), precision=learn.precision, versions=installed_versions(), git_commit=git_commit())
+
+
+def shape_facts(config: TrainConfig, points: np.ndarray) -> ShapeFacts | None:
+    "The shape of training images with `points` (n, N, 2), see `learn_shape`; None where `config` asks for none."
+    return learn_shape(points) if config.shape else None
 
 
 def learned_absence(annotations: Annotations, split: np.ndarray) -> list[str]:

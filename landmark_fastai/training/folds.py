@@ -12,10 +12,9 @@ from ..evaluation.compare import Evaluation
 from ..evaluation.validation import evaluate_again, evaluate_folds
 from ..formats.annotations import Annotations, fingerprint, read_annotations
 from ..formats.splits import split_folds
-from ..inference.shape_model import learn_shape
 from ..model.facts import CAL, ModelFacts
 from ..processes import check_single_process
-from .build import data_facts, make_facts, make_learner
+from .build import data_facts, make_facts, make_learner, shape_facts
 from .run import train_run
 from .run_folder import check_data, check_folder, check_room, start_folder
 
@@ -52,8 +51,8 @@ def prepare(config: TrainConfig, fold_of: np.ndarray) -> tuple[Annotations, Mode
     annotations = learn.dls.annotations
     sides = [f'fold {k}' if k else annotations.split[i] for i, k in enumerate(fold_of)]
     facts = make_facts(config, learn, fingerprint(annotations, fold_of))
-    shape = learn_shape(annotations.points[fold_of > 0]) if config.shape else None
-    return annotations, replace(facts, shape=shape, images=data_facts(annotations, sides))
+    return annotations, replace(facts, shape=shape_facts(config, annotations.points[fold_of > 0]),
+                                images=data_facts(annotations, sides))
 
 
 def run_fold(config: TrainConfig, k: int, fold_of: np.ndarray, annotations: Annotations,

@@ -55,7 +55,7 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
     crops = refine_dls(dls, points, field, of_second.batch_size, config.augment, config.elastic, config.pairs,
                        config.drop_last, config.num_workers)
     learn = first.learner(crops, of_second, total_epochs=of_second.epochs, path=of_second.folder)
-    facts = replace(make_facts(of_second, learn, first.facts.data), shape=None, presence=[], crop=crop)
+    facts = replace(make_facts(of_second, learn, first.facts.data), presence=[], crop=crop)
     if not rank_distrib(): print(describe(field, config.image_resize), flush=True)
     train_stage(of_second, learn, facts, read_checkpoint(of_second.folder, needed=False), cbs)
     second = torch_predictor([learn.model], of_second, facts, learn.dls.device, learn.precision,

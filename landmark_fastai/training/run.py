@@ -22,7 +22,7 @@ from ..inference.torch_engine import torch_predictor
 from ..learner import LandmarkLearner
 from ..model.facts import BOTH, CAL, FIRST, ModelFacts, write_facts
 from . import distributed
-from .build import data_facts, make_facts, make_learner
+from .build import data_facts, make_facts, make_learner, shape_facts
 from .minutes import fit_minutes
 from .refine import check_refinable, refine
 from .run_folder import check_data, check_folder, check_room, read_checkpoint, read_progress, start_folder
@@ -74,6 +74,7 @@ def prepare(config: TrainConfig, device: str,
     check_room(config, learn.model)
     annotations, sides = learn.dls.annotations, learn.dls.split
     facts = replace(make_facts(config, learn, fingerprint(annotations, sides)),
+                    shape=shape_facts(config, annotations.points[sides == 'train']),
                     images=data_facts(annotations, sides.tolist()))
     if state: check_data(config.folder, facts.data)
     if config.refine: check_refinable(config, learn.dls)

@@ -8,8 +8,9 @@ from helpers import annotated, write_dots
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.formats.annotations import read_annotations
 from landmark_fastai.inference.shape_model import learn_shape
-from landmark_fastai.training.build import data_facts, make_facts, make_learner
+from landmark_fastai.training.build import data_facts
 from landmark_fastai.training.folds import prepare
+from landmark_fastai.training.run import prepare as prepare_run
 
 
 def test_images_patients_and_labels_are_counted_and_none_is_named():
@@ -32,12 +33,13 @@ def test_folds_are_in_their_order_and_what_is_not_known_is_not_there():
 
 def test_the_shape_is_that_of_the_images_that_are_trained_on(tmp_path):
     csv_file, images = write_dots(tmp_path, 16, 'abcd', split=['train'] * 12 + ['val'] * 3 + ['test'])
-    config = TrainConfig(train_image_dir=images, label_dir=tmp_path, train_csv_file=csv_file.name, device='cpu',
-                         image_resize=64, encoder_name='resnet18', encoder_weights='none')
+    config = TrainConfig(train_image_dir=images, label_dir=tmp_path, train_csv_file=csv_file.name,
+                         output_dir=tmp_path, device='cpu', image_resize=64, encoder_name='resnet18',
+                         encoder_weights='none')
     points = read_annotations(csv_file).points
-    assert make_facts(config, make_learner(config), 'data').shape == learn_shape(points[:12])
+    assert prepare_run(config, 'cpu', None)[1].shape == learn_shape(points[:12])
     original = replace(config, shape=False)
-    assert make_facts(original, make_learner(original), 'data').shape is None
+    assert prepare_run(original, 'cpu', None)[1].shape is None
     fold_of = np.arange(16) % 4  # 0 is in no fold
     facts = prepare(replace(config, folds=3), fold_of)[1]
     assert facts.shape == learn_shape(points[fold_of > 0]) is not None
