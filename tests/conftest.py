@@ -11,6 +11,9 @@ from helpers import TINY, write_dots
 matplotlib.use('Agg')
 torch.set_num_threads(1)  # models this small gain nothing from more, and a busy machine stays usable
 warnings.filterwarnings('ignore', category=FutureWarning)  # of libraries about each other
+# The engine of autograd counts the devices once, at the first backward, and a process with threads for one cannot be
+# forked. torch.export puts a stand-in for CUDA where there is none, so no test that exports may be before the first.
+torch.ones(1, requires_grad=True).backward()
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -20,7 +20,8 @@ from landmark_fastai.training.train import train
 
 SMALL = dict(image_resize=64, batch_size=4, encoder_name='timm-mobilenetv3_small_minimal_100', encoder_weights='none',
              epochs=4, visualize_every=2, gif=True)
-forked = pytest.mark.skipif('fork' not in multiprocessing.get_all_start_methods(), reason='processes cannot be forked')
+forked = pytest.mark.skipif('fork' not in multiprocessing.get_all_start_methods() or torch.cuda.is_available(),
+                            reason='processes cannot be forked, or not after CUDA was in use')
 
 
 @pytest.fixture
