@@ -299,6 +299,7 @@ def test_what_does_not_fit_the_other_run_is_one_clear_line(finished, tmp_path, c
     assert not (tmp_path / 'runs').exists()
 
 
+@pytest.mark.slow
 def test_absence_is_learned_where_it_was_seen_by_a_loss_that_sees_it(tmp_path):
     csv_file, images = write_dots(tmp_path, split=['train'] * 8 + ['val'] * 2)
     table = pd.read_csv(csv_file)

@@ -80,6 +80,7 @@ def test_commands_of_bundles_run(workplace):
         getattr(landmark_fastai.all, name)(**smaller(name, flags))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('line', [line for line in COMMANDS if ' annotate ' in line])
 def test_a_page_to_click_on_opens(line, workplace):
     name, flags = flags_of(line)
@@ -110,6 +111,7 @@ def python_of(page):
 WITH_PYTHON = [page for page, text in PAGES.items() if code_of(text, 'python')]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('page', [page for page in WITH_PYTHON if 'exporting' not in page])
 def test_the_python_of_a_page_runs(page, workplace):
     names = python_of(page)

@@ -88,6 +88,7 @@ def test_what_is_loaded_predicts_in_original_px_what_the_learner_did(learn, secr
     assert again.dls.train.after_batch.draw_masks is again.erosion_schedule.masks  # it can be trained on
 
 
+@pytest.mark.slow
 def test_it_predicts_in_a_process_that_has_only_the_file(learn, secret):
     path = secret[1] / 'dot_1.png'
     learn.export('model.pkl')

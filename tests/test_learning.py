@@ -35,6 +35,7 @@ def test_a_training_finds_the_points(squares, tmp_path):
     assert error_after_training(squares, tmp_path) < BOUND
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('wrong', WRONG)
 def test_the_bound_sees_what_is_wrong(squares, tmp_path, monkeypatch, wrong):
     draw, forward = transforms.draw_diamonds_fast, LandmarkLoss.forward

@@ -10,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+pytestmark = pytest.mark.slow  # the site is built
 ROOT = Path(__file__).parents[1]
 LOADED = {'script': 'src', 'link': 'href', 'img': 'src', 'iframe': 'src', 'source': 'src', 'video': 'src'}
 WIDTHS = 1280, 390  # px, of a desktop and of a phone

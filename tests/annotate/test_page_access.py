@@ -21,6 +21,7 @@ def complaints(film):
             if each['impact'] in ('serious', 'critical') for node in each['nodes']]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
 @pytest.mark.parametrize('width', [1280, 800])
 def test_axe_finds_nothing_serious(browser, serve, dotted_films, scheme, width):

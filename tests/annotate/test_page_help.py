@@ -104,6 +104,7 @@ def test_the_points_of_a_csv_are_offered_the_least_sure_film_first(serve_alike, 
     assert found['07.png'][1].tolist() == [-1, -1]
 
 
+@pytest.mark.slow
 def test_what_a_run_finds_is_offered_film_by_film(serve, finished, dots, tmp_path, open_page):
     _, films = dots
     server = Server(films, '--landmarks', 'head,knee,nose', '--model', str(finished), '--label_dir', str(tmp_path))

@@ -110,6 +110,7 @@ def test_a_tab_that_is_come_back_to_shows_what_another_one_has_done(serve, open_
     first.wait('#progress', '0 of 3')
 
 
+@pytest.mark.slow
 def test_a_page_of_other_films_loads_again_and_keeps_what_was_clicked(serve, open_page, dotted_films):
     server = serve(port=free_port())
     film = open_page(server)

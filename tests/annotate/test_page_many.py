@@ -156,8 +156,8 @@ class Reading:
         self.film.leave(self.hand.next)
 
 
-@pytest.mark.parametrize('n_films', [5, pytest.param(20, marks=pytest.mark.slow)])
-@pytest.mark.parametrize('hand', [Mouse, Keys])
+@pytest.mark.parametrize('hand, n_films', [
+    (Mouse, 5), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((Keys, 5), (Mouse, 20), (Keys, 20)))])
 def test_what_was_meant_is_in_the_csv(tmp_path, context, hand, n_films):
     (tmp_path / 'films').mkdir()
     rng = np.random.default_rng(n_films)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pytest
 from browser import DOTS, NAMES
 
 
@@ -28,6 +29,7 @@ def test_a_blind_reader_sees_no_name_and_a_film_that_comes_back_is_new_to_her(se
     assert 0.1 < np.abs(points - first[again.image_name[0]]).max() < 1.5
 
 
+@pytest.mark.slow
 def test_in_adjudication_the_worst_film_comes_first_and_what_readers_say_is_offered(serve, open_page, dotted_films):
     said = {'AB': [DOTS, DOTS], 'CD': [DOTS + (2, 0), DOTS + (10, 0)]}
     for reader, films in said.items():

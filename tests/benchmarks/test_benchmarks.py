@@ -173,6 +173,7 @@ def test_no_results_and_no_markers_are_told(rows, tmp_path):
 # --- they run
 
 # precision trains on images that are not part of the project
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [name for name in command.GROUPS if name != 'precision'])
 def test_each_group_runs(name, tmp_path, monkeypatch, capsys):
     if name == 'annotate' and not CHROMIUM: pytest.skip('there is no Chromium')

@@ -89,6 +89,7 @@ def test_the_tables_say_how_often_bounds_hold_and_where_there_are_none():
     assert all_tables([]) == ''
 
 
+@pytest.mark.slow
 def test_what_is_saved_gives_the_bounds_that_predict_gives(tmp_path, monkeypatch):
     csv_file, images = write_dots(tmp_path, split=['train'] * 20 + ['test'] * 4, n=24)
     monkeypatch.setattr(bounds, 'RUNS', tmp_path)

@@ -47,6 +47,7 @@ def write_part(predictions, config):
 def files_of(folder): return sorted(path.relative_to(folder) for path in folder.rglob('*'))
 
 
+@pytest.mark.slow
 def test_a_cluster_writes_what_one_machine_writes_and_goes_on_where_it_was_stopped(ray, finished, films, tmp_path,
                                                                                           capsys):
     # the workers are processes of their own, in which auto may be bf16

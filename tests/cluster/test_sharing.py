@@ -46,6 +46,7 @@ def test_each_part_is_answered_once_though_workers_die(ray, tmp_path):
     assert len(os.listdir(marks)) == 3
 
 
+@pytest.mark.slow
 def test_mistakes_and_warnings_of_a_worker_are_told_here(ray):
     @by_value
     def broken(): raise UsageError('no model here')

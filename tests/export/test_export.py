@@ -103,6 +103,7 @@ def test_the_shape_tells_one_place_from_another(houses):
     np.testing.assert_allclose(plain[:, 0], [(370, 380)] * 3, atol=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('engine', ['onnx', 'openvino'])
 def test_a_bundle_knows_the_shape(houses, engine, tmp_path):
     images, points = houses

@@ -192,6 +192,7 @@ def test_the_truth_of_enough_images_wins_over_bounds(data):
     assert (found.interval == 'conformal').all()
 
 
+@pytest.mark.slow
 def test_several_readers_have_rows_and_pictures_of_their_own(data, tmp_path, capsys):
     arguments = data(n=4, pixel_spacing=0.5, reader=['AB', 'AB', 'C/D', 'C/D'], change=lambda table: table.update(
         {'image_name': ['sub/0.png', 'sub/1.png', 'sub/0.png', 'sub/1.png'], 'right_knee_y': [120, 120, 130, 120]}))

@@ -157,6 +157,7 @@ def eager_compile(monkeypatch):
     monkeypatch.setattr(torch, 'compile', lambda f, **kwargs: compile(f, **kwargs | {'backend': 'eager'}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('precision', ['fp32', 'bf16'])
 def test_a_compiled_network_trains_and_keeps_the_names_of_its_weights(eager_compile, make_learner, precision):
     plain, learn = (make_learner(compile=compiled, precision=precision) for compiled in (False, True))

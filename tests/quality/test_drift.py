@@ -32,6 +32,7 @@ def of_two_readers(n, seed, shift):
     return drift_of_readers(read(points, rng, shift), read(points, rng))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('n,least', [(20, 0.95), (50, 1)])
 def test_a_reader_who_clicks_2_px_beside_is_found_and_no_other_landmark(n, least):
     found = np.array([of_two_readers(n, seed, (1.2, -1.6)).flagged for seed in range(200)])

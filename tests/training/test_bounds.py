@@ -13,6 +13,7 @@ from landmark_fastai.inference.bounds import factor
 from landmark_fastai.inference.loading import load
 from landmark_fastai.model.facts import BOTH, FIRST, read_facts
 
+pytestmark = pytest.mark.slow
 SIDES = ['train'] * 8 + ['val'] * 4 + ['cal'] * 20 + ['test'] * 12
 
 

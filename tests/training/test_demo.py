@@ -9,6 +9,7 @@ from landmark_fastai.data.items import AnnotatedImage, make_frame
 from landmark_fastai.training import demo
 
 
+@pytest.mark.slow
 def test_demo_takes_the_next_free_folder_and_says_its_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo, 'DEMO', dict(image_resize=64, epochs=1, encoder_name='resnet18', encoder_weights='none'))
     for name in ('demo', 'demo_2'):

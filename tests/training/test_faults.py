@@ -87,6 +87,7 @@ def check_whole(folder):
     if (folder / 'weight' / 'best.pth').is_file(): assert load(folder).names == ['head', 'knee']
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_has_left_half_written_is_no_trouble(flags, tmp_path):
     train(**flags, experiment_name='run')
     folder = tmp_path / 'run'

@@ -19,6 +19,8 @@ from landmark_fastai.model.facts import FIRST, FOLDS, read_facts
 from landmark_fastai.training import folds
 from landmark_fastai.training.train import train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def validated(tmp_path_factory):
@@ -137,7 +139,6 @@ def test_a_fold_that_is_missing_is_named(validated, tmp_path):
     with pytest.raises(UsageError, match='fold_1'): load(tmp_path)
 
 
-@pytest.mark.slow
 def test_mistakes_leave_an_earlier_cross_validation_alone(tmp_path, capsys):
     csv_file, images = write_dots(tmp_path, n=6)
     folder = run_folds(csv_file, images, tmp_path / 'runs', '--batch_size', '2')
@@ -151,7 +152,6 @@ def test_mistakes_leave_an_earlier_cross_validation_alone(tmp_path, capsys):
     assert sorted(folder.rglob('*')) == before
 
 
-@pytest.mark.slow
 def test_a_cross_validation_that_was_stopped_goes_on(dots, tmp_path, monkeypatch):
     arguments = dict(train_image_dir=dots[1], label_dir=dots[0].parent, train_csv_file=dots[0].name, folds=2, epochs=2,
                      output_dir=tmp_path, image_resize=64, batch_size=4, encoder_weights='none',

@@ -35,6 +35,7 @@ def measure():
     return imported, faults_of_a_block()
 
 
+@pytest.mark.slow
 @on_glibc
 def test_memory_is_kept_once_that_is_asked_for_and_no_import_asks():
     imported, kept = in_child(measure)

@@ -83,6 +83,7 @@ def test_crops_are_made_of_the_batch(config):
     assert len(points) == len(state) == len(frame) == len(radius) == 8
 
 
+@pytest.mark.slow
 def test_a_run_keeps_the_epochs_that_it_has_chosen(dots, tmp_path, timed, monkeypatch, capsys):
     train(**where(dots, tmp_path), **SMALL, minutes=0.2)  # 11.4 s, 3 epochs
     config = read_config(tmp_path / 'baseline')

@@ -57,6 +57,7 @@ def test_smaller_steps_keep_two_images_for_batch_norm_and_sides_of_whole_32s():
     assert step_sizes(1, 128) == [(1, 64)] and step_sizes(2, 64) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('n_pixels, error, words', [
     (3 * 128 ** 2, CUDA, ['4 images of 128 px', 'on cpu', '2 were tried and do: go on with --resume --batch_size 2']),
     (3 * 128 ** 2, CPU, ['4 images of 128 px', '2 were tried and do: go on with --resume --batch_size 2']),
@@ -68,6 +69,7 @@ def test_what_fits_is_proposed(flags, memory, n_pixels, error, words):
     assert all(word in line for word in words), line
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_its_last_epoch_with_the_batch_that_fits(flags, tmp_path, memory, monkeypatch):
     class Fills(Callback):
         "Another program takes the memory after the first epoch."

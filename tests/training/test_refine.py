@@ -157,6 +157,7 @@ def plain(where):
     return where['output_dir'] / 'plain'
 
 
+@pytest.mark.slow
 def test_a_second_stage_is_added_to_a_finished_run_which_stays(run, plain, where, tmp_path, dots):
     before = {path: path.read_bytes() for path in plain.rglob('*') if path.is_file()}
     train(from_run=str(plain), refine=True, refine_resize=64, refine_epochs=3, experiment_name='added',
@@ -170,6 +171,7 @@ def test_a_second_stage_is_added_to_a_finished_run_which_stays(run, plain, where
     assert read_config(added).from_run == str(plain) and read_config(added).epochs == 3
 
 
+@pytest.mark.slow
 def test_an_added_second_stage_that_was_stopped_goes_on(run, plain, tmp_path):
     more = dict(from_run=str(plain), refine=True, refine_resize=64, refine_epochs=3, output_dir=tmp_path)
     with pytest.raises(Stopped): train(**more, experiment_name='added', cbs=StopAfter('refine', 1))

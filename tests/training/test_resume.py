@@ -85,6 +85,7 @@ def test_a_run_that_was_stopped_gives_the_log_of_one_that_never_was(run, capsys,
     assert files[0] == files[1]
 
 
+@pytest.mark.slow
 def test_a_run_stopped_twice_and_in_its_first_epoch_gives_that_log(run, capsys):
     whole = run('whole')
     run('stopped', 0)
@@ -131,6 +132,7 @@ def test_early_stop_counts_the_epochs_before(run):
     assert log(whole) == log(stopped) and (stopped / 'report.html').is_file()
 
 
+@pytest.mark.slow
 def test_the_scale_of_the_loss_goes_on_where_one_is_needed_and_is_left_where_not(run):
     "In float32 on a CPU, where nobody would want it; a GPU has only another kind of numbers."
     folder = run('run', 2)

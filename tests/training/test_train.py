@@ -96,6 +96,7 @@ def test_errors_are_in_original_px_and_mm_and_network_px(finished):  # trap 1
     assert ((ratio > 90 / 64 - 0.01) & (ratio < 100 / 64 + 0.01)).all()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_log_twice(dots, tmp_path):
     logs = []
     for name, seed in (('a', '7'), ('b', '7'), ('c', '8')):
@@ -128,6 +129,7 @@ def test_a_diverged_network_is_not_called_unlabelled(capsys):
     assert 'the network diverged' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('argv, epochs', [(['--recipe', 'original', '--image_resize', '64', '--epochs', '2'], 2),
                                           (['--schedule', 'fine_tune', '--freeze_epochs', '1', '--epochs', '1'], 2),
                                           (['--schedule', 'constant', '--epochs', '1', '--loss', 'bce'], 1)])
@@ -211,6 +213,7 @@ def test_a_compiled_network_goes_all_the_way_to_its_report(dots, tmp_path):
     assert (tmp_path / 'baseline' / 'report.html').is_file()
 
 
+@pytest.mark.slow
 def test_cache_and_precision_are_used_and_written_down(dots, tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     assert train(*dots, tmp_path, '--epochs', '1', '--cache', 'disk', '--precision', 'bf16') == 0
@@ -227,6 +230,7 @@ def test_cache_and_precision_are_used_and_written_down(dots, tmp_path, monkeypat
     assert sorted(left) == sorted(path.name for path in squares)
 
 
+@pytest.mark.slow
 def test_more_callbacks_take_part_in_a_training_from_python(dots, tmp_path):
     epochs = []
     class Note(Callback):
