@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from itertools import chain, islice, repeat
+from statistics import median
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,7 @@ from .out_of_memory import or_say_what_fits
 
 SPARE = 0.95  # share of the minutes that the epochs are to take; the rest is for reading, pictures and the report
 SECOND = 0.5  # share of these that the second stage gets
-WARM, TIMED = 1, 3  # steps: the first also sets up memory and threads
+WARM, TIMED = 1, 5  # steps: the first also sets up memory and threads
 
 
 def fit_minutes(config: TrainConfig, learn: LandmarkLearner) -> TrainConfig:
@@ -73,18 +74,30 @@ def small(batch: tuple, side: int) -> tuple:
 
 def time_step(model: nn.Module, loss_func: Callable, batches: Sequence[tuple]) -> float:
     "Seconds of a step, by the last of `batches`; gradients are left in `model`."
-    model.train()
-    for k, (image, *y) in enumerate(batches):
-        if k == WARM: started = time.perf_counter()
+    def step(image, *y):
         loss_func(model(image), *y).backward()
-    return (time.perf_counter() - started) / (len(batches) - WARM)
+        next(weight.grad for weight in model.parameters() if weight.grad is not None).sum().item()
+
+    model.train()
+    return usual_time(step, batches)
 
 
 def time_image(model: nn.Module, loss_func: Callable, batches: Sequence[tuple]) -> float:
     "Seconds that one image of the last of `batches` takes without a gradient."
     model.eval()
     with torch.no_grad():
-        for k, (image, *y) in enumerate(batches):
-            if k == WARM: started = time.perf_counter()
-            loss_func(model(image), *y)
-    return (time.perf_counter() - started) / sum(len(image) for image, *_ in batches[WARM:])
+        return usual_time(lambda image, *y: loss_func(model(image), *y).item(), batches) / len(batches[-1][0])
+
+
+def usual_time(work: Callable, batches: Sequence[tuple]) -> float:
+    """The median of the seconds that `work` takes on each of `batches` but the first.
+
+    A mean would count what held up one of them. `work` has to end in a number, for which it waits where a
+    device computes on its own.
+    """
+    seconds = []
+    for batch in batches:
+        started = time.perf_counter()
+        work(*batch)
+        seconds.append(time.perf_counter() - started)
+    return median(seconds[WARM:])
