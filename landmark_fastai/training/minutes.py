@@ -75,8 +75,9 @@ def small(batch: tuple, side: int) -> tuple:
 def time_step(model: nn.Module, loss_func: Callable, batches: Sequence[tuple]) -> float:
     "Seconds of a step, by the last of `batches`; gradients are left in `model`."
     def step(image, *y):
-        loss_func(model(image), *y).backward()
-        next(weight.grad for weight in model.parameters() if weight.grad is not None).sum().item()
+        loss = loss_func(model(image), *y)
+        loss.backward()
+        loss.item()
 
     model.train()
     return usual_time(step, batches)
@@ -92,8 +93,8 @@ def time_image(model: nn.Module, loss_func: Callable, batches: Sequence[tuple]) 
 def usual_time(work: Callable, batches: Sequence[tuple]) -> float:
     """The median of the seconds that `work` takes on each of `batches` but the first.
 
-    A mean would count what held up one of them. `work` has to end in a number, for which it waits where a
-    device computes on its own.
+    A mean would count what held up one of them. `work` has to end with `item()`, which waits for all that a device has
+    been asked for.
     """
     seconds = []
     for batch in batches:
