@@ -10,6 +10,17 @@ import pytest
 from browser import CHROMIUM, DOTS, Film, free_port
 
 
+# that the browser keeps so many actions: a reading transaction waits until those before it are on disk
+KEPT = '''async (n) => {
+  const done = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result); });
+  const [{ name }] = await indexedDB.databases();
+  const database = await done(indexedDB.open(name));
+  const kept = await done(database.transaction('actions').objectStore('actions').count());
+  database.close();
+  return kept === n;
+}'''
+
+
 def test_clicks_while_the_server_is_dead_are_not_saved_yet_and_then_saved(serve, open_page):
     server = serve(port=free_port())
     film = open_page(server)
@@ -52,7 +63,7 @@ def test_a_page_that_is_closed_unsaved_sends_it_when_it_is_opened_again(serve, o
     server.kill()
     meant = [film.click(dot) for dot in DOTS]
     film.wait('#saved', r'not saved yet \(3\)')
-    time.sleep(0.3)  # the outbox is on disk
+    film.page.wait_for_function(KEPT, arg=3, polling=20)
     film.page.close()  # without a question, as in a crash
     server.start()
     again = open_page(server)
@@ -151,7 +162,8 @@ def test_a_browser_that_is_killed_has_kept_what_the_server_has_not(browser, serv
         dots = DOTS + chance.uniform(-20, 20)
         meant = [film.click(dot) for dot in dots]
         film.wait('#saved', r'not saved yet \(3\)')
-        time.sleep(chance.uniform(0.15, 0.4))  # for the disk
+        film.page.wait_for_function(KEPT, arg=3, polling=20)  # a busy disk takes its time
+        time.sleep(chance.uniform(0, 0.2))
         kill_browser(tmp_path / 'profile')
         server.start()
         context = browser.browser_type.launch_persistent_context(
