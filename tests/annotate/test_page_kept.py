@@ -9,7 +9,6 @@ import psutil
 import pytest
 from browser import CHROMIUM, DOTS, Film, free_port
 
-
 # that the browser keeps so many actions: a reading transaction waits until those before it are on disk
 KEPT = '''async (n) => {
   const done = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result); });
