@@ -34,6 +34,7 @@ def test_clicks_while_the_server_is_dead_are_not_saved_yet_and_then_saved(serve,
     assert np.abs(server.points()['a portrait.png'] - meant).max() <= 0.00501
 
 
+@pytest.mark.slow
 def test_undo_and_redo_while_the_server_is_dead_are_of_what_was_done_before_them(serve, open_page):
     server = serve(port=free_port())
     film = open_page(server)
@@ -134,6 +135,7 @@ def test_a_page_of_other_films_loads_again_and_keeps_what_was_clicked(serve, ope
     assert list(server.points()) == ['a portrait.png']
 
 
+@pytest.mark.slow
 def test_a_film_that_is_opened_while_the_server_is_away_opens_when_it_is_back(serve, open_page):
     server = serve(port=free_port())
     film = open_page(server)

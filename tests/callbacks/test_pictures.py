@@ -8,12 +8,12 @@ from landmark_fastai.callbacks.pictures import as_file_name
 
 
 def test_pictures_show_the_same_handful_at_the_promised_epochs(make_learner, tmp_path):  # trap 10
-    _, cbs = run_callbacks(tmp_path, total=5, every=2)
-    make_learner().fit(5, 1e-3, cbs=cbs)
+    _, cbs = run_callbacks(tmp_path, total=3, every=2)
+    make_learner().fit(3, 1e-3, cbs=cbs)
     folders = sorted(path.name for path in (tmp_path / 'visualization').iterdir())
-    assert folders == ['Epoch2', 'Epoch4', 'Epoch5']
+    assert folders == ['Epoch2', 'Epoch3']
     files = [sorted(path.name for path in (tmp_path / 'visualization' / folder).iterdir()) for folder in folders]
-    assert files[0] == files[1] == files[2] and len(files[0]) == 2 * 3  # two validation images
+    assert files[0] == files[1] and len(files[0]) == 2 * 3  # two validation images
     assert not (tmp_path / 'train_results').exists()  # no frames without --gif
 
 

@@ -31,6 +31,7 @@ def by_value(function):
     return function
 
 
+@pytest.mark.slow
 def test_each_part_is_answered_once_though_workers_die(ray, tmp_path):
     marks = str(tmp_path)
     @by_value

@@ -3,6 +3,7 @@
 import csv
 
 import cv2
+import pytest
 from helpers import BLANK, NAMED, SENTINEL, TINY, spoiled, write_dots
 
 import cli
@@ -19,6 +20,7 @@ def test_distances_are_written(scored, tmp_path):
                     ['1.png', '5.0000', '5.0000', '', '', '', ''], ['2.png', *[''] * 6]]
 
 
+@pytest.mark.slow
 def test_no_text_of_a_dicom_file_reaches_an_output(tmp_path, capfd):
     csv_file, images = write_dots(tmp_path)
     for path in sorted(images.iterdir()):

@@ -154,6 +154,7 @@ def test_mistakes_are_one_line(flags, named, tmp_path, capsys):
 
 # --- measurements
 
+@pytest.mark.slow
 def test_measurements_of_a_file_are_compared_too(files, tmp_path, capsys):
     definitions = write_definitions(tmp_path, """measure:
   bend: {value: "angle(line(neck, head), line(neck, base))", unit: deg}
@@ -182,8 +183,8 @@ def test_definitions_that_do_not_fit_are_told_before_anything_is_written(files, 
 
 def test_a_spacing_that_is_hardly_one_is_told(files, tmp_path):
     changed = []
-    for reader, path in files.items():
-        table = pd.read_csv(path)
+    for reader in ('AB', 'net'):
+        table = pd.read_csv(files[reader])
         table.loc[table.image_name == '3.png', 'pixel_spacing'] = 143
         changed.append(tmp_path / f'{reader}.csv')
         table.to_csv(changed[-1], index=False)

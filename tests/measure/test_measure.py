@@ -137,6 +137,7 @@ def test_too_few_truths_are_told(data, capsys):
     assert 'no intervals by the truth: 3 images' in printed and '90 % it takes 9' in printed
 
 
+@pytest.mark.slow
 def test_what_agreement_writes_is_written_with_a_truth(data, tmp_path):
     arguments = data(n=12, noise=2, pixel_spacing=0.5)
     truth = data(n=10, file='truth.csv', pixel_spacing=0.5, split=['train'] * 5 + ['test'] * 5)['csv']
@@ -222,6 +223,7 @@ def test_a_truth_of_other_images_or_sizes_is_refused(data):
     with pytest.raises(UsageError, match='wide.csv, row 2.*300 x 160'): measure(**arguments, truth=wide['csv'])
 
 
+@pytest.mark.slow
 def test_each_csv_tells_the_other_its_spacing(data):
     found = measure(**data(), truth=data(file='truth.csv', pixel_spacing=0.4)['csv'])
     assert found.values[0, 0, 1] == pytest.approx(40)

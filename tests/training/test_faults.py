@@ -51,7 +51,7 @@ REFINED = dict(refine=True, refine_resize=64, refine_epochs=4)
 
 @forked
 @pytest.mark.parametrize('n_kills, stages', [
-    (3, {}), *(pytest.param(20, stages, marks=pytest.mark.slow) for stages in ({}, REFINED))])
+    (2, {}), *(pytest.param(20, stages, marks=pytest.mark.slow) for stages in ({}, REFINED))])
 def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(flags, tmp_path, n_kills, stages):
     flags |= stages
     start = time.time()

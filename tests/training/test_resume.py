@@ -197,7 +197,7 @@ def test_there_must_be_something_to_go_on_with(dots, tmp_path, run):
     (folder / 'config.yaml').unlink()
     with pytest.raises(UsageError, match='no config.yaml'): run('run', resume=True)
     shutil.rmtree(folder)
-    assert log(run('run', resume=True)).count('\n') == 5  # a start like any other
+    assert log(run('run', resume=True, epochs=1)).count('\n') == 2  # a start like any other
 
 
 def test_a_finished_run_without_its_checkpoint_is_left_alone(run):

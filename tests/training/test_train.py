@@ -179,6 +179,7 @@ def test_corner_points_are_real_unless_invisible_landmarks_is_on(tmp_path):  # t
         assert (learn.dls.annotations.state[:, 0] == 1).sum() == expected
 
 
+@pytest.mark.slow
 def test_find_lr_writes_its_plot_and_nothing_else_also_beside_a_run(dots, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(LandmarkLearner, 'lr_find', partialmethod(LandmarkLearner.lr_find, num_it=25))  # not 100
     (tmp_path / 'baseline').mkdir()
