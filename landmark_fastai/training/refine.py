@@ -56,7 +56,7 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
                        config.drop_last, config.num_workers)
     learn = first.learner(crops, of_second, total_epochs=of_second.epochs, path=of_second.folder)
     facts = replace(make_facts(of_second, learn, first.facts.data), presence=[], crop=crop)
-    if not rank_distrib(): print(describe(field, config.image_resize), flush=True)
+    if not rank_distrib(): print(describe(field, config, images), flush=True)
     train_stage(of_second, learn, facts, read_checkpoint(of_second.folder, needed=False), cbs)
     second = torch_predictor([learn.model], of_second, facts, learn.dls.device, learn.precision,
                              [of_second.folder / 'weight' / 'best.pth'])
@@ -66,14 +66,17 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
     return second.with_facts(facts)
 
 
-def describe(field: CropField, image_resize: int) -> str:
-    "What crops show, in a sentence, and that little is to be expected where a first stage of that side sees as much."
+def describe(field: CropField, config: TrainConfig, images: Sequence[AnnotatedImage]) -> str:
+    "What crops show, in a sentence, and what to do where the first stage sees `images` nearly as sharp."
     text = (f'second stage: crops of {field.side} px of films of {field.film} px, a landmark up to '
             f'{field.jitter * field.side:.0f} px off the middle')
-    sharper = field.film / image_resize
+    sharper = field.film / config.image_resize
     if sharper >= SHARPER: return text
-    return (f'{text}. That is {sharper:.1f} times as sharp as the first stage sees: expect little of it; a larger '
-            '--image_resize, without refine, may bring more')
+    if median_side(images) < SHARPER * config.image_resize:
+        better = 'a larger --image_resize, without refine, may bring more'
+    elif config.refine_scale: better = 'the images have room for a larger --refine_scale'
+    else: better = 'the first stage is so far off that crops have to show this much; more --epochs make them sharper'
+    return f'{text}. That is {sharper:.1f} times as sharp as the first stage sees: expect little of it; {better}'
 
 
 def second_config(config: TrainConfig) -> TrainConfig:
@@ -89,10 +92,15 @@ def choose_field(config: TrainConfig, images: Sequence[AnnotatedImage], points: 
     The film has the resolution of an image of median size, or less where the errors of the first stage else reached
     beyond the crops, but never less than the first stage sees.
     """
-    native = float(np.median([image.frame.size.max() for image in images]))
+    native = median_side(images)
     errors = [abs(found - image.points) / image.frame.size.max() for image, found in zip(images, points, strict=True)]
     reach = SPARE * float(np.nanpercentile(np.stack(errors).max(-1), REACH))  # a share of the film
     side = config.refine_resize
     film = native * config.refine_scale if config.refine_scale else min(native, JITTER[1] * side / max(reach, 1e-6))
     film = max(round(film), config.image_resize)
     return CropField(film, side, float(np.clip(reach * film / side, *JITTER)))
+
+
+def median_side(images: Sequence[AnnotatedImage]) -> float:
+    "The longer side of an image of median size, original px."
+    return float(np.median([image.frame.size.max() for image in images]))

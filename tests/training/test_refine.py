@@ -231,17 +231,24 @@ def test_a_scale_that_is_given_counts():
     assert field(50, refine_scale=1.).film == 1000
 
 
-@pytest.mark.parametrize('film, words', [(1024, False), (512, False), (460, True), (256, True)])
-def test_crops_that_are_hardly_sharper_than_the_first_stage_are_told(film, words):
-    text = describe(CropField(film, 128, 0.25), 256)
+@pytest.mark.parametrize('film, native, scale, words', [
+    (1024, 1024, None, None), (512, 2400, None, None), (460, 460, None, '--image_resize, without refine'),
+    (256, 200, 1.2, '--image_resize, without refine'), (460, 2400, None, 'more --epochs'),
+    (480, 2400, 0.2, 'a larger --refine_scale')])
+def test_crops_that_are_hardly_sharper_than_the_first_stage_are_told(film, native, scale, words):
+    config = TrainConfig(image_resize=256, refine_scale=scale)
+    text = describe(CropField(film, 128, 0.25), config, [image_of(native)])
     assert f'films of {film} px' in text and '32 px off' in text
-    assert ('expect little' in text) == ('--image_resize' in text) == words
-    if words: assert f'{film / 256:.1f} times' in text
+    assert ('expect little' in text) == bool(words)
+    if words: assert words in text and f'{film / 256:.1f} times' in text
+
+
+def image_of(side):
+    "An image of `side` x 50 px, with one landmark."
+    return AnnotatedImage('', '', np.array([[30., 30.]]), np.array([0]), make_frame((side, 50), (1, 1), 64), 64)
 
 
 def test_the_film_is_that_of_an_image_of_median_size():
-    def image(side):
-        return AnnotatedImage('', '', np.array([[30., 30.]]), np.array([0]), make_frame((side, 50), (1, 1), 64), 64)
-    images = [image(side) for side in (400, 500, 900)]
+    images = [image_of(side) for side in (400, 500, 900)]
     config = TrainConfig(image_resize=64, refine_resize=64)
     assert choose_field(config, images, np.full((3, 1, 2), 30.)).film == 500
