@@ -80,6 +80,8 @@ class TrainConfig(DataConfig):
         least=1, original=50)
     erosion_iters: int = flag(10, 'What an erosion takes off the radius in px; auto understands it at 512 px.',
         group='labels and loss', least=0)
+    subpixel: bool = flag(False, 'Draw masks around the exact points, not the nearest pixels: those at the edge have a '
+        'share.', group='labels and loss')
     optimizer: str = flag('adam', "adam: fastai's, with decoupled weight decay; torch_adam: torch.optim.Adam.",
         group='training', choices=('adam', 'torch_adam'), original='torch_adam')
     lr: float = flag(3e-3, 'Learning rate, the largest one of a schedule.', group='training', above=0, original=1e-4)

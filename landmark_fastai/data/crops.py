@@ -109,6 +109,7 @@ def refine_dls(
     augment: str = TrainConfig.augment,
     elastic: float = TrainConfig.elastic,
     flip_pairs: Sequence[tuple[str, str]] = (),
+    subpixel: bool = TrainConfig.subpixel,
     drop_last: bool = TrainConfig.drop_last,
     num_workers: int = TrainConfig.num_workers,
 ) -> LandmarkDataLoaders:
@@ -126,7 +127,7 @@ def refine_dls(
     tfms = crop_augmentations(augment, elastic, PATCH, field.side, field.jitter)
     if flip_pairs: tfms = [FlipPairs(flip_pairs, annotations.names), *tfms]
     crops = [training_crops(train, field.side), validation_crops(valid, points, field.side)]
-    block = DataBlock((ImageBlock(reader), LandmarkBlock(field.side)), batch_tfms=tfms,
+    block = DataBlock((ImageBlock(reader), LandmarkBlock(field.side, subpixel)), batch_tfms=tfms,
                       splitter=lambda items: [range(len(crops[0])), range(len(crops[0]), len(items))])
     loaders = block.dataloaders(sum(crops, []), bs=batch_size, dl_type=CropDL, num_workers=num_workers,
                                 device=dls.device, drop_last=drop_last,

@@ -84,9 +84,9 @@ def upload(batch: tuple, device: torch.device) -> tuple:
     return apply(lambda t: t.pin_memory().to(device, non_blocking=True), batch)
 
 
-def LandmarkBlock(image_resize: int) -> TransformBlock:
-    "A `TransformBlock` for the landmarks of `AnnotatedImage`s on squares of side `image_resize`."
-    return TransformBlock(ReadLandmarks(), item_tfms=TakeAlong, batch_tfms=DrawMasks(image_resize),
+def LandmarkBlock(image_resize: int, subpixel: bool = TrainConfig.subpixel) -> TransformBlock:
+    "A `TransformBlock` for the landmarks of `AnnotatedImage`s on squares of side `image_resize`; see `DrawMasks`."
+    return TransformBlock(ReadLandmarks(), item_tfms=TakeAlong, batch_tfms=DrawMasks(image_resize, subpixel),
                           dl_type=AheadDL)
 
 
@@ -105,6 +105,7 @@ def landmark_dls(
     pixel_spacing: float | None = None,  # mm per px of images whose spacing neither the CSV nor a DICOM header tells
     invisible_landmarks: bool = TrainConfig.invisible_landmarks,  # a point in the top-left corner box means absent
     color: bool = TrainConfig.color,  # keep colour; grey otherwise
+    subpixel: bool = TrainConfig.subpixel,  # masks of exact points; of the nearest pixels otherwise
     drop_last: bool = TrainConfig.drop_last,  # leave out the last, smaller training batch
     cache: str = TrainConfig.cache,  # where decoded squares are kept: auto, ram, disk or none
     num_workers: int = TrainConfig.num_workers,  # worker processes; threads do as well, at no cost (see `AheadDL`)
@@ -130,7 +131,7 @@ def landmark_dls(
     warn_doubtful(annotations.subset(used))
     reader.load([paths[i] for i in used], [annotations.where(i) for i in used])
     if flip_pairs: tfms = [FlipPairs(flip_pairs, annotations.names), *tfms]
-    block = DataBlock((ImageBlock(reader), LandmarkBlock(image_resize)), batch_tfms=tfms,
+    block = DataBlock((ImageBlock(reader), LandmarkBlock(image_resize, subpixel)), batch_tfms=tfms,
                       splitter=lambda images: [np.flatnonzero(split == part).tolist() for part in ('train', 'val')])
     loaders = block.dataloaders(annotated_images(annotations, paths, image_resize), bs=batch_size,
                                 num_workers=num_workers, device=device, drop_last=drop_last,
@@ -145,8 +146,8 @@ def config_dls(config: TrainConfig, device: torch.device | None = None,
         config.csv_file, config.train_image_dir, n_landmarks=config.n_landmarks, image_resize=config.image_resize,
         batch_size=config.batch_size, val_fraction=config.val_fraction, seed=config.seed, split=split,
         augment=config.augment, elastic=config.elastic, flip_pairs=config.pairs, pixel_spacing=config.pixel_spacing,
-        invisible_landmarks=config.invisible_landmarks, color=config.color, drop_last=config.drop_last,
-        cache=config.cache, num_workers=config.num_workers, device=device)
+        invisible_landmarks=config.invisible_landmarks, color=config.color, subpixel=config.subpixel,
+        drop_last=config.drop_last, cache=config.cache, num_workers=config.num_workers, device=device)
 
 
 def usable_device(name: str | torch.device | None) -> torch.device:

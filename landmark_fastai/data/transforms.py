@@ -14,7 +14,7 @@ from ..formats.annotations import UNLABELLED, VISIBLE
 from ..formats.cache import SquareCache, cache_folder
 from ..formats.images import letterbox, read_pixels
 from ..geometry.frame import Frame, from_unit, inside, to_network, to_unit
-from ..geometry.masks import draw_diamonds_fast
+from ..geometry.masks import draw_diamonds_fast, draw_subpixel_diamonds
 from ..geometry.radius import auto_radius
 from .items import AnnotatedImage
 from .tensors import TensorLandmarks, TensorRadiograph
@@ -85,13 +85,16 @@ class TakeAlong(ItemTransform):
 class DrawMasks(ItemTransform):
     """Draw the masks of a batch, on its device, as diamonds of the current `radius`; show points again on decoding.
 
+    With `subpixel` a diamond is where its point is (float16 masks), without, around the nearest pixel (boolean ones).
+
     One instance serves training and validation, so one number changes at an erosion. A landmark that augmentation has
     moved out of the square is not labelled in that batch.
     """
     order, _retain = 50, False  # after affine (30) and lighting (40), before normalise (99)
 
-    def __init__(self, image_resize: int):
+    def __init__(self, image_resize: int, subpixel: bool):
         self.image_resize = image_resize
+        self.draw = draw_subpixel_diamonds if subpixel else draw_diamonds_fast
         # that a training by the default recipe starts with; a learner sets its own
         self.radius = auto_radius(0, 1, image_resize, TrainConfig.dilation_iters, TrainConfig.erosion_freq,
                                   TrainConfig.erosion_iters)
@@ -103,7 +106,7 @@ class DrawMasks(ItemTransform):
         state = torch.where((state == VISIBLE) & ~inside(points, size), UNLABELLED, state)
         points = torch.where((state == VISIBLE)[..., None], points, torch.nan)
         radius = torch.full(state.shape[:1], self.radius, device=state.device)
-        return image, draw_diamonds_fast(points, self.radius, size), points, state, frame, radius
+        return image, self.draw(points, self.radius, size), points, state, frame, radius
 
     def decodes(self, batch):
         if len(batch) == 6: batch = batch[0], TensorLandmarks(batch[2], radius=self.radius)

@@ -29,10 +29,37 @@ def draw_diamonds_fast(points: Tensor, radius: int, size: int) -> Tensor:
     rows = (y - radius).clamp(0, size - n_rows)[..., None] + grid[:n_rows]
     dx = (grid - x[..., None]).abs()
     dy = (rows - y[..., None]).abs()
-    reached = dx[..., None, :] <= (radius - dy)[..., :, None]
-    masks = torch.zeros(*x.shape, size, size, device=points.device, dtype=torch.bool)
-    first_rows = size * torch.arange(x.numel(), device=points.device).view(*x.shape, 1)
-    masks.view(-1, size)[(first_rows + rows).flatten()] = reached.view(-1, size)
+    return _with_rows(dx[..., None, :] <= (radius - dy)[..., :, None], rows, size)
+
+
+def draw_subpixel_diamonds(points: Tensor, radius: int, size: int) -> Tensor:
+    """Masks (..., size, size), float16 in 0..1, of diamonds that are not rounded to whole pixels.
+
+    Those of `draw_diamonds` around the four pixels around each point, in the shares of bilinear interpolation. So a
+    diamond moves with its point, its pixels add up to `diamond_area(radius)`, and around the middle of a pixel it is
+    that of `draw_diamonds`. Arguments are those of `draw_diamonds`.
+    """
+    far = 2 * (size + radius)  # out of reach of every pixel
+    x, y = points.nan_to_num(far).clamp(-far, far).unbind(-1)
+    upper = y.floor()
+    n_rows = min(2 * radius + 2, size)
+    grid = torch.arange(size, device=points.device)
+    rows = (upper.long() - radius).clamp(0, size - n_rows)[..., None] + grid[:n_rows]
+    dx = (grid - x[..., None]).abs()[..., None, :]
+    below_upper = rows - upper[..., None]
+    # a row of a diamond is a run of pixels, which the share along x makes a trapezoid
+    around_upper, around_lower = ((radius + 1 - dy.abs()[..., None] - dx).clamp_(0, 1)
+                                  for dy in (below_upper, below_upper - 1))
+    shares = around_upper.lerp_(around_lower, (y - upper)[..., None, None])
+    return _with_rows(shares.half(), rows, size)
+
+
+def _with_rows(values: Tensor, rows: Tensor, size: int) -> Tensor:
+    "Masks (..., size, size) of nothing but `values` (..., R, size) in the `rows` (..., R)."
+    of = values.shape[:-2]
+    masks = torch.zeros(*of, size, size, device=values.device, dtype=values.dtype)
+    first_rows = size * torch.arange(of.numel(), device=values.device).view(*of, 1)
+    masks.view(-1, size)[(first_rows + rows).flatten()] = values.view(-1, size)
     return masks
 
 

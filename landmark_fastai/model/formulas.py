@@ -1,4 +1,7 @@
-"The formulas of the losses: per image and channel, never pooled."
+"""The formulas of the losses: per image and channel, never pooled.
+
+Masks are boolean, or shares in 0..1 of pixels that lie on a mask in part.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -6,13 +9,13 @@ from torch import Tensor
 
 from ..geometry.masks import diamond_area
 
-MIN_AREA = 2e-7  # of a sigmoid and a mask together, by which Dice divides
+MIN_AREA = 2e-7  # that an empty mask is taken for where something is divided by its area
 
 
 def dice(pred: Tensor, mask: Tensor) -> Tensor:
     "Dice loss (B, N) of logits `pred` against `mask`, both (B, N, S, S)."
     share = pred.sigmoid()
-    total = share.sum((2, 3)) + mask.sum((2, 3))
+    total = share.sum((2, 3)) + mask.sum((2, 3), dtype=pred.dtype)
     return 1 - 2 * (share * mask).sum((2, 3)) / total.clamp(min=MIN_AREA)
 
 
@@ -24,12 +27,13 @@ def bce(pred: Tensor, mask: Tensor, pos_weight: Tensor | None = None) -> Tensor:
 
 
 def spatial_ce(pred: Tensor, mask: Tensor) -> Tensor:
-    """Cross-entropy (B, N) of the softmax over a channel's pixels against the mask as a uniform distribution.
+    """Cross-entropy (B, N) of the softmax over a channel's pixels against the mask as a distribution.
 
-    -sum(t log p) with t = mask / n is the log-sum-exp of the logits less their mean over the mask; an empty mask has no
-    distribution, its value means nothing. A clipped diamond is uniform over the pixels that are left of it.
+    -sum(t log p) with t = mask / area is the log-sum-exp of the logits less their mean over the mask. An empty mask has
+    no distribution, its value means nothing; a clipped diamond is the distribution over what is left of it.
     """
-    on_mask = torch.where(mask, pred, 0).sum((2, 3)) / mask.sum((2, 3)).clamp(min=1)
+    area = mask.sum((2, 3), dtype=pred.dtype).clamp(min=MIN_AREA)
+    on_mask = torch.where(mask > 0, mask * pred, 0).sum((2, 3)) / area
     return torch.logsumexp(pred.flatten(2), -1) - on_mask
 
 

@@ -54,29 +54,33 @@ def by_odds(pred: Tensor, mask: Tensor, shares: dict[str, Tensor], pos_weight: T
     rest_there = 1 / (1 + logits_there.exp())  # 1 less the sigmoid
     weight = torch.ones(batch) if pos_weight is None else pos_weight
     weight = there.spread(weight[:, None].double().expand_as(total))
-    n = there.sums(torch.ones_like(weight))
-    overlap = n - there.sums(rest_there)
+    n = there.sums(there.share)
+    overlap = n - there.sums(there.share * rest_there)
     area = (sigmoid + n).clamp(min=MIN_AREA)
     dice, bce, spatial = (shares.get(part, torch.zeros(1)).double().expand_as(total)
                           for part in ('dice', 'bce', 'spatial_ce'))
     bce = bce / size ** 2
     values = (dice * (1 - 2 * overlap / area)
-              + bce * (softplus + there.sums((1 - weight) * rest_there.log() - weight * logits_there))
-              + spatial * (total.log() - there.sums(logits_there) / n.clamp(min=1)))
+              + bce * (softplus + there.sums(there.share * ((1 - weight) * rest_there.log() - weight * logits_there)))
+              + spatial * (total.log() - there.sums(there.share * logits_there) / n.clamp(min=MIN_AREA)))
     if with_grad:
         to_gradient(odds, 2 * dice * overlap / area ** 2, bce, spatial / total)
         dice, bce, spatial = (there.spread(factor) for factor in (2 * dice / area, bce, spatial / n))
         steps = bce * ((weight - 1) * (1 - rest_there) - weight) - spatial - dice * rest_there * (1 - rest_there)
-        odds.view(-1).index_add_(0, there.place, steps.to(odds.dtype))
+        odds.view(-1).index_add_(0, there.place, (there.share * steps).to(odds.dtype))
     return values.to(pred.dtype), odds.view_as(pixels).permute(0, 3, 1, 2)
 
 
 class OnMask:
-    "The pixels that are set in a `mask` (B, N, S, S), P in all: the `place` (P,) of each in a flat (B, S, S, N)."
+    """The pixels that are not 0 in a `mask` (B, N, S, S), P in all.
+
+    `place` (P,) is that of each in a flat (B, S, S, N), `share` (P,) its value.
+    """
     def __init__(self, mask: Tensor):
         self.shape = mask.shape
         channels, n_pixels = mask.shape[1], mask[0, 0].numel()
         at = mask.flatten().nonzero()[:, 0]
+        self.share = mask.flatten()[at].double()
         self.channel = at // n_pixels  # of all images
         image, channel = self.channel // channels, self.channel % channels
         self.place = (image * n_pixels + at % n_pixels) * channels + channel

@@ -49,12 +49,13 @@ class LandmarkError(PerLandmark):
 
 
 class DiceScore(PerLandmark):
-    "Mean Dice score of the masks (sigmoid at least 0.5) of visible landmarks, at the current radius."
+    "Mean Dice score of the masks (sigmoid, and share, at least 0.5) of visible landmarks, at the current radius."
     name = 'mean_dice'
 
     def accumulate(self, learn):
         mask, points, state, *_ = learn.yb
         pred = (learn.pred >= 0).contiguous()  # else sums stride through all channels, which come last
+        mask = mask >= 0.5
         shared, predicted, true = (each.sum((2, 3), dtype=torch.float32) for each in (pred & mask, pred, mask))
         dice = 2 * shared / (predicted + true)
         self.keep(learn, dice=torch.where(state == VISIBLE, dice, torch.nan))

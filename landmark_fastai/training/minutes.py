@@ -69,7 +69,7 @@ def time_epochs(config: TrainConfig, learn: LandmarkLearner) -> list[float]:
 def small(batch: tuple, side: int) -> tuple:
     "A batch of as many images of `side` px as a step of the second stage has crops, made of the images of `batch`."
     image, mask, *others = (torch.cat([part.as_subclass(torch.Tensor)] * CROPS) for part in batch)
-    return F.interpolate(image, side), F.interpolate(mask.byte(), side).bool(), *others
+    return F.interpolate(image, side), F.interpolate(mask.float(), side).to(mask.dtype), *others
 
 
 def time_step(model: nn.Module, loss_func: Callable, batches: Sequence[tuple]) -> float:

@@ -53,7 +53,7 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
                      variance=[1.] * len(dls.annotations.names))
     set_seed(config.seed, reproducible=True)
     crops = refine_dls(dls, points, field, of_second.batch_size, config.augment, config.elastic, config.pairs,
-                       config.drop_last, config.num_workers)
+                       config.subpixel, config.drop_last, config.num_workers)
     learn = first.learner(crops, of_second, total_epochs=of_second.epochs, path=of_second.folder)
     facts = replace(make_facts(of_second, learn, first.facts.data), presence=[], crop=crop)
     if not rank_distrib(): print(describe(field, config, images), flush=True)

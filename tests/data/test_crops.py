@@ -124,6 +124,16 @@ def test_batches_are_those_of_the_first_stage(dls):
         assert mask.any((2, 3)).equal(state == VISIBLE)
 
 
+def test_masks_of_crops_may_be_of_exact_points(dls):
+    _, mask, points, *_ = refine_dls(dls, first_points(dls), FIELD, batch_size=3, subpixel=True).valid.one_batch()
+    mask, points = mask.as_subclass(torch.Tensor), points.as_subclass(torch.Tensor)
+    n = mask.float().sum((2, 3))[..., None]
+    middle = torch.stack([(mask.float().sum(axis) * torch.arange(64.)).sum(-1) for axis in (2, 3)], -1) / n
+    is_whole = (mask.sum((2, 3)) > 0) & (abs(points - 31.5) < 24).all(-1)
+    assert is_whole.sum() > 2
+    torch.testing.assert_close(middle[is_whole], points[is_whole], atol=0.01, rtol=0)
+
+
 @pytest.mark.parametrize('augment', ['none', 'light'])
 def test_training_crops_move_and_the_points_with_them(dls, augment):
     crops = refine_dls(dls, first_points(dls), FIELD, batch_size=8, augment=augment)

@@ -17,6 +17,7 @@ from landmark_fastai.data.tensors import TensorLandmarks, TensorRadiograph
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
 from landmark_fastai.formats.cache import SquareCache
 from landmark_fastai.geometry.frame import Frame, to_original, to_unit
+from landmark_fastai.geometry.masks import draw_diamonds, draw_subpixel_diamonds
 
 
 def centroids(images, threshold):
@@ -64,6 +65,14 @@ def test_batch_has_the_promised_shapes_and_types(make_dls):
     assert 0 <= image.min() and image.max() <= 1
     assert mask.shape == (4, 2, 64, 64) and mask.dtype == torch.bool
     assert points.shape == (4, 2, 2) and state.shape == (4, 2) and frame.shape == (4, 7) and radius.shape == (4,)
+
+
+@pytest.mark.parametrize('subpixel, draw', [(True, draw_subpixel_diamonds), (False, draw_diamonds)])
+def test_masks_are_of_exact_points_or_of_the_nearest_pixels(make_dls, subpixel, draw):
+    dls = make_dls(subpixel=subpixel)
+    _, mask, points, *_ = dls.one_batch()
+    radius = dls.train.after_batch.draw_masks.radius
+    assert torch.equal(mask.as_subclass(torch.Tensor), draw(points.as_subclass(torch.Tensor), radius, 64))
 
 
 def test_image_stays_one_byte_a_pixel_until_the_batch(make_dls):

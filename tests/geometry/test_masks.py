@@ -1,4 +1,4 @@
-"Masks: diamonds, drawn plainly and fast, are repeated dilations; content is what shows the image."
+"Masks: diamonds, drawn plainly and fast, are repeated dilations, also between pixels; content is what shows the image."
 
 import numpy as np
 import pytest
@@ -6,7 +6,13 @@ import torch
 from scipy.ndimage import binary_dilation, generate_binary_structure
 
 from landmark_fastai.geometry.frame import inside
-from landmark_fastai.geometry.masks import content, diamond_area, draw_diamonds, draw_diamonds_fast
+from landmark_fastai.geometry.masks import (
+    content,
+    diamond_area,
+    draw_diamonds,
+    draw_diamonds_fast,
+    draw_subpixel_diamonds,
+)
 
 nan = float('nan')
 # rows of a batch: width, height, left, top, scale, mm per px in x and y
@@ -77,6 +83,57 @@ def test_inside_agrees_with_what_is_drawn(draw):
     drawn = draw(points, 0, 8).any(-1).any(-1)
     assert drawn.tolist() == inside(points, 8).tolist() == [False, True, True, True, True, True, False, False]
 
+
+# --- diamonds between pixels
+
+def subpixel(x, y, radius, size=32):
+    masks = draw_subpixel_diamonds(torch.tensor([x, y]), radius, size)
+    assert masks.shape == (size, size) and masks.dtype == torch.float16
+    return masks.float()
+
+
+def test_a_point_between_pixels_is_shared_by_four():
+    mask = subpixel(5.25, 2.5, 0)
+    assert mask[2:4, 5:7].tolist() == [[0.375, 0.125], [0.375, 0.125]] and mask.sum() == 1
+
+
+def test_a_diamond_between_two_pixels_is_half_of_each():
+    mask = subpixel(5., 2.5, 1)  # around rows 2 and 3
+    assert mask[1:5, 4:7].tolist() == [[0, 0.5, 0], [0.5, 1, 0.5], [0.5, 1, 0.5], [0, 0.5, 0]] and mask.sum() == 5
+
+
+@pytest.mark.parametrize('radius', [0, 1, 6, 40])
+@pytest.mark.parametrize('x, y', [(16, 16), (0, 31), (3, 20)])
+def test_around_the_middle_of_a_pixel_it_is_the_diamond_of_that(x, y, radius):
+    assert torch.equal(subpixel(float(x), float(y), radius), draw_diamonds(torch.tensor([x, y]), radius, 32).float())
+
+
+@pytest.mark.parametrize('radius', [0, 1, 5])
+@pytest.mark.parametrize('x, y', [(10.1, 12.9), (15.5, 15.5), (20.75, 9.)])
+def test_a_diamond_keeps_its_area_and_its_middle_is_its_point(x, y, radius):
+    mask, grid = subpixel(x, y, radius), torch.arange(32.)
+    assert mask.sum().item() == pytest.approx(diamond_area(radius), rel=1e-3)
+    middle = [(mask.sum(axis) * grid).sum().item() / mask.sum().item() for axis in (0, 1)]
+    assert middle == pytest.approx([x, y], abs=1e-3)
+
+
+@pytest.mark.parametrize('radius', [0, 1, 7, 33])
+def test_it_is_interpolated_between_whole_diamonds_also_at_the_border(radius):
+    points = torch.rand(3, 20, 2, generator=torch.Generator().manual_seed(radius)) * 80 - 24  # in and around 32 px
+    corner, expected = points.floor(), 0
+    for step in torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]]):
+        share = (1 - (points - corner - step).abs()).prod(-1)
+        expected = expected + share[..., None, None] * draw_diamonds(corner + step, radius, 32)
+    torch.testing.assert_close(draw_subpixel_diamonds(points, radius, 32).float(), expected, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize('point', [(nan, nan), (nan, 3.), (3., nan), (1e9, -1e9), (float('inf'), 0.)])
+@pytest.mark.parametrize('radius', [0, 5, 100])
+def test_a_point_that_is_nowhere_has_an_empty_mask(point, radius):
+    assert not subpixel(*point, radius, 16).any()
+
+
+# --- content
 
 def test_content_is_the_pixels_whose_centre_lies_on_the_image():
     # 64 px show 300, so a pixel is 4.6875 wide: the centre of row 10 is at 49.2 and of row 53 at 250.8, the image

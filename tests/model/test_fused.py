@@ -6,7 +6,7 @@ from fastai.vision.core import TensorImage
 
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
-from landmark_fastai.geometry.masks import draw_diamonds
+from landmark_fastai.geometry.masks import draw_diamonds, draw_subpixel_diamonds
 from landmark_fastai.model import fused
 from landmark_fastai.model.formulas import balance, bce, dice, spatial_ce, weighted_sum
 from landmark_fastai.model.fused import FusedSum, by_odds
@@ -18,11 +18,12 @@ RADIUS = torch.tensor([1, 5, 3])
 LAYOUTS = {'channels last': torch.channels_last, 'channels first': torch.contiguous_format}
 
 
-def batch():
+def batch(draw=draw_diamonds):
     "mask, points, state, frame and radius of three images; two diamonds are cut by the border."
     points = torch.tensor([[[4., 5], [31, 0], [0, 0], [9, 9]], [[20., 12], [3, 3], [0, 0], [1, 30]], [[7., 7]] * 4])
     points = torch.where((STATE == VISIBLE)[..., None], points, torch.nan)
-    mask = torch.stack([draw_diamonds(each, int(radius), SIZE) for each, radius in zip(points, RADIUS, strict=True)])
+    if draw == draw_subpixel_diamonds: points += torch.tensor([0.3, -0.4])
+    mask = torch.stack([draw(each, int(radius), SIZE) for each, radius in zip(points, RADIUS, strict=True)])
     return mask, points, STATE, None, RADIUS
 
 
@@ -31,9 +32,9 @@ def logits(scale=3., shift=-5., layout='channels last', seed=0):
     return pred.to(memory_format=LAYOUTS[layout])
 
 
-def by_formulas(name, pred, reduction):
+def by_formulas(name, pred, reduction, draw=draw_diamonds):
     "The loss in float64, part by part, and its gradient."
-    mask, _, state, _, radius = batch()
+    mask, _, state, _, radius = batch(draw)
     pred = pred.detach().double().requires_grad_()
     dim = None if reduction == 'mean' else 1
     def mean(values, counted): return (values * counted).sum(dim) / counted.sum(dim).clamp(min=1)
@@ -47,11 +48,11 @@ def by_formulas(name, pred, reduction):
     return loss.detach(), torch.autograd.grad(loss.sum(), pred)[0]
 
 
-def by_loss(name, pred, reduction='mean'):
+def by_loss(name, pred, reduction='mean', draw=draw_diamonds):
     pred = pred.detach().clone().requires_grad_()
     loss = LandmarkLoss(name)
     loss.reduction = reduction
-    values = loss(pred, *batch())
+    values = loss(pred, *batch(draw))
     values.sum().backward()
     return values.detach(), pred.grad
 
@@ -73,6 +74,12 @@ def test_value_and_gradient_are_those_of_the_formulas(name, reduction, layout, s
     assert_close(found, by_formulas(name, pred, reduction))
     assert found[0].shape == (() if reduction == 'mean' else (3,))
     assert (found[1][STATE == UNLABELLED] == 0).all()
+
+
+@pytest.mark.parametrize('name', LOSSES)
+def test_pixels_that_lie_on_a_mask_in_part_count_in_part(name):
+    arguments = name, logits(), 'mean', draw_subpixel_diamonds
+    assert_close(by_loss(*arguments), by_formulas(*arguments))
 
 
 @pytest.mark.parametrize('name', LOSSES)

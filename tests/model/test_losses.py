@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from landmark_fastai.config import TrainConfig
 from landmark_fastai.errors import UsageError
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
-from landmark_fastai.geometry.masks import draw_diamonds
-from landmark_fastai.model.formulas import balance, dice, spatial_ce
+from landmark_fastai.geometry.masks import draw_diamonds, draw_subpixel_diamonds
+from landmark_fastai.model.formulas import balance, bce, dice, spatial_ce
 from landmark_fastai.model.losses import LOSSES, LandmarkLoss
 
 nan = float('nan')
@@ -122,6 +122,17 @@ def test_spatial_ce_is_cross_entropy_with_probability_targets():
     expected = F.cross_entropy(pred.flatten(2).flatten(0, 1), mask / mask.sum(-1, keepdim=True), reduction='none')
     torch.testing.assert_close(spatial_ce(pred, batch[0]), expected.view(2, 2))
     assert value('spatial_ce', pred, batch) == pytest.approx(expected.mean().item(), rel=1e-5)
+
+
+def test_a_mask_of_shares_is_a_target_of_probabilities():
+    mask = draw_subpixel_diamonds(torch.tensor([[[8.25, 7.5], [-0.5, 15.5]]]), 0, SIZE)  # of one a quarter is left
+    pred = logits(1, 2, SIZE, SIZE)
+    target = mask.float().flatten(2)
+    expected = F.cross_entropy(pred.flatten(2)[0], (target / target.sum(-1, keepdim=True))[0], reduction='none')
+    torch.testing.assert_close(spatial_ce(pred, mask)[0], expected)
+    sure = torch.full_like(pred, LN3)  # a sigmoid of 3/4: an overlap of 3/4 of the mask
+    torch.testing.assert_close(dice(sure, mask), 1 - 1.5 * target.sum(-1) / (0.75 * SIZE ** 2 + target.sum(-1)))
+    torch.testing.assert_close(bce(sure, mask), 2 * LN2 - LN3 * target.mean(-1))
 
 
 def test_spatial_ce_ignores_a_constant_added_to_a_channel():

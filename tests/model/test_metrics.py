@@ -7,7 +7,7 @@ import torch
 from fastai.torch_core import to_detach
 
 from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
-from landmark_fastai.geometry.masks import draw_diamonds
+from landmark_fastai.geometry.masks import draw_diamonds, draw_subpixel_diamonds
 from landmark_fastai.model.metrics import DiceScore, LandmarkError, PresenceAccuracy, landmark_metrics
 
 nan = float('nan')
@@ -92,6 +92,14 @@ def test_reset_forgets_the_epoch_before(metric):
     fresh = scored(metric, SECOND).value
     scored(metric, FIRST)
     assert scored(metric, SECOND).value == fresh
+
+
+def test_dice_counts_a_pixel_that_lies_on_the_mask_by_half():
+    points = torch.tensor([[[8., 8.5]]])
+    mask = draw_subpixel_diamonds(points, 1, SIZE)  # eight pixels, two of them whole
+    yb = mask, points, torch.tensor([[VISIBLE]]), None, torch.tensor([1])
+    learn = SimpleNamespace(pred=torch.where(mask == 1, 5., -5.), yb=yb, to_detach=to_detach)
+    assert scored(DiceScore(), learn).value == pytest.approx(2 * 2 / (2 + 8))
 
 
 def test_absent_landmark_has_no_error():

@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -76,10 +77,11 @@ def test_times_are_of_the_usual_step_after_the_first():
     assert 0.005 <= time_image(Slow(), torch.sum, batches) < 0.0075
 
 
-def test_crops_are_made_of_the_batch(config):
-    batch = make_learner(config).dls.one_batch()
+@pytest.mark.parametrize('subpixel, dtype', [(False, torch.bool), (True, torch.float16)])
+def test_crops_are_made_of_the_batch(config, subpixel, dtype):
+    batch = make_learner(replace(config, subpixel=subpixel)).dls.one_batch()
     image, mask, points, state, frame, radius = small(batch, 32)
-    assert image.shape == (8, 3, 32, 32) and mask.shape == (8, 2, 32, 32) and mask.dtype == torch.bool
+    assert image.shape == (8, 3, 32, 32) and mask.shape == (8, 2, 32, 32) and mask.dtype == dtype
     assert len(points) == len(state) == len(frame) == len(radius) == 8
 
 
