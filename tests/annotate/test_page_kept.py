@@ -9,6 +9,7 @@ import psutil
 import pytest
 from browser import CHROMIUM, DOTS, Film, free_port
 
+N_KILLS = 20
 # that the browser keeps so many actions: a reading transaction waits until those before it are on disk
 KEPT = '''async (n) => {
   const done = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result); });
@@ -149,10 +150,10 @@ def test_a_film_that_is_opened_while_the_server_is_away_opens_when_it_is_back(se
     assert film.marks() == ['–'] * 3 and not film.page.is_visible('#problem')
 
 
-@pytest.mark.parametrize('n_kills', [1, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_browser_that_is_killed_has_kept_what_the_server_has_not(browser, serve, tmp_path, n_kills):
-    server, chance = serve(port=free_port()), random.Random(n_kills)
-    for _ in range(n_kills):
+@pytest.mark.slow
+def test_a_browser_that_is_killed_has_kept_what_the_server_has_not(browser, serve, tmp_path):
+    server, chance = serve(port=free_port()), random.Random(N_KILLS)
+    for _ in range(N_KILLS):
         context = browser.browser_type.launch_persistent_context(
             tmp_path / 'profile', executable_path=CHROMIUM, args=['--no-sandbox'])
         film = Film(context, server)
@@ -173,7 +174,7 @@ def test_a_browser_that_is_killed_has_kept_what_the_server_has_not(browser, serv
         context.close()
         clicked = [mark for entry in server.journal for mark in entry.get('marks', {}).values() if mark]
         assert np.abs(np.array(clicked[-3:]) - meant).max() <= 0.00501
-    assert len(clicked) == 3 * n_kills
+    assert len(clicked) == 3 * N_KILLS
 
 
 def kill_browser(profile):

@@ -119,6 +119,7 @@ def test_the_machine_is_known():
     assert facts['opencv'] == cv2.__version__ and isinstance(facts['amx'], bool)
 
 
+@pytest.mark.slow
 def test_a_child_starts_with_memory_of_its_own():
     ballast = np.ones(2 ** 27)  # 1 GB, which getrusage would hand on to the child
     assert fixtures.memory() > 1024

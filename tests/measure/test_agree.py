@@ -91,6 +91,7 @@ def test_the_report_shows_tables_and_figures(written):
         for form in ('png', 'svg', 'pdf'): assert f'href="figures/{path.stem}.{form}"' in page
 
 
+@pytest.mark.slow
 def test_measurements_are_only_more_columns(files, tmp_path, capsys):
     panel = read_panel([files['AB'], files['net']])
     angles = np.random.default_rng(0).normal(40, 5, (len(panel.image_names), 2))
@@ -124,6 +125,7 @@ def test_what_is_there_is_replaced_only_when_told(files, tmp_path):
     with pytest.raises(UsageError, match='folder of a run'): agreement(two, tmp_path / 'run')
 
 
+@pytest.mark.slow
 def test_images_of_unknown_spacing_take_that_of_the_flag(files, tmp_path):
     for reader in ('AB', 'net'):
         pd.read_csv(files[reader]).drop(columns='pixel_spacing').to_csv(tmp_path / f'{reader}.csv', index=False)

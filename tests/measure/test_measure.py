@@ -130,6 +130,7 @@ def test_intervals_follow_from_the_truth(data):
     assert (long.lower != '').all() and float(long.lower[1]) == pytest.approx(found.lower[0, 0, 1], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_too_few_truths_are_told(data, capsys):
     found = measure(**data(), truth=data(file='truth.csv')['csv'])
     printed = capsys.readouterr().out
@@ -161,6 +162,7 @@ def test_a_reader_who_is_called_as_the_truth_is_refused(data):
     assert not arguments['output_dir'].exists()
 
 
+@pytest.mark.slow
 def test_a_truth_of_fewer_landmarks_does_for_what_needs_no_others(data, tmp_path):
     arguments = data(n=10, noise=2, pixel_spacing=0.5)
     fewer = data(file='truth.csv', n=10, change=lambda table: table.drop(

@@ -46,20 +46,21 @@ def in_child(function):
 def log(folder): return (folder / 'train_results' / 'training_log.csv').read_text()
 
 
+N_KILLS = 20
 REFINED = dict(refine=True, refine_resize=64, refine_epochs=4)
 
 
 @forked
-@pytest.mark.parametrize('n_kills, stages', [
-    (2, {}), *(pytest.param(20, stages, marks=pytest.mark.slow) for stages in ({}, REFINED))])
-def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(flags, tmp_path, n_kills, stages):
+@pytest.mark.slow
+@pytest.mark.parametrize('stages', [{}, REFINED])
+def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(flags, tmp_path, stages):
     flags |= stages
     start = time.time()
     whole = in_child(lambda: train(**flags, experiment_name='whole'))
     whole.join()
-    seconds, chance, folder = time.time() - start, random.Random(n_kills), tmp_path / 'killed'
+    seconds, chance, folder = time.time() - start, random.Random(N_KILLS), tmp_path / 'killed'
     finished = 0  # epochs of both stages, of which none is lost again
-    for kill in range(n_kills):
+    for kill in range(N_KILLS):
         child = in_child(lambda: train(**flags | {'experiment_name': 'killed', 'resume': True}))
         child.join(chance.uniform(0, seconds / (2 if kill % 2 else 1.2)))
         if not child.is_alive(): break  # it was faster
@@ -113,6 +114,7 @@ def test_a_run_that_is_stopped_while_it_starts_leaves_nothing_or_what_was_there(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*')} == before
 
 
+@pytest.mark.slow
 @forked
 def test_a_full_disk_is_told_and_costs_nothing_that_was_there(flags, tmp_path, capfd):
     train(**flags, experiment_name='run')

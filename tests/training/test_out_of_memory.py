@@ -84,6 +84,7 @@ def test_a_run_goes_on_from_its_last_epoch_with_the_batch_that_fits(flags, tmp_p
     assert pd.read_csv(log).iloc[0].equals(first.iloc[0])
 
 
+@pytest.mark.slow
 def test_a_second_stage_proposes_its_own_side_and_the_batch_of_the_first(flags, memory):
     flags |= dict(refine=True, refine_resize=256, refine_epochs=1, epochs=1, batch_size=2, image_resize=64)
     memory(3 * 256 ** 2)  # its steps have twice as many crops

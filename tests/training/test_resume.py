@@ -96,6 +96,7 @@ def test_a_run_stopped_twice_and_in_its_first_epoch_gives_that_log(run, capsys):
     assert log(run('stopped', resume=True)) == log(whole)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_while_it_wrote_its_report_only_writes_that(run):
     folder = run('run')
     before = log(folder), (folder / 'weight' / 'best.pth').stat().st_mtime_ns
@@ -200,6 +201,7 @@ def test_there_must_be_something_to_go_on_with(dots, tmp_path, run):
     assert log(run('run', resume=True, epochs=1)).count('\n') == 2  # a start like any other
 
 
+@pytest.mark.slow
 def test_a_finished_run_without_its_checkpoint_is_left_alone(run):
     folder = run('run', epochs=1)
     (folder / 'weight' / 'last.ckpt').unlink()
@@ -209,6 +211,7 @@ def test_a_finished_run_without_its_checkpoint_is_left_alone(run):
     assert sorted(folder.rglob('*')) == before
 
 
+@pytest.mark.slow
 def test_a_run_without_best_weights_is_reported_by_its_last(tmp_path):
     csv_file, images = write_unlabelled_validation(tmp_path)
     flags = SMALL | dict(train_image_dir=images, label_dir=csv_file.parent, train_csv_file=csv_file.name, epochs=1)
@@ -241,6 +244,7 @@ def test_a_frozen_stage_is_never_stopped_early(run):
     assert log(run('stopped', resume=True, epochs=None)) == log(whole)
 
 
+@pytest.mark.slow
 def test_what_is_read_is_not_replaced(dots, tmp_path):
     folder = tmp_path / 'baseline'
     train(train_image_dir=dots[1], label_dir=dots[0].parent, train_csv_file=dots[0].name, output_dir=tmp_path,

@@ -105,6 +105,7 @@ def test_the_same_seed_gives_the_same_log_twice(dots, tmp_path):
     assert logs[0] == logs[1] != logs[2]
 
 
+@pytest.mark.slow
 def test_a_run_never_overwrites_another_unless_told(dots, tmp_path, capsys):  # trap 13
     assert train(*dots, tmp_path, '--epochs', '1') == 0
     before = (tmp_path / 'baseline' / 'config.yaml').stat().st_mtime_ns
@@ -150,6 +151,7 @@ def test_blanks_absent_landmarks_and_floats_train(tmp_path):  # trap 3
     assert np.isfinite(log.train_loss).all() and 'presence_accuracy' in log
 
 
+@pytest.mark.slow
 def test_dice_alone_with_absent_landmarks_is_warned_of(tmp_path):
     csv_file, images = write_dots(tmp_path)
     table = pd.read_csv(csv_file, dtype=str)
@@ -200,6 +202,7 @@ def where(dots, output_dir):
     return dict(train_image_dir=dots[1], label_dir=dots[0].parent, train_csv_file=dots[0].name, output_dir=output_dir)
 
 
+@pytest.mark.slow
 def test_a_batch_of_one_that_a_network_cannot_train_on_is_refused_first(dots, tmp_path, capsys):
     one = ['--epochs', '1', '--batch_size', '1']
     assert train(*dots, tmp_path, *one, '--arch', 'deeplabv3plus') == 2

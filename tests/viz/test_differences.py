@@ -24,6 +24,7 @@ def test_tiles_are_drawn(plot, tiles, tmp_path):
     assert cv2.imread(str(tmp_path / 'figure.png')).std() > 5
 
 
+@pytest.mark.slow
 def test_of_many_tiles_those_with_the_widest_limits_are_drawn(tmp_path):
     sizes = []
     for n in (TILES, 3 * TILES):
