@@ -7,7 +7,7 @@ from ..viz.report import Table, fixed
 from .compare import Evaluation
 from .scores import Scores, score
 
-LITTLE = 0.02  # share of the mean error; a second stage that takes off less brings nothing that one would notice
+LITTLE = 0.02  # share of an error; a second stage that takes off less brings nothing that one would notice
 
 
 def compare_stages(evaluation: Evaluation) -> tuple[list[tuple[str, Table]], list[str]]:
@@ -38,8 +38,11 @@ def stage_table(after: Scores, first: np.ndarray, both: np.ndarray, stage: np.nd
 def stage_note(unit: str, first: np.ndarray, both: np.ndarray, stage: np.ndarray) -> list[str]:
     "What the second stage brings, in a sentence; none where no error is known. Arguments as of `stage_table`."
     if not np.isfinite(first).any(): return []
-    means = np.nanmean(first), np.nanmean(both)
-    line = (f'The second stage takes the mean error from {means[0]:.2f} to {means[1]:.2f} {unit} on these images; '
-            f'{(stage == FIRST).sum()} of {(stage != "").sum()} crops were not taken')
-    if means[1] < (1 - LITTLE) * means[0]: return [line]
+    means, medians = ([statistic(errors) for errors in (first, both)] for statistic in (np.nanmean, np.nanmedian))
+    line = (f'The second stage takes the mean error from {means[0]:.2f} to {means[1]:.2f} {unit} on these images, '
+            f'the median from {medians[0]:.2f} to {medians[1]:.2f}; {(stage == FIRST).sum()} of {(stage != "").sum()} '
+            'crops were not taken')
+    in_mean, in_median = (after < (1 - LITTLE) * before for before, after in (means, medians))
+    if in_mean: return [line]
+    if in_median: return [f'{line}. It sharpens points, and cannot mend those far off, which rule the mean']
     return [f'{line}. It brings nothing here: predict --no_refine is as good, and faster']

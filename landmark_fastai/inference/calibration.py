@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from fastai.data.core import Datasets
 from fastcore.basics import chunked
@@ -17,6 +18,7 @@ from .refining import look_closer
 
 LOOKED_AT = 200  # images, at most: enough for the means of `calibrate`
 FLAT = 0.2       # of the square's side: half the scatter of a heatmap that is the same everywhere
+NEAR = 0.1       # of it, too: where a peak is usually as near as that, it means something, whatever lies around it
 
 
 class Observed(NamedTuple):
@@ -78,10 +80,11 @@ def variances(observed: Observed, reach: float) -> list[float]:
 
 
 def flat_landmarks(predictor: Predictor, observed: Observed) -> list[str]:
-    "The landmarks that the network sees no place for: their median scatter is nearly that of noise."
-    known = np.isfinite(observed.scatters).any(0)
-    return [name for name, values, there in zip(predictor.names, observed.scatters.T, known, strict=True)
-            if there and np.nanmedian(values) > FLAT * predictor.config.image_resize]
+    "The landmarks that the network sees no place for: median scatter and median error are nearly those of noise."
+    side = predictor.config.image_resize
+    medians = [pd.DataFrame(values).median() for values in observed]  # NaN where nothing is known
+    return [name for name, error, scatter in zip(predictor.names, *medians, strict=True)
+            if scatter > FLAT * side and not error < NEAR * side]
 
 
 def calibrated(predictor: Predictor, dataset: Datasets) -> Predictor:

@@ -68,3 +68,12 @@ def test_a_landmark_without_a_peak_is_told(discs_csv):
     for network, flat in ((DiscFinder(), []), (Half(), ['white'])):
         finder = disc_finder(64, network)
         assert flat_landmarks(finder, observe(finder, dls.train_ds)) == flat
+
+
+def test_a_landmark_that_is_found_has_a_place_however_its_heatmap_scatters():
+    finder = disc_finder(96)  # of grey and white
+    scatters = np.array([[30., 30.], [30., 30.], [np.nan, 1.]])
+    assert flat_landmarks(finder, Observed(np.array([[40., 3.], [30., 2.], [1., 90.]]), scatters)) == ['grey']
+    unlabelled = np.full((3, 2), np.nan)
+    assert flat_landmarks(finder, Observed(unlabelled, scatters)) == ['grey', 'white']
+    assert flat_landmarks(finder, Observed(unlabelled, unlabelled)) == []
