@@ -21,7 +21,7 @@ from ..errors import UsageError
 from ..files import atomic
 from ..threads import in_threads
 
-FORMAT = 1   # of the squares; to be counted up when `images.letterbox` makes other squares of the same files
+FORMAT = 2   # of the squares; to be counted up when other squares are made of the same files
 SHARE = 0.5  # of the free memory that `auto` fills with squares
 
 

@@ -13,6 +13,7 @@ from .dicom import DICOM_SUFFIXES, IMAGE_SUFFIXES
 LARGEST = 150 * 10**6  # pixels of an image: a film has 10 to 20 million, a decompression bomb billions
 KINDS = ', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES + DICOM_SUFFIXES)
 _ORIENTATION, _WIDTH, _HEIGHT = 0x112, 0x100, 0x101  # tags of EXIF and TIFF
+_PHOTOMETRIC = 0x106  # tag of a TIFF
 _QUARTER_TURNS = (5, 6, 7, 8)
 _SUBFILE, _COPY = 0xfe, 0b101  # tag of a TIFF's page, and its bits: a smaller copy, or the mask, of another page
 
@@ -39,6 +40,11 @@ def read_header(file: Image.Image, path: str | Path) -> Header:
     check_pixels(stored, path)
     _check_single(file, path)
     return Header(stored[::-1] if orientation in _QUARTER_TURNS else stored, stored, orientation)
+
+
+def is_white_zero(file: Image.Image) -> bool:
+    "Whether `file` is a TIFF of which the smallest values are white, as film digitizers write some."
+    return file.format == 'TIFF' and file.tag_v2.get(_PHOTOMETRIC) == 0
 
 
 def check_pixels(size: tuple[int, int], path: str | Path):

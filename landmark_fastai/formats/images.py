@@ -14,7 +14,7 @@ from PIL import Image
 from ..errors import UsageError
 from .depth import at_8_bits, find_percentiles, percentile_window
 from .dicom import IMAGE_SUFFIXES, dicom_header, is_dicom, read_dicom, read_dicom_8_bits, read_full_depth
-from .headers import KINDS, Header, broken, check_pixels, open_image, read_header
+from .headers import KINDS, Header, broken, check_pixels, is_white_zero, open_image, read_header
 from .quiet import Quiet
 
 # formats of which OpenCV may not tell that data are missing: on a broken LZW strip of a TIFF no version does
@@ -163,7 +163,7 @@ def _full_depth(path):
 
 def _decode(path):
     with _quiet, open_image(path) as file:
-        size = read_header(file, path).size
+        size, inverted = read_header(file, path).size, is_white_zero(file)
         _check_complete(file, path)
     # from memory: imread fills the rest of a truncated JPEG with grey, gives up on a TIFF with a rotation (OpenCV 5.0)
     # and on non-ASCII paths on Windows
@@ -175,6 +175,8 @@ def _decode(path):
     if image.shape[1::-1] != size:  # OpenCV still finds a rotation in EXIF data that Pillow gives up
         raise UsageError(f'{path}: damaged EXIF data, expected a readable orientation; save it without EXIF',
                          see='turned-images')
+    # OpenCV turns the grey levels of such a TIFF round where it has 8 bits, and no others
+    if inverted and image.dtype != np.uint8: return ~image if image.dtype.kind in 'iu' else -image
     return image
 
 

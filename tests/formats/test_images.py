@@ -1,5 +1,7 @@
 "Images: every kind and depth is read as it should, found in folders, and put on a square."
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -98,6 +100,18 @@ def test_a_deep_image_with_few_bright_pixels_keeps_them(tmp_path):
     values[20, 30] = 3000
     got = read_image(save_picture(tmp_path / 'a.png', values))
     assert got[20, 30] == 255 and np.count_nonzero(got) == 1
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16, np.float32])
+def test_a_tiff_whose_smallest_values_are_white_is_turned_round(tmp_path, dtype):
+    path = save_picture(tmp_path / 'a.tif', np.tile(np.linspace(0, 250, 6, dtype=dtype), (4, 1)))
+    before = read_image(path)[0].astype(int)
+    kinds = [struct.pack('<HHIHH', 262, 3, 1, kind, 0) for kind in (1, 0)]  # the tag PhotometricInterpretation
+    data = path.read_bytes()
+    assert data.count(kinds[0]) == 1
+    path.write_bytes(data.replace(*kinds))
+    np.testing.assert_array_equal(read_image(path)[0], 255 - before)
+    assert (np.diff(read_film(path).pixels[0].astype(int)) < 0).all()
 
 
 def test_pixels_that_are_no_number_do_not_count(tmp_path):
