@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -55,7 +56,7 @@ def measure(config: MeasureConfig) -> Measured:
     definitions = read_definitions(config.definitions, config.chosen)
     found = read_points(config)
     truth = read_truth(config, found) if config.truth else None
-    if truth: found, truth = share_spacing(found, truth)
+    if truth: found, truth = share_facts(found, truth)
     found = {reader: known_spacing(each, config) for reader, each in found.items()}
     true = measure_landmarks(truth, definitions) if truth else None
     measured = {reader: measure_with_intervals(each, true, definitions, config.level)
@@ -96,7 +97,8 @@ def interval_notes(measured: Measured, truth: Annotations | None, level: float) 
     "What a reader must know of the intervals of what was `measured`."
     share = f'{100 * level:g} %'
     if truth and not (measured.interval == CONFORMAL).any():
-        yield f'no intervals by the truth: {len(truth)} images have one, at {share} it takes {fewest(level)}'
+        patients = '' if truth.patient_id is None else f' of {counted(len(set(truth.patient_id)), "patient")}'
+        yield f'no intervals by the truth: {len(truth)} images{patients} have one, at {share} it takes {fewest(level)}'
     if (measured.interval == SIMULATED).any():
         yield (f'intervals of {share} by simulation from the bounds of the points are approximate: that takes errors '
                'for normal and independent of each other')
@@ -130,10 +132,10 @@ def read_truth(config: MeasureConfig, found: dict[str, Annotations]) -> Annotati
     return spaced(truth, config)
 
 
-def share_spacing(found: dict[str, Annotations], truth: Annotations) -> tuple[dict[str, Annotations], Annotations]:
-    "What was `found` and the `truth`, each with the spacings that the other knows."
-    filled = {reader: filled_from(annotations, truth) for reader, annotations in found.items()}
-    for annotations in found.values(): truth = filled_from(truth, annotations)
+def share_facts(found: dict[str, Annotations], truth: Annotations) -> tuple[dict[str, Annotations], Annotations]:
+    "What was `found` and the `truth`, each with the spacings and the patients that the other knows."
+    filled = {reader: with_patients(filled_from(annotations, truth), truth) for reader, annotations in found.items()}
+    for annotations in found.values(): truth = with_patients(filled_from(truth, annotations), annotations)
     return filled, truth
 
 
@@ -142,6 +144,13 @@ def filled_from(annotations: Annotations, other: Annotations) -> Annotations:
     of_other = dict(zip(other.image_names, other.spacing, strict=True))
     spacing = [of_other.get(name, (np.nan, np.nan)) for name in annotations.image_names]
     return fill_spacing(annotations, spacing, other.path.name)
+
+
+def with_patients(annotations: Annotations, other: Annotations) -> Annotations:
+    "`annotations` with the patients of `other` where they know none; of an image that is not there it is another one."
+    if annotations.patient_id is not None or other.patient_id is None: return annotations
+    of_other = dict(zip(other.image_names, other.patient_id, strict=True))
+    return replace(annotations, patient_id=[of_other.get(name, name) for name in annotations.image_names])
 
 
 def panel_with(found: dict[str, Annotations], truth: Annotations) -> Panel:

@@ -130,6 +130,13 @@ def test_intervals_follow_from_the_truth(data):
     assert (long.lower != '').all() and float(long.lower[1]) == pytest.approx(found.lower[0, 0, 1], abs=1e-4)
 
 
+def test_patients_are_those_of_the_truth_where_it_alone_knows_them(data, capsys):
+    arguments = data(n=12, noise=3)
+    truth = data(n=12, file='truth.csv', patient_id=['p1', 'p2', 'p3'] * 4)['csv']
+    assert np.isnan(measure(**arguments, truth=truth).lower).all()
+    assert 'no intervals by the truth: 12 images of 3 patients have one' in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_too_few_truths_are_told(data, capsys):
     found = measure(**data(), truth=data(file='truth.csv')['csv'])
