@@ -1,8 +1,12 @@
 "What a reader of the numbers must know, in sentences."
 
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
+from ..config import TrainConfig
 from ..formats.annotations import ABSENT, UNLABELLED, Annotations
+from ..formats.splits import trained_images
 from ..inference.predictions import spacing_notes
 from ..predict_config import PredictConfig
 from .compare import Evaluation
@@ -23,6 +27,16 @@ def split_notes(evaluation: Evaluation, sides: dict[str, str]) -> list[str]:
         notes.append(f'{counts["cal"]} of {len(names)} images have the names of images that the bounds are from: if '
                      'they are the same, it says nothing that bounds hold there')
     return notes
+
+
+def start_notes(config: TrainConfig, image_names: Sequence[str]) -> list[str]:
+    "What it means for errors on images called `image_names` that a training with the flags `config` began with a run."
+    if not config.from_run or config.keeps_first_stage: return []
+    trained = trained_images(Path(config.from_run))
+    n = sum(name in trained for name in image_names)
+    if not n: return []
+    return [f'{n} of {len(image_names)} images that judge this training have the names of images that trained the '
+            'network it began with: if they are the same, their errors are too small']
 
 
 def flag_notes(config: PredictConfig, n_corner: int) -> list[str]:

@@ -19,7 +19,7 @@ from ..viz.report import CURVES, aligned, figures_in
 from .bounds import bounds_of
 from .compare import Evaluation, compare, predict_annotated
 from .error_table import errors_table, fold_table
-from .notes import result_notes, split_notes
+from .notes import result_notes, split_notes, start_notes
 from .output import run_settings, write_evaluation, write_evaluation_report
 from .stages import compare_stages
 
@@ -32,6 +32,7 @@ def evaluate_validation(config: TrainConfig, predictor: Predictor, dls: Landmark
     out = config.folder / 'validation'
     evaluation = predict_annotated(predictor, annotations, as_predict(config, out), out)
     notes = split_notes(evaluation, dict.fromkeys(annotations.image_names, 'val'))
+    notes += start_notes(config, annotations.image_names)
     tables, of_stages = compare_stages(evaluation)
     notes += result_notes(evaluation, annotations) + of_stages
     summary, figures = write_evaluation(out, evaluation, notes, settings={})
@@ -91,7 +92,8 @@ def evaluate_folds(config: TrainConfig, facts: ModelFacts, annotations: Annotati
         ensemble = load_trained(config)
         write_facts(config.folder, with_bounds(config, ensemble.facts, for_bounds, {ensemble.stage: ensemble}))
     notes = ['Each image was predicted by the model that was not trained on it. It did choose the best epoch of that '
-             'model, so errors are a little optimistic', *result_notes(evaluation, annotations)]
+             'model, so errors are a little optimistic', *start_notes(config, annotations.image_names),
+             *result_notes(evaluation, annotations)]
     summary, figures = write_evaluation(out, evaluation, notes, settings={})
     write_card(config.folder, config.folder)
     folds = fold_table(evaluation.scores, dict(zip(annotations.image_names, fold_of, strict=True)), summary)

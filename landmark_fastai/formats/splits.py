@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,14 @@ from .spreadsheet import plain_name
 TRAINED = 'train', 'val'  # sides that a training looks at
 
 
-def split_rows(annotations: Annotations, val_fraction: float = 0.2, seed: int = 42) -> np.ndarray:
+def split_rows(annotations: Annotations, val_fraction: float = 0.2, seed: int = 42,
+               trained: Collection[str] = ()) -> np.ndarray:
     """Side of each image, (n,) of `columns.SPLITS`.
 
     The `split` column where there is one. Else ceil(n * `val_fraction`) images are drawn for validation; where
-    `patient_id` is known, whole patients until there are at least so many. The training side is never empty.
-    Raises `UsageError` if one side would be.
+    `patient_id` is known, whole patients until there are at least so many. Those that are called as what has `trained`
+    the network before are drawn only where there are no others. The training side is never empty. Raises `UsageError`
+    if one side would be.
     """
     if annotations.split is not None: return checked_split(annotations, annotations.split)
     if not 0 < val_fraction < 1: raise UsageError(f'val_fraction is {val_fraction}, expected a number between 0 and 1')
@@ -30,10 +32,13 @@ def split_rows(annotations: Annotations, val_fraction: float = 0.2, seed: int = 
     unique = list(size_of)
     if len(size_of) < 2: raise UsageError(_too_few(annotations), see='too-few-images')
     n_val = math.ceil(len(annotations) * val_fraction - 1e-9)  # 100 * 0.07 is a little over 7
+    known = {group for group, name in zip(groups, annotations.image_names, strict=True) if name in trained}
+    shuffled = [unique[i] for i in np.random.default_rng(seed).permutation(len(unique))]
+    new = [group for group in shuffled if group not in known]
     drawn, n_drawn = set(), 0
-    for i in np.random.default_rng(seed).permutation(len(unique))[:-1]:
+    for group in new if 0 < len(new) < len(shuffled) else shuffled[:-1]:
         if n_drawn >= n_val: break
-        drawn.add(unique[i]); n_drawn += size_of[unique[i]]
+        drawn.add(group); n_drawn += size_of[group]
     return np.array(['val' if group in drawn else 'train' for group in groups])
 
 
@@ -73,6 +78,11 @@ def checked_split(annotations: Annotations, split: Sequence[str]) -> np.ndarray:
             raise UsageError(f'{name}: no row has split {side}, expected train and val; mark some, or leave the split '
                              'out', see='too-few-images')
     return split
+
+
+def trained_images(run: Path) -> set[str]:
+    "The names of the images that the network of the run in the folder `run` was trained on. Raises UsageError."
+    return {name for name, side in read_split(run).items() if side == 'train'}
 
 
 def _too_few(annotations):

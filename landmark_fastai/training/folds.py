@@ -1,5 +1,6 @@
 "Cross-validation: a run for each fold, and all of them together."
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from fastai.callback.core import Callback
 from ..config import TrainConfig, is_run, read_config
 from ..errors import UsageError
 from ..evaluation.compare import Evaluation
+from ..evaluation.notes import start_notes
 from ..evaluation.validation import evaluate_again, evaluate_folds
 from ..formats.annotations import Annotations, fingerprint, read_annotations
 from ..formats.splits import split_folds
@@ -30,7 +32,7 @@ def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
     check_start(config, resumed)
     annotations, facts = prepare(config, fold_of)
     if resumed: check_data(config.folder, facts.data)
-    start_folder(config, facts, resumed, annotations.image_names, split=fold_split(fold_of, 0), fold=fold_of)
+    start_folder(config, facts, resumed, annotations.image_names, split=np.where(fold_of > 0, 'train', annotations.split or ''), fold=fold_of)
     evaluations = [run_fold(config, k, fold_of, annotations, cbs) for k in range(1, config.folds + 1)]
     rows = np.flatnonzero(fold_of)
     for_bounds = annotations.subset([i for i, side in enumerate(annotations.split or []) if side == CAL])
@@ -51,6 +53,7 @@ def prepare(config: TrainConfig, fold_of: np.ndarray) -> tuple[Annotations, Mode
     annotations = learn.dls.annotations
     sides = [f'fold {k}' if k else annotations.split[i] for i, k in enumerate(fold_of)]
     facts = make_facts(config, learn, fingerprint(annotations, fold_of))
+    for note in start_notes(config, annotations.subset(fold_of > 0).image_names): warnings.warn(note, stacklevel=2)
     return annotations, replace(facts, shape=shape_facts(config, annotations.points[fold_of > 0]),
                                 images=data_facts(annotations, sides))
 
@@ -76,5 +79,5 @@ def fold_config(config: TrainConfig, k: int) -> TrainConfig:
 
 
 def fold_split(fold_of: np.ndarray, k: int) -> np.ndarray:
-    "train, val or test of each image, (n,), where fold `k` of `fold_of` (n,) validates; no fold does for 0."
+    "train, val or test of each image, (n,), where fold `k` of `fold_of` (n,) validates; test for those in none."
     return np.select([fold_of == 0, fold_of == k], ['test', 'val'], 'train')

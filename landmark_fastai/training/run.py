@@ -1,5 +1,6 @@
 "One run: train a model into its folder, in one stage or two, and report how good it is."
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,10 @@ from ..config import TrainConfig
 from ..data.loaders import LandmarkDataLoaders
 from ..errors import UsageError
 from ..evaluation.compare import Evaluation
+from ..evaluation.notes import start_notes
 from ..evaluation.validation import evaluate_validation, with_bounds
 from ..formats.annotations import fingerprint, read_annotations
-from ..formats.splits import read_split
+from ..formats.splits import read_split, split_rows, trained_images
 from ..inference.calibration import calibrated
 from ..inference.predictor import Predictor
 from ..inference.refining import RefinedPredictor
@@ -65,6 +67,7 @@ def prepare(config: TrainConfig, device: str,
     For a new run that keeps the first stage of another, the checkpoint of that comes last. Every mistake shows here.
     """
     if config.keeps_first_stage: split = split_of_run(config)
+    elif config.from_run and split is None: split = split_after_run(config)
     state = read_progress(config) if config.resume else None
     if state is None: check_folder(config)
     kept = read_checkpoint(Path(config.from_run), needed=True) if state is None and config.keeps_first_stage else None
@@ -77,6 +80,8 @@ def prepare(config: TrainConfig, device: str,
                     shape=shape_facts(config, annotations.points[sides == 'train']),
                     images=data_facts(annotations, sides.tolist()))
     if state: check_data(config.folder, facts.data)
+    judges = annotations.subset(np.isin(sides, ('val', CAL))).image_names
+    for note in start_notes(config, judges): warnings.warn(note, stacklevel=2)
     if config.refine: check_refinable(config, learn.dls)
     if config.keeps_first_stage: check_data(Path(config.from_run), facts.data)
     return learn, facts, state, kept
@@ -97,6 +102,18 @@ def split_of_run(config: TrainConfig) -> np.ndarray:
         raise UsageError(f'{run} was trained without {other[0]}, which {config.csv_file.name} has, and refine adds a '
                          'second stage for the data of a run: leave refine out to train on with others')
     return np.array([sides[name] for name in names])
+
+
+def split_after_run(config: TrainConfig) -> np.ndarray:
+    """The side, (n,), of each image of a training that begins with the network of the run `from_run`.
+
+    What has trained that does not validate this one, as long as there are others. A run that is resumed keeps its own.
+    """
+    annotations = read_annotations(config.csv_file, config.n_landmarks, config.invisible_landmarks)
+    sides = read_split(config.folder) if config.resume else {}
+    if all(name in sides for name in annotations.image_names):
+        return np.array([sides[name] for name in annotations.image_names])
+    return split_rows(annotations, config.val_fraction, config.seed, trained_images(Path(config.from_run)))
 
 
 def keep_first_stage(config: TrainConfig, learn: LandmarkLearner, facts: ModelFacts):

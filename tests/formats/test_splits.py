@@ -37,6 +37,20 @@ def test_training_keeps_a_patient_however_large_the_fraction(annotated, seed):
     assert set(sides) == {'train', 'val'}
 
 
+@pytest.mark.parametrize('n_known, n_val', [(0, 3), (5, 3), (8, 2), (10, 3)])
+def test_what_has_trained_before_validates_only_where_there_is_nothing_else(annotated, n_known, n_val):
+    annotations = annotated(10)
+    trained = annotations.image_names[:n_known]
+    for seed in range(5):
+        sides = split_rows(annotations, 0.3, seed, trained)
+        assert (sides == 'val').sum() == n_val and ((sides[:n_known] == 'val').any() == (n_known == 10))
+
+
+def test_a_patient_of_whom_one_image_has_trained_before_does_not_validate(annotated):
+    annotations = annotated(patient_id=list('aabbc'))
+    assert split_rows(annotations, 0.2, 0, annotations.image_names[:3:2]).tolist() == ['train'] * 4 + ['val']
+
+
 def test_the_split_column_wins(annotated):
     given = ['val', 'train', 'test', 'train']
     assert split_rows(annotated(split=given), val_fraction=0.9).tolist() == given

@@ -24,10 +24,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope='module')
 def validated(tmp_path_factory):
-    "A cross-validation of nine dots by three patients, and one film to test: its folder. Not to be changed."
+    "A cross-validation of nine dots by three patients, a film to test and one for bounds: its folder; stays as it is."
     folder = tmp_path_factory.mktemp('folds')
-    split = ['train'] * 6 + ['val'] * 3 + ['test']
-    csv_file, images = write_dots(folder, patient_id=list('aaabbbcccd'), split=split)
+    split = ['train'] * 6 + ['val'] * 3 + ['test', 'cal']
+    csv_file, images = write_dots(folder, n=11, patient_id=list('aaabbbcccde'), split=split)
     table = pd.read_csv(csv_file)
     table.loc[0, ['head_x', 'head_y']] = -1  # absent
     table.to_csv(csv_file, index=False)
@@ -44,7 +44,7 @@ def run_folds(csv_file, images, output_dir, *argv):
 
 def test_every_fold_is_a_whole_run_and_no_patient_is_on_both_sides(validated):
     folds = pd.read_csv(validated / 'split.csv', index_col='image_name')
-    assert folds.split.value_counts().to_dict() == {'train': 9, 'test': 1} and folds.fold['dot_9.png'] == 0
+    assert folds.split.tolist() == ['train'] * 9 + ['test', 'cal'] and folds.fold.tolist()[9:] == [0, 0]
     assert sorted(folds.fold[folds.split == 'train'].value_counts()) == [3, 3, 3]
     for k in (1, 2, 3):
         split = pd.read_csv(validated / f'fold_{k}' / 'split.csv', index_col='image_name').split
