@@ -56,7 +56,8 @@ class Average(Part):
 
     def restore(self, learn, saved):
         learn.average_weights.start(saved['n_steps'])
-        get_model(learn.model).load_state_dict(saved['trained'])
+        # where a fit begins, the one before has left the average
+        if learn.first_epoch: get_model(learn.model).load_state_dict(saved['trained'])
 
 
 class Optimizer(Part):
@@ -107,6 +108,7 @@ PARTS = {  # by their name in last.ckpt
     'erosion': Erosion(), 'rng_state': RngState(), 'shuffles': Shuffles()}
 WITH_FINISHED_FIT = 'history', 'model'  # restored as a fit begins which was finished, and ends at once
 WITH_FIT = *WITH_FINISHED_FIT, 'average', 'optimizer', 'loss_scale', 'erosion'  # in this order, as the other begins
+WITH_NEW_FIT = *WITH_FINISHED_FIT, 'average', 'erosion'  # as one begins that has no epoch yet: its optimizer is new
 WITH_EPOCH = 'rng_state', 'shuffles'  # as its first epoch begins: what begins a fit may draw random numbers
 ALWAYS = [name for name, part in PARTS.items() if part.owner is None]  # parts that no training is without
 
@@ -200,7 +202,7 @@ class Resume(RunCallback):
             restore(self.learn, self.state, WITH_FINISHED_FIT)
             raise CancelFitException
         self.learn.first_epoch = first_epoch
-        restore(self.learn, self.state, WITH_FIT)
+        restore(self.learn, self.state, WITH_FIT if first_epoch else WITH_NEW_FIT)
 
     def before_epoch(self):
         if self.state is None: return

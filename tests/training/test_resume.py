@@ -18,6 +18,7 @@ SMALL = dict(image_resize=64, batch_size=4, encoder_name='timm-mobilenetv3_small
 SCHEDULES = {
     'one_cycle': {}, 'constant': dict(recipe='original', lr=1e-3, drop_last=None, erosion_freq=1, dilation_iters=9),
     'fine_tune': dict(schedule='fine_tune', freeze_epochs=2, epochs=3), 'averaged': dict(ema=0.9),
+    'fine_tune, averaged': dict(schedule='fine_tune', freeze_epochs=2, epochs=2, ema=0.9),
     'pictured': dict(gif=True, visualize_every=2, augment='strong', flip_pairs='head:knee')}
 
 
@@ -65,8 +66,8 @@ def weights(folder): return torch.load(folder / 'weight' / 'last.ckpt', weights_
 @pytest.mark.parametrize('schedule, stop', [
     ('one_cycle', 3),
     *(pytest.param(schedule, stop, marks=pytest.mark.slow) for schedule, stop in (
-        ('constant', 1), ('constant', 3), ('fine_tune', 1), ('fine_tune', 3), ('averaged', 2), ('pictured', 1),
-        ('pictured', 3)))])
+        ('constant', 1), ('constant', 3), ('fine_tune', 1), ('fine_tune', 2), ('fine_tune', 3), ('averaged', 2),
+        ('fine_tune, averaged', 2), ('pictured', 1), ('pictured', 3)))])
 def test_a_run_that_was_stopped_gives_the_log_of_one_that_never_was(run, capsys, schedule, stop):
     flags = SCHEDULES[schedule]
     whole, stopped = run('whole', **flags), run('stopped', stop, **flags)
@@ -76,7 +77,7 @@ def test_a_run_that_was_stopped_gives_the_log_of_one_that_never_was(run, capsys,
     assert epochs_told(capsys) == list(range(stop + 1, len(pd.read_csv(whole / LOG)) + 1))  # and none a second time
     assert log(stopped) == log(whole)
     one, other = weights(whole), weights(stopped)
-    assert one.keys() == other.keys() and ('average' in one) == (schedule == 'averaged')
+    assert one.keys() == other.keys() and ('average' in one) == ('ema' in flags)
     assert all(torch.equal(value, other['model'][key]) for key, value in one['model'].items())
     for key, value in one.get('average', {}).get('trained', {}).items():
         assert torch.equal(value, other['average']['trained'][key])
