@@ -84,6 +84,11 @@ def validation_crops(images: Sequence[AnnotatedImage], points: np.ndarray, side:
     return crops
 
 
+def crops_of_epoch(state: np.ndarray) -> int:
+    "How many crops an epoch trains on, of images with landmarks in the `state` (n, N)."
+    return int(np.minimum((state == VISIBLE).sum(1), PER_IMAGE).sum())
+
+
 class CropDL(AheadDL):
     "An `AheadDL` that, where it shuffles, takes `PER_IMAGE` of the crops of each image in an epoch."
     def __init__(self, dataset=None, *args, shuffle=False, **kwargs):

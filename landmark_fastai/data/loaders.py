@@ -124,7 +124,7 @@ def landmark_dls(
     if pixel_spacing is not None: annotations = fill_spacing(annotations, pixel_spacing, FLAG_SOURCE)
     split = split_rows(annotations, val_fraction, seed) if split is None else checked_split(annotations, split)
     check_pixels_meant(annotations)
-    _check_batch(batch_size, int((split == 'train').sum()))
+    check_batch(batch_size, int((split == 'train').sum()))
     _warn_unlabelled(annotations, split)
     reader = SquareReader(image_resize, color, cache)
     used = np.flatnonzero(np.isin(split, TRAINED))
@@ -185,7 +185,8 @@ def _warn_unlabelled(annotations, split):
                       'whose errors mean nothing; leave it out, or label it', stacklevel=3)
 
 
-def _check_batch(batch_size, n_train):
+def check_batch(batch_size: int, n_train: int):
+    "Raise UsageError unless `n_train` images make a batch at least."
     if not 1 <= batch_size <= n_train:
         raise UsageError(f'batch_size is {batch_size}, but the training set has {n_train} images; '
                          f'expected 1 to {n_train}', see='batch-size')

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from fastai.callback.core import Callback
-from fastai.data.load import DataLoader
 from fastai.torch_core import num_distrib, rank_distrib, set_seed
+from torch import nn
 
 from ..callbacks.averaging import AverageWeights
 from ..callbacks.checkpoint import Resume, SaveWeights
@@ -50,13 +50,13 @@ def make_learner(config: TrainConfig, split: np.ndarray | None = None) -> Landma
     of_run = dict(total_epochs=config.epochs, path=config.folder)
     if config.from_run: learn = load(config.from_run, device=device, refine=False).learner(dls, config, **of_run)
     else: learn = config_learner(dls, config, **of_run)
-    if smallest_batch(dls.train) == 1: check_batch_of_one(learn.model)
+    check_last_batch(config, learn.model, dls.train.n, config.batch_size)
     return learn
 
 
-def smallest_batch(dl: DataLoader) -> int:
-    "The number of images of the smallest batch of `dl`."
-    return dl.bs if dl.drop_last or dl.n % dl.bs == 0 else dl.n % dl.bs
+def check_last_batch(config: TrainConfig, model: nn.Module, n: int, batch_size: int):
+    "Raise UsageError where the last batch of `n` images, by `batch_size`, is one image and `model` cannot train on it."
+    if batch_size == 1 or n % batch_size == 1 and not config.drop_last: check_batch_of_one(model)
 
 
 def make_callbacks(config: TrainConfig, learn: LandmarkLearner, state: dict | None) -> list[Callback]:

@@ -8,15 +8,18 @@ import numpy as np
 from fastai.callback.core import Callback
 
 from ..config import TrainConfig, is_run, read_config
+from ..data.loaders import check_batch
 from ..errors import UsageError
 from ..evaluation.compare import Evaluation
 from ..evaluation.notes import start_notes
 from ..evaluation.validation import evaluate_again, evaluate_folds
 from ..formats.annotations import Annotations, fingerprint, read_annotations
 from ..formats.splits import split_folds
+from ..learner import LandmarkLearner
 from ..model.facts import CAL, ModelFacts
 from ..processes import check_single_process
-from .build import data_facts, make_facts, make_learner, shape_facts
+from .build import check_last_batch, data_facts, make_facts, make_learner, shape_facts
+from .refine import check_refinable
 from .run import train_run
 from .run_folder import check_data, check_folder, check_room, start_folder
 
@@ -32,7 +35,7 @@ def cross_validate(config: TrainConfig, cbs: Sequence[Callback] = ()) -> dict:
     check_start(config, resumed)
     annotations, facts = prepare(config, fold_of)
     if resumed: check_data(config.folder, facts.data)
-    start_folder(config, facts, resumed, annotations.image_names, split=np.where(fold_of > 0, 'train', annotations.split or ''), fold=fold_of)
+    start_folder(config, facts, resumed, annotations.image_names, split=sides_of(annotations, fold_of), fold=fold_of)
     evaluations = [run_fold(config, k, fold_of, annotations, cbs) for k in range(1, config.folds + 1)]
     rows = np.flatnonzero(fold_of)
     for_bounds = annotations.subset([i for i, side in enumerate(annotations.split or []) if side == CAL])
@@ -50,12 +53,23 @@ def prepare(config: TrainConfig, fold_of: np.ndarray) -> tuple[Annotations, Mode
     "The checked annotations, and what is known before a fold is trained. Every mistake shows here."
     learn = make_learner(config, fold_split(fold_of, 1))  # for that alone: its images leave the memory with it
     check_room(config, learn.model)
+    check_folds(config, learn, fold_of)
     annotations = learn.dls.annotations
     sides = [f'fold {k}' if k else annotations.split[i] for i, k in enumerate(fold_of)]
     facts = make_facts(config, learn, fingerprint(annotations, fold_of))
     for note in start_notes(config, annotations.subset(fold_of > 0).image_names): warnings.warn(note, stacklevel=2)
     return annotations, replace(facts, shape=shape_facts(config, annotations.points[fold_of > 0]),
                                 images=data_facts(annotations, sides))
+
+
+def check_folds(config: TrainConfig, learn: LandmarkLearner, fold_of: np.ndarray):
+    "Raise UsageError where one of the folds `fold_of` (n,) cannot be trained, as its run would once the others are."
+    for k in range(1, config.folds + 1):
+        split = fold_split(fold_of, k)
+        n_train = int((split == 'train').sum())
+        check_batch(config.batch_size, n_train)
+        check_last_batch(config, learn.model, n_train, config.batch_size)
+        if config.refine: check_refinable(config, learn.model, learn.dls.annotations.state, split)
 
 
 def run_fold(config: TrainConfig, k: int, fold_of: np.ndarray, annotations: Annotations,
@@ -76,6 +90,11 @@ def fold_config(config: TrainConfig, k: int) -> TrainConfig:
     if not (config.minutes and config.resume and is_run(of_fold.folder)): return of_fold
     begun = read_config(of_fold.folder)
     return replace(of_fold, epochs=begun.epochs, refine_epochs=begun.refine_epochs)
+
+
+def sides_of(annotations: Annotations, fold_of: np.ndarray) -> np.ndarray:
+    "What each image, (n,), is to the ensemble of the folds: train where it is in one of them, else cal or test."
+    return np.where(fold_of > 0, 'train', annotations.split or '')
 
 
 def fold_split(fold_of: np.ndarray, k: int) -> np.ndarray:

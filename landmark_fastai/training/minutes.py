@@ -16,7 +16,7 @@ from torch import nn
 
 from ..callbacks.checkpoint import innermost, rng_state, set_rng_state
 from ..config import TrainConfig
-from ..data.crops import CROPS, PER_IMAGE, VALIDATED
+from ..data.crops import CROPS, VALIDATED, crops_of_epoch
 from ..learner import LandmarkLearner
 from .out_of_memory import or_say_what_fits
 
@@ -55,11 +55,12 @@ def time_epochs(config: TrainConfig, learn: LandmarkLearner) -> list[float]:
     shuffles = [dl.rng.getstate() for dl in loaders]
     trial = deepcopy(learn.model), learn.loss_func
     batches = list(islice(chain.from_iterable(repeat(learn.dls.train)), WARM + TIMED))
-    n_train, n_valid, n = len(learn.dls.train_ds), len(learn.dls.valid_ds), len(learn.dls.names)
+    n_valid, n = len(learn.dls.valid_ds), len(learn.dls.names)
     seconds = [len(learn.dls.train) * time_step(*trial, batches) + n_valid * time_image(*trial, batches)]
     if config.refine:
         crops = [small(batch, config.refine_resize) for batch in batches]
-        n_steps = math.ceil(n_train * min(n, PER_IMAGE) / (CROPS * config.batch_size))
+        n_steps = math.ceil(crops_of_epoch(learn.dls.annotations.state[learn.dls.split == 'train']) /
+                            (CROPS * config.batch_size))
         seconds.append(n_steps * time_step(*trial, crops) + n_valid * min(n, VALIDATED) * time_image(*trial, crops))
     set_rng_state(random)
     for dl, state in zip(loaders, shuffles, strict=True): dl.rng.setstate(state)

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 from fastai.callback.core import Callback
 from fastai.torch_core import rank_distrib, set_seed
+from torch import nn
 
 from ..config import TrainConfig
-from ..data.crops import CROPS, CropField, refine_dls
+from ..data.crops import CROPS, CropField, crops_of_epoch, refine_dls
 from ..data.items import AnnotatedImage
 from ..data.loaders import LandmarkDataLoaders
 from ..errors import UsageError
@@ -19,7 +20,7 @@ from ..inference.predictor import Predictor
 from ..inference.torch_engine import torch_predictor
 from ..model.facts import CropFacts, write_facts
 from . import distributed
-from .build import make_facts
+from .build import check_last_batch, make_facts
 from .run_folder import read_checkpoint
 from .stage import train_stage
 
@@ -29,11 +30,20 @@ JITTER = 0.1, 0.3  # shares of a crop's side, between which the jitter is
 SHARPER = 2        # times a film has to be as sharp as a square: on images that were 1.8 times so, crops brought little
 
 
-def check_refinable(config: TrainConfig, dls: LandmarkDataLoaders):
-    "Raise UsageError unless `dls` can tell how far the first stage is off."
-    if any((image.state == VISIBLE).any() for image in dls.valid_ds.items): return
-    raise UsageError(f'{config.csv_file.name}: no validation image has a visible landmark, and refine asks the first '
-                     'stage there how far it is off; label some, or leave refine out')
+def check_refinable(config: TrainConfig, model: nn.Module, state: np.ndarray, split: np.ndarray):
+    """Raise UsageError unless images with landmarks in the `state` (n, N), each on its side of the `split` (n,), do.
+
+    They have to tell how far the first stage is off, and to make a batch of crops at least, which `model` can train on.
+    """
+    if not (state[split == 'val'] == VISIBLE).any():
+        raise UsageError(f'{config.csv_file.name}: no validation image has a visible landmark, and refine asks the '
+                         'first stage there how far it is off; label some, or leave refine out')
+    n, batch_size = crops_of_epoch(state[split == 'train']), CROPS * config.batch_size
+    if n < batch_size:
+        raise UsageError(f'{config.csv_file.name}: an epoch of the second stage has {n} crops, and a step of it '
+                         f'{batch_size}, {CROPS} times batch_size; take a batch_size of {n // CROPS} at most, label '
+                         'more, or leave refine out', see='batch-size')
+    check_last_batch(config, model, n, batch_size)
 
 
 def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs: Sequence[Callback] = ()) -> Predictor:
@@ -46,6 +56,9 @@ def refine(config: TrainConfig, first: Predictor, dls: LandmarkDataLoaders, cbs:
     distributed.join(of_second.batch_size, config.device)
     images = dls.valid_ds.items
     points = first.predict([image.path for image in images]).points
+    if not np.isfinite(points[np.stack([image.state for image in images]) == VISIBLE]).any():
+        raise UsageError(f'{config.folder}: the first stage calls all landmarks of the validation images absent, so '
+                         'that there is nothing to cut crops around; train it for more epochs, or without refine')
     field = choose_field(config, images, points)
     reach = field.side / 2  # film px: what is further off the middle is on no crop
     crop = CropFacts(field.film, field.jitter,

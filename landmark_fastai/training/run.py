@@ -82,7 +82,7 @@ def prepare(config: TrainConfig, device: str,
     if state: check_data(config.folder, facts.data)
     judges = annotations.subset(np.isin(sides, ('val', CAL))).image_names
     for note in start_notes(config, judges): warnings.warn(note, stacklevel=2)
-    if config.refine: check_refinable(config, learn.dls)
+    if config.refine: check_refinable(config, learn.model, annotations.state, sides)
     if config.keeps_first_stage: check_data(Path(config.from_run), facts.data)
     return learn, facts, state, kept
 

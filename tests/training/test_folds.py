@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope='module')
 def validated(tmp_path_factory):
-    "A cross-validation of nine dots by three patients, a film to test and one for bounds: its folder; stays as it is."
+    "A cross-validation of nine dots by three patients, and one film to test: its folder. Not to be changed."
     folder = tmp_path_factory.mktemp('folds')
-    split = ['train'] * 6 + ['val'] * 3 + ['test', 'cal']
-    csv_file, images = write_dots(folder, n=11, patient_id=list('aaabbbcccde'), split=split)
+    split = ['train'] * 6 + ['val'] * 3 + ['test']
+    csv_file, images = write_dots(folder, patient_id=list('aaabbbcccd'), split=split)
     table = pd.read_csv(csv_file)
     table.loc[0, ['head_x', 'head_y']] = -1  # absent
     table.to_csv(csv_file, index=False)
@@ -44,13 +45,19 @@ def run_folds(csv_file, images, output_dir, *argv):
 
 def test_every_fold_is_a_whole_run_and_no_patient_is_on_both_sides(validated):
     folds = pd.read_csv(validated / 'split.csv', index_col='image_name')
-    assert folds.split.tolist() == ['train'] * 9 + ['test', 'cal'] and folds.fold.tolist()[9:] == [0, 0]
+    assert folds.split.value_counts().to_dict() == {'train': 9, 'test': 1} and folds.fold['dot_9.png'] == 0
     assert sorted(folds.fold[folds.split == 'train'].value_counts()) == [3, 3, 3]
     for k in (1, 2, 3):
         split = pd.read_csv(validated / f'fold_{k}' / 'split.csv', index_col='image_name').split
         assert (split == 'val').equals(folds.fold == k) and split['dot_9.png'] == 'test'
         assert (validated / f'fold_{k}' / 'report.html').is_file()
         assert len({'aaabbbccc'[int(name[4])] for name in split.index[split == 'val']}) == 1
+
+
+def test_images_that_are_in_no_fold_are_called_as_the_csv_calls_them():
+    annotations, fold_of = SimpleNamespace(split=['train', 'cal', 'val', 'test']), np.array([1, 0, 2, 0])
+    assert folds.sides_of(annotations, fold_of).tolist() == ['train', 'cal', 'train', 'test']
+    assert folds.fold_split(fold_of, 2).tolist() == ['train', 'test', 'val', 'test']
 
 
 def test_each_image_is_judged_by_the_model_that_did_not_see_it(validated):
@@ -150,6 +157,20 @@ def test_mistakes_leave_an_earlier_cross_validation_alone(tmp_path, capsys):
                          (dict(overwrite=True, batch_size=2, encoder_name='resnet17'), 'resnet17')):
         with pytest.raises(UsageError, match=words): train(**arguments | wrong)
     assert sorted(folder.rglob('*')) == before
+
+
+@pytest.mark.parametrize('patients, argv, words', [
+    ('aaaaabbbbcccc', ['--batch_size', '6'], 'batch_size is 6, but the training set has 5 images'),
+    ('aaaaabbbbcccc', ['--batch_size', '5', '--refine'], 'an epoch of the second stage has 7 crops')])
+def test_a_later_fold_that_cannot_be_trained_is_told_before_the_first(tmp_path, capsys, patients, argv, words):
+    csv_file, images = write_dots(tmp_path, n=13, patient_id=list(patients))
+    table = pd.read_csv(csv_file)
+    table.loc[:2, ['knee_x', 'knee_y']] = np.nan
+    table.to_csv(csv_file, index=False)
+    flags = [*TINY, '--epochs', '1']
+    assert cli.main(['train', '--train_image_dir', str(images), '--label_dir', str(tmp_path), '--train_csv_file',
+                     csv_file.name, '--output_dir', str(tmp_path / 'runs'), *flags, '--folds', '2', *argv]) == 2
+    assert words in capsys.readouterr().err and not (tmp_path / 'runs').exists()
 
 
 def test_a_cross_validation_that_was_stopped_goes_on(dots, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 "A second stage from `train --refine` to `predict`: its files, its resuming, and the first stage that stays."
 
 import json
+from types import SimpleNamespace
 
 import imageio.v3 as iio
 import numpy as np
@@ -12,11 +13,12 @@ from helpers import write_dots, write_unlabelled_validation
 
 from landmark_fastai import UsageError, cli, evaluate, load, predict
 from landmark_fastai.config import TrainConfig, read_config
-from landmark_fastai.data.crops import CropField
+from landmark_fastai.data.crops import CropField, crops_of_epoch
 from landmark_fastai.data.items import AnnotatedImage, make_frame
+from landmark_fastai.formats.annotations import ABSENT, UNLABELLED, VISIBLE
 from landmark_fastai.inference.refining import RefinedPredictor
 from landmark_fastai.model.facts import read_facts
-from landmark_fastai.training.refine import choose_field, describe
+from landmark_fastai.training.refine import check_refinable, choose_field, describe, refine
 from landmark_fastai.training.train import train
 
 SMALL = dict(image_resize=64, batch_size=4, encoder_name='timm-mobilenetv3_small_minimal_100', encoder_weights='none',
@@ -200,6 +202,33 @@ def test_without_a_validation_label_nothing_tells_how_far_the_first_stage_is_off
         train(train_image_dir=images, label_dir=tmp_path, train_csv_file=csv_file.name, output_dir=tmp_path / 'runs',
               **SMALL)
     assert not (tmp_path / 'runs').exists()
+
+
+STATE = np.array([[VISIBLE, ABSENT]] * 9 + [[UNLABELLED, UNLABELLED]] + [[VISIBLE] * 2] * 2)  # of 12 images
+SPLIT = np.array(['train'] * 10 + ['val'] * 2)
+
+
+def test_an_epoch_has_so_many_crops_of_an_image_at_most():
+    assert crops_of_epoch(STATE) == 9 + 0 + 2 * 2
+    assert crops_of_epoch(np.full((3, 7), VISIBLE)) == 3 * 4
+
+
+@pytest.mark.parametrize('flags, words', [
+    (dict(batch_size=5), ['has 9 crops', 'a step of it 10', 'a batch_size of 4 at most']),
+    (dict(batch_size=4, drop_last=False), ['a batch of one image'])])
+def test_fewer_crops_than_a_step_takes_are_refused_before_the_first_stage(flags, words):
+    pooled = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.BatchNorm2d(3))
+    with pytest.raises(UsageError) as e: check_refinable(TrainConfig(**flags), pooled, STATE, SPLIT)
+    assert all(word in str(e.value) for word in words)
+    check_refinable(TrainConfig(batch_size=4), pooled, STATE, SPLIT)
+
+
+def test_a_first_stage_that_sees_nothing_is_told(tmp_path):
+    image = AnnotatedImage('', '', np.ones((2, 2)), np.array([VISIBLE, ABSENT]), make_frame((9, 9), (1, 1), 64), 64)
+    dls = SimpleNamespace(valid_ds=SimpleNamespace(items=[image] * 3))
+    first = SimpleNamespace(predict=lambda paths: SimpleNamespace(points=np.full((3, 2, 2), np.nan)))
+    with pytest.raises(UsageError, match='the first stage calls all landmarks of the validation images absent'):
+        refine(TrainConfig(output_dir=tmp_path), first, dls)
 
 
 # --- how much of a film a crop shows
