@@ -144,9 +144,12 @@ class TrainConfig(DataConfig):
         With `resume` they are those of the run that is there, if one is.
         """
         values = of_file | given
-        if 'minutes' in given and given.keys() & {'epochs', 'refine_epochs'}:
+        chosen = {'epochs', 'refine_epochs'}
+        # a file that has both kinds is of a run, which has chosen its epochs; and flags that are typed win
+        if 'minutes' not in given and ('epochs' in given or chosen <= of_file.keys()): values.pop('minutes', None)
+        told = given if 'minutes' in given else values
+        if 'minutes' in told and told.keys() & chosen:
             raise UsageError('minutes beside epochs: the one says how many the others are; leave one of them out')
-        if 'minutes' not in given and 'epochs' in values: values.pop('minutes', None)  # of a run that has chosen them
         if values.get('resume') and (earlier := resumed(values)): return earlier
         recipe = RECIPES[values.get('recipe', cls.recipe)]
         if given.get('recipe', of_file.get('recipe')) != of_file.get('recipe') and recipe.keys() <= of_file.keys():

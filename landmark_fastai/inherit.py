@@ -66,8 +66,8 @@ def check_unchanged(earlier: Flags, values: dict, free: set[str], folder: Path):
 def check_more_epochs(earlier: Flags, epochs: int, folder: Path):
     "Raise UsageError unless the `earlier` run in `folder` may be given so many `epochs`."
     if epochs == earlier.epochs: return
-    steady = (earlier.schedule, earlier.erosion_schedule, earlier.folds) == ('constant', 'fixed', 0)
+    steady = (earlier.schedule, earlier.erosion_schedule, earlier.folds, earlier.refine) == ('constant', 'fixed', 0, 0)
     if epochs < earlier.epochs or not steady:
         raise UsageError(f'{folder} was started with epochs {earlier.epochs}, not {epochs}, and its schedules are made '
-                         'for them: more can only be given to a constant rate with fixed erosion, without folds; see '
-                         '--from_run')
+                         'for them: more can only be given to a constant rate with fixed erosion, without folds and '
+                         'refine; see --from_run')

@@ -21,7 +21,7 @@ def limit() -> int | None:
 
 def cores() -> int:
     "Threads that keep busy what this process may use of the machine."
-    return limit() or os.cpu_count()
+    return limit() or (len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())
 
 
 def in_threads(function: Callable, items: Iterable, ahead: int = 8) -> Iterator:

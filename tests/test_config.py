@@ -232,6 +232,8 @@ def test_more_epochs_need_schedules_that_do_not_know_their_number(tmp_path):
     given = {'output_dir': str(tmp_path), 'resume': True, 'epochs': 12}
     assert resumed(given) == replace(read_config(run), epochs=12, resume=True, output_dir=str(tmp_path))
     refused(['epochs 9', '8'], resumed, given | {'epochs': 8})
+    write_run(tmp_path / 'two', recipe='original', epochs=9, refine=True)  # crops would show other parts than before
+    refused(['epochs 9', 'refine'], resumed, given | {'experiment_name': 'two'})
 
 
 def test_nothing_to_resume_is_a_new_run(tmp_path):

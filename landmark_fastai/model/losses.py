@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from ..config import TrainConfig
 from ..data.tensors import TensorLandmarks
+from ..errors import UsageError
 from ..flags import check_values
 from ..formats.annotations import UNLABELLED, VISIBLE
 from ..geometry.decoding import decode
@@ -34,16 +35,17 @@ class LandmarkLoss(nn.Module):
         check_values(TrainConfig, loss=name, dice_weight=dice_weight, bce_weight=bce_weight,
                      spatial_weight=spatial_weight)
         self.name = name
-        self.parts = LOSSES[name]
         self.reduction = 'mean'
         self.decoder = TrainConfig.decode  # that `decodes` uses; the learner sets its own
         weights = {'dice': dice_weight, 'bce': bce_weight, 'spatial_ce': spatial_weight}
-        self.weights = weights if len(self.parts) > 1 else dict.fromkeys(weights, 1.)
+        self.weights = weights if len(LOSSES[name]) > 1 else dict.fromkeys(weights, 1.)
+        self.parts = tuple(part for part in LOSSES[name] if self.weights[part])
+        if not self.parts: raise UsageError(f'all weights of the loss {name} are 0, so that nothing can be learned')
 
     @property
     def needs_prior(self) -> bool:
         "Whether BCE is unweighted, so that a network should begin with little in its masks."
-        return 'bce' in self.parts and self.parts != ('bce',)
+        return 'bce' in self.parts and self.name != 'bce'
 
     def forward(self, pred: Tensor, mask: Tensor, points: Tensor, state: Tensor, frame: Tensor,
                 radius: Tensor) -> Tensor:
@@ -53,7 +55,7 @@ class LandmarkLoss(nn.Module):
         visible = self._share(state == VISIBLE)
         labelled = self._share(state != UNLABELLED)
         shares = {part: self.weights[part] * (labelled if part == 'bce' else visible) for part in self.parts}
-        pos_weight = balance(radius, pred.shape[-1]) if self.parts == ('bce',) else None
+        pos_weight = balance(radius, pred.shape[-1]) if self.name == 'bce' else None
         on_cpu = pred.device.type == 'cpu'  # an accelerator is faster with all channels at once
         values = (FusedSum.apply if on_cpu else weighted_sum)(pred, mask, shares, pos_weight)
         return values.sum() if self.reduction == 'mean' else values.sum(1)

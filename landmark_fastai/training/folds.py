@@ -1,5 +1,6 @@
 "Cross-validation: a run for each fold, and all of them together."
 
+import gc
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,7 +52,7 @@ def check_start(config: TrainConfig, resumed: bool):
 
 def prepare(config: TrainConfig, fold_of: np.ndarray) -> tuple[Annotations, ModelFacts]:
     "The checked annotations, and what is known before a fold is trained. Every mistake shows here."
-    learn = make_learner(config, fold_split(fold_of, 1))  # for that alone: its images leave the memory with it
+    learn = make_learner(config, fold_split(fold_of, 1))  # for that alone
     check_room(config, learn.model)
     check_folds(config, learn, fold_of)
     annotations = learn.dls.annotations
@@ -76,6 +77,7 @@ def run_fold(config: TrainConfig, k: int, fold_of: np.ndarray, annotations: Anno
              cbs: Sequence[Callback]) -> Evaluation:
     "The evaluation of fold `k`, which is trained unless it is there from before."
     print(f'--- fold {k} of {config.folds}')
+    gc.collect()  # learner and callbacks refer to each other: they keep images and network of what was before
     of_fold = fold_config(config, k)
     if (of_fold.folder / 'report.html').is_file():
         return evaluate_again(of_fold, annotations.subset(np.flatnonzero(fold_of == k)))

@@ -11,7 +11,7 @@ from statistics import median
 import torch
 import torch.nn.functional as F
 from accelerate.utils import broadcast_object_list
-from fastai.torch_core import num_distrib
+from fastai.torch_core import num_distrib, rank_distrib
 from torch import nn
 
 from ..callbacks.checkpoint import innermost, rng_state, set_rng_state
@@ -42,20 +42,22 @@ def fit_minutes(config: TrainConfig, learn: LandmarkLearner) -> TrainConfig:
     if share > 0:
         config = replace(config, refine_epochs=max(int(seconds * share / second[0]), 1))
         told.append(f'{config.refine_epochs} of about {second[0]:.1f} s in the second stage')
-    print(f'{config.minutes:g} minutes: {", ".join(told)}', flush=True)
+    if not rank_distrib(): print(f'{config.minutes:g} minutes: {", ".join(told)}', flush=True)
     return config
 
 
 def time_epochs(config: TrainConfig, learn: LandmarkLearner) -> list[float]:
     """Seconds of an epoch of the first stage and, where there is to be one, of the second.
 
-    Those of the first process, where there are several.
+    Those of the first process, where there are several, with its share of the images.
     """
+    n_processes = max(num_distrib(), 1)
     random, loaders = rng_state(), [innermost(dl) for dl in learn.dls.loaders]
     shuffles = [dl.rng.getstate() for dl in loaders]
     trial = deepcopy(learn.model), learn.loss_func
-    batches = list(islice(chain.from_iterable(repeat(learn.dls.train)), WARM + TIMED))
-    n_valid, n = len(learn.dls.valid_ds), len(learn.dls.names)
+    batches = [tuple(part[:config.batch_size // n_processes] for part in batch)
+               for batch in islice(chain.from_iterable(repeat(learn.dls.train)), WARM + TIMED)]
+    n_valid, n = len(learn.dls.valid_ds) / n_processes, len(learn.dls.names)
     seconds = [len(learn.dls.train) * time_step(*trial, batches) + n_valid * time_image(*trial, batches)]
     if config.refine:
         crops = [small(batch, config.refine_resize) for batch in batches]

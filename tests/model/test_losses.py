@@ -84,6 +84,15 @@ def test_unknown_name_says_what_there_is():
 
 def test_a_negative_weight_is_refused():
     with pytest.raises(UsageError, match='spatial_weight is -1'): LandmarkLoss(spatial_weight=-1)
+    with pytest.raises(UsageError, match='all weights of the loss dice_bce'):
+        LandmarkLoss('dice_bce', dice_weight=0, bce_weight=0)
+
+
+def test_a_part_without_weight_is_none():
+    loss = LandmarkLoss(bce_weight=0)
+    assert loss.parts == ('dice', 'spatial_ce') and not loss.needs_prior
+    of_bce = LandmarkLoss('dice_bce', dice_weight=0, bce_weight=3)
+    assert of_bce.parts == ('bce',) and of_bce.needs_prior
 
 
 def test_balance_is_background_over_mask_of_the_current_radius():  # trap 8

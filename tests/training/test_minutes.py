@@ -116,6 +116,28 @@ def test_minutes_beside_epochs_are_refused():
         with pytest.raises(UsageError, match='minutes beside epochs'): TrainConfig.of({'minutes': 3} | other)
 
 
+def of_file(folder, text, **given):
+    (folder / 'flags.yaml').write_text(text)
+    return TrainConfig.of({'config': folder / 'flags.yaml'} | given)
+
+
+def test_flags_win_over_a_file_that_has_minutes_or_epochs(tmp_path):
+    assert of_file(tmp_path, 'minutes: 30', epochs=5).minutes is None
+    assert of_file(tmp_path, 'epochs: 5', minutes=30).minutes == 30
+    for text, given in (('minutes: 30\nepochs: 5', {}), ('minutes: 30\nrefine: true', {'refine_epochs': 5})):
+        with pytest.raises(UsageError, match='minutes beside epochs'): of_file(tmp_path, text, **given)
+
+
+def test_a_process_of_several_times_its_share_of_the_images(config, monkeypatch):
+    learn, seen = make_learner(config), []
+    monkeypatch.setattr(minutes, 'time_step', lambda model, loss_func, batches: seen.extend(batches) or 1.)
+    monkeypatch.setattr(minutes, 'time_image', lambda model, loss_func, batches: 1.)
+    monkeypatch.setattr(minutes, 'num_distrib', lambda: 2)
+    monkeypatch.setattr(minutes, 'broadcast_object_list', lambda seconds: seconds)
+    assert time_epochs(config, learn) == [2 * 1. + 2 / 2]  # two steps of 4 of 8 images, and half of 2 images
+    assert {len(part) for batch in seen for part in batch} == {2}
+
+
 @pytest.mark.slow
 def test_a_short_training_ends_in_its_time(tmp_path, capsys):
     csv_file, images = write_dots(tmp_path, n=40)
