@@ -37,6 +37,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     So a process that is killed meanwhile leaves what was there, or all that the block has written, and temporary
     folders beside it, which bear its name: they go when a `folder` that is there is replaced.
     """
+    folder = Path(os.path.abspath(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = re.compile(rf'\.{re.escape(folder.name)}\.[0-9a-f]{{32}}\.tmp')
     # where there is no folder, what was there before may be in one of them alone
@@ -47,7 +48,10 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     try:
         yield new
         if folder.exists(): folder.rename(old)
-        new.rename(folder)
+        try: new.rename(folder)
+        except BaseException:  # Ctrl-C, or another program that has made the folder meanwhile
+            if old.exists() and not folder.exists(): old.rename(folder)
+            raise
     finally:
         for path in (new, old): shutil.rmtree(path, ignore_errors=True)
 
@@ -76,6 +80,15 @@ def check_writable(folder: Path, flag: str = 'output_dir'):
     try: TemporaryFile(dir=there).close()  # rights alone do not tell: root has them all, also in /proc
     except OSError:
         raise UsageError(f'{there} is not writable; make it so, or pass another --{flag}') from None
+
+
+def check_replaceable(folder: Path, flag: str = 'output_dir'):
+    "Raise UsageError unless `folder`, which `flag` names, can be written by `atomic_folder`."
+    check_writable(folder, flag)
+    if os.path.realpath(folder) == os.getcwd() or os.path.ismount(folder):
+        raise UsageError(f'{folder} cannot be put in place as a whole, since it is the folder in which this runs, or a '
+                         f'mounted disk; pass a folder in it as --{flag}')
+    check_writable(Path(os.path.abspath(folder)).parent, flag)
 
 
 def check_space(folder: Path, n_bytes: int):

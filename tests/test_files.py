@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from landmark_fastai.errors import UsageError
-from landmark_fastai.files import atomic, atomic_folder, check_writable, remove_leftovers, write_text
+from landmark_fastai.files import (
+    atomic,
+    atomic_folder,
+    check_replaceable,
+    check_writable,
+    remove_leftovers,
+    write_text,
+)
 
 
 def test_new_file_is_in_place_with_nothing_beside_it(tmp_path):
@@ -66,6 +73,28 @@ def test_text_is_utf_8_and_replaces_a_longer_one(tmp_path):
     write_text(path, 'Müller ±1 mm')
     assert path.read_bytes() == 'Müller ±1 mm'.encode()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_was_there_comes_back_where_the_new_folder_cannot_take_its_place(tmp_path, monkeypatch):
+    folder, rename = tmp_path / 'baseline', Path.rename
+    folder.mkdir()
+    (folder / 'best.pth').touch()
+    def fail(path, target):
+        if path.is_dir() and (path / 'new.pth').exists(): raise PermissionError('in use')  # as on a share
+        return rename(path, target)
+    monkeypatch.setattr(Path, 'rename', fail)
+    with pytest.raises(PermissionError), atomic_folder(folder) as new: (new / 'new.pth').touch()
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob('*')] == ['baseline', 'baseline/best.pth']
+
+
+@pytest.mark.parametrize('name', ['.', '../here', 'below/..'])
+def test_the_folder_in_which_this_runs_is_not_replaced(tmp_path, monkeypatch, name):
+    (tmp_path / 'here' / 'below').mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / 'here')
+    with pytest.raises(UsageError, match='the folder in which this runs.*--target'): check_replaceable(Path(name), 'target')
+    check_replaceable(Path('below'))
+    with atomic_folder(Path('below/../below')) as new: (new / 'a').touch()
+    assert (tmp_path / 'here' / 'below' / 'a').exists()
 
 
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..config import TrainConfig
 from ..errors import UsageError
-from ..files import atomic_folder, check_writable, lies_in, write_text
+from ..files import atomic_folder, check_replaceable, lies_in, write_text
 from ..flags import takes, to_yaml
 from ..formats.images import find_images
 from ..inference.bundle import (
@@ -86,7 +86,7 @@ def packages(kind: str) -> list[str]:
 
 def check_folder(folder: Path, config: ExportConfig, images: Sequence[Path]):
     "Raise UsageError where `folder` is not to be written, or replaced: it has what is read, or is of no export."
-    check_writable(folder)
+    check_replaceable(folder)
     for path in filter(None, (config.model, config.config, *images[:1])):
         if lies_in(path, folder): raise UsageError(f'{path} is read, and lies in {folder}; pass another --output_dir')
     there = [path for path in folder.rglob('*') if path.is_file()] if folder.exists() else []

@@ -27,14 +27,14 @@ from .quiet import Quiet  # noqa: E402
 DICOM_SUFFIXES = ('.dcm', '.dicom')
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')  # of the other kinds, which `images` reads
 
-_SPACINGS = {'PixelSpacing': 'DICOM PixelSpacing', 'ImagerPixelSpacing': 'DICOM ImagerPixelSpacing (detector)'}
+_SPACINGS = 'PixelSpacing', 'ImagerPixelSpacing', 'NominalScannedPixelSpacing'  # the last two are of detector or film
 _COLOURS = ('RGB', 'YBR_FULL', 'YBR_FULL_422', 'YBR_ICT', 'YBR_RCT')  # what pydicom turns to RGB
 # nothing else is taken from a file; PresentationLUTShape is left out since it only repeats what MONOCHROME1 says
 _TAGS = [
     'SamplesPerPixel', 'PhotometricInterpretation', 'PlanarConfiguration', 'NumberOfFrames', 'Rows', 'Columns',
     'BitsAllocated', 'BitsStored', 'PixelRepresentation', 'PixelPaddingValue', 'PixelPaddingRangeLimit',
     'ModalityLUTSequence', 'RescaleSlope', 'RescaleIntercept', 'VOILUTSequence', 'VOILUTFunction', 'WindowCenter',
-    'WindowWidth', *_SPACINGS, 'PixelData', 'ExtendedOffsetTable', 'ExtendedOffsetTableLengths',
+    'WindowWidth', *_SPACINGS, 'PixelSpacingCalibrationType', 'PixelData', 'ExtendedOffsetTable', 'ExtendedOffsetTableLengths',
     *(f'{kind}{colour}PaletteColorLookupTable{part}' for colour in ('Red', 'Green', 'Blue')
       for kind, part in (('', 'Descriptor'), ('', 'Data'), ('Segmented', 'Data')))]
 _OF_PILLOW = uid.JPEGBaseline8Bit, uid.JPEG2000Lossless, uid.JPEG2000
@@ -161,10 +161,16 @@ def _numbers(ds, keyword):
 
 
 def _spacing(ds):
-    for keyword, source in _SPACINGS.items():
-        spacing = _numbers(ds, keyword)  # between rows, which is y, then between columns
-        if len(spacing) == 2 and min(spacing) > 0: return tuple(spacing[::-1]), source
-    return (np.nan, np.nan), ''
+    "The spacing in x and y, mm, and its source, which is the detector where magnification is not corrected."
+    found = {keyword: _numbers(ds, keyword) for keyword in _SPACINGS}
+    found = {keyword: spacing for keyword, spacing in found.items() if len(spacing) == 2 and min(spacing) > 0}
+    if not found: return (np.nan, np.nan), ''
+    keyword, spacing = next(iter(found.items()))
+    # a PixelSpacing that nobody has calibrated is that of the detector once more (DICOM PS3.3, 10.7.1.1)
+    calibrated = keyword == 'PixelSpacing' and (
+        'PixelSpacingCalibrationType' in ds or spacing not in [found[each] for each in _SPACINGS[1:] if each in found])
+    # as the file has it, between rows, which is y, comes first
+    return tuple(spacing[::-1]), f'DICOM {keyword}{"" if calibrated else " (detector)"}'
 
 
 # the pixels

@@ -13,7 +13,7 @@ from ..callbacks.checkpoint import ALWAYS
 from ..callbacks.stopping import is_stale
 from ..config import TrainConfig, is_run
 from ..errors import UsageError
-from ..files import atomic_folder, check_space, check_writable, lies_in, remove_leftovers, write_text
+from ..files import atomic_folder, check_replaceable, check_space, lies_in, remove_leftovers, write_text
 from ..flags import to_yaml
 from ..formats.spreadsheet import safe_name
 from ..model.facts import ModelFacts, read_facts, write_facts
@@ -28,7 +28,7 @@ def check_folder(config: TrainConfig):
     An earlier run there may be overwritten, or resumed from its start, but nothing else, and nothing that is read.
     """
     folder = config.folder
-    check_writable(folder)
+    check_replaceable(folder)
     if not folder.exists(): return
     if not (config.overwrite or config.resume):
         stopped = is_run(folder) and not (folder / 'report.html').is_file()

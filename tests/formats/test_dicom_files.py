@@ -106,6 +106,11 @@ def test_a_deflated_file(tmp_path):
 @pytest.mark.parametrize('tags, spacing, source', [
     (dict(PixelSpacing=[0.2, 0.1]), (0.1, 0.2), 'DICOM PixelSpacing'),  # rows first, which is y
     (dict(ImagerPixelSpacing=[0.2, 0.1]), (0.1, 0.2), 'DICOM ImagerPixelSpacing (detector)'),
+    (dict(NominalScannedPixelSpacing=[0.2, 0.1]), (0.1, 0.2), 'DICOM NominalScannedPixelSpacing (detector)'),
+    (dict(PixelSpacing=[0.2, 0.1], ImagerPixelSpacing=[0.2, 0.1]), (0.1, 0.2), 'DICOM PixelSpacing (detector)'),
+    (dict(PixelSpacing=[0.2, 0.1], NominalScannedPixelSpacing=[0.2, 0.1]), (0.1, 0.2), 'DICOM PixelSpacing (detector)'),
+    (dict(PixelSpacing=[0.2, 0.1], ImagerPixelSpacing=[0.2, 0.1], PixelSpacingCalibrationType='FIDUCIAL'), (0.1, 0.2),
+     'DICOM PixelSpacing'),
     (dict(PixelSpacing=[0.4, 0.3], ImagerPixelSpacing=[0.2, 0.1]), (0.3, 0.4), 'DICOM PixelSpacing'),
     *((dict(PixelSpacing=unusable, ImagerPixelSpacing=[0.2, 0.1]), (0.1, 0.2), 'DICOM ImagerPixelSpacing (detector)')
       for unusable in ('', [0, 0.1], [-1, 0.1], [0.1], 0.1, [1, 2, 3], ['nan', 1], ['inf', 1], ['', '']))])
