@@ -193,7 +193,8 @@ def main(argv: list[str] | None = None) -> int:
         if not is_follower(): print(f'error: {e}', file=sys.stderr)
         return 2 if isinstance(e, UsageError) else 1
     except OSError as e:
-        full = '; free some space, then go on with --resume' + see_also('disk-space') if e.errno == ENOSPC else ''
+        then = 'go on with --resume' if chosen == ['train'] or '--cluster' in argv else 'start again'
+        full = f'; free some space, then {then}{see_also("disk-space")}' if e.errno == ENOSPC else ''
         print(f'error: {e}{full}', file=sys.stderr)
         return 1
     except Exception as e:

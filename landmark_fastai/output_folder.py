@@ -7,12 +7,16 @@ from .config import run_file
 from .errors import UsageError
 from .files import check_writable, lies_in
 
+# the file by which an earlier run of a command is known; `evaluate` may also write the second, `measure` the last
+KEYS = {'predictions.csv': 'predict or evaluate', 'measurements.csv': 'measure', 'agreement.csv': 'agreement'}
+
 
 def make_output_folder(folder: str | Path, written: Iterable[str], overwrite: bool, image_dir: str | None,
                        inputs: Iterable[str | None]) -> Path:
     """Make `folder`, without what an earlier run of the command has `written` there: patterns, the first a file.
 
-    Raises UsageError where that is not wanted, would remove one of the `inputs`, or lies among the images.
+    Raises UsageError where that is not wanted, would remove one of the `inputs` or what another command has written, or
+    lies among the images.
     """
     folder, written = Path(folder), list(written)
     check_writable(folder)
@@ -21,6 +25,10 @@ def make_output_folder(folder: str | Path, written: Iterable[str], overwrite: bo
     if image_dir and lies_in(folder, image_dir):
         raise UsageError(f'{folder} lies in the image folder {image_dir}, where pictures would be taken for images; '
                          'pass another --output_dir')
+    for key in list(KEYS)[:[*KEYS].index(written[0])]:
+        if (folder / key).exists():
+            raise UsageError(f'{folder / key} is of {KEYS[key]}, whose other files would be lost; pass another '
+                             '--output_dir', see='existing-folder')
     there = [path for pattern in written for path in sorted(folder.glob(pattern))]
     if there and there[0].name != written[0]:
         raise UsageError(f'{there[0]} exists without {written[0]}, so it may not be of this program; '

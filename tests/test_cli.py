@@ -270,6 +270,8 @@ def test_the_package_offers_the_names_of_a_notebook():
 def test_a_disk_that_is_full_is_one_line_that_says_how_to_go_on(monkeypatch, capsys):
     def fail(job): raise OSError(errno.ENOSPC, 'No space left on device', 'runs/last.ckpt')
     monkeypatch.setattr(cli, 'run', fail)
-    assert cli.main(['sample']) == 1
+    assert cli.main(['train']) == 1
     line, = capsys.readouterr().err.splitlines()
     assert 'No space left' in line and 'runs/last.ckpt' in line and '--resume' in line and line.endswith('#disk-space)')
+    assert cli.main(['sample']) == 1
+    assert '--resume' not in capsys.readouterr().err

@@ -91,7 +91,8 @@ def test_what_was_there_comes_back_where_the_new_folder_cannot_take_its_place(tm
 def test_the_folder_in_which_this_runs_is_not_replaced(tmp_path, monkeypatch, name):
     (tmp_path / 'here' / 'below').mkdir(parents=True)
     monkeypatch.chdir(tmp_path / 'here')
-    with pytest.raises(UsageError, match='the folder in which this runs.*--target'): check_replaceable(Path(name), 'target')
+    with pytest.raises(UsageError, match='the folder in which this runs.*--target'):
+        check_replaceable(Path(name), 'target')
     check_replaceable(Path('below'))
     with atomic_folder(Path('below/../below')) as new: (new / 'a').touch()
     assert (tmp_path / 'here' / 'below' / 'a').exists()

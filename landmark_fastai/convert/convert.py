@@ -19,6 +19,7 @@ from ..formats.annotations import (
     write_annotations,
 )
 from ..formats.dataset import check_images
+from ..formats.estimates import columns_of, read_estimates
 from ..measure.definitions import column_of, read_definitions
 from ..measure.evaluate import measure_landmarks
 from ..reader_config import ConvertConfig
@@ -61,7 +62,9 @@ def read(config: ConvertConfig, notes: Notes) -> tuple[Annotations, np.ndarray]:
     source, form = Path(config.source), FORMATS[config.source_format]
     if form.read is None:
         annotations = read_annotations(source)
-        confidence = np.full(annotations.state.shape, np.nan)
+        confidence = read_estimates(annotations, 'confidence')
+        lost = [name for name in columns_of(annotations) if name != 'confidence']
+        if lost: notes.say(f'what predictions say beside points and confidence is not written: {", ".join(lost)}')
     else:
         reading = form.read(source, Images(config.image_dir), notes)
         annotations, confidence = annotations_of(reading, source, form.is_corner, notes)

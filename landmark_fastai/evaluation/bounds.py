@@ -69,5 +69,5 @@ def at_levels(evaluation: Evaluation) -> Iterator[tuple[float, np.ndarray, np.nd
     "Each of `LEVELS` with the errors and its bounds, (n, N), original px, and where there are both."
     errors, expected = evaluation.scores.distances('px'), evaluation.predictions.stacked().expected_error
     for level in LEVELS:
-        bounds = expected * evaluation.predictor.bound_factors(level)
+        bounds = expected * (np.nan if evaluation.tta else evaluation.predictor.bound_factors(level))
         yield level, errors, bounds, np.isfinite(errors) & np.isfinite(bounds)

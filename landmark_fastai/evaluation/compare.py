@@ -22,6 +22,7 @@ class Evaluation:
     image_dir: Path
     predictions: Predictions
     scores: Scores
+    tta: bool  # whether they are averages over views, for which there are no bounds
 
 
 def predict_annotated(predictor: Predictor, annotations: Annotations, config: PredictConfig,
@@ -38,15 +39,16 @@ def predict_annotated(predictor: Predictor, annotations: Annotations, config: Pr
         return draw_errors(annotations, index[name], pixels, prediction)
 
     predictions = predict_folder(predictor, config, folder, annotations.image_names, facts_of, draw)
-    return compare(predictor, annotations, Path(config.image_dir), predictions)
+    return compare(predictor, annotations, Path(config.image_dir), predictions, config.tta)
 
 
-def compare(predictor: Predictor, annotations: Annotations, image_dir: Path, predictions: Predictions) -> Evaluation:
+def compare(predictor: Predictor, annotations: Annotations, image_dir: Path, predictions: Predictions,
+            tta: bool = False) -> Evaluation:
     "The `Evaluation` of `predictions` of the images of `annotations` by a `predictor` of these landmarks."
     index = {name: i for i, name in enumerate(annotations.image_names)}
     read = annotations.subset([index[name] for name in predictions.done])
     scores = score(read, predictions.stacked(), predictor.facts.presence)
-    return Evaluation(predictor, read, image_dir, predictions, scores)
+    return Evaluation(predictor, read, image_dir, predictions, scores, tta)
 
 
 def draw_errors(annotations: Annotations, i: int, pixels: np.ndarray, prediction: Prediction) -> np.ndarray:

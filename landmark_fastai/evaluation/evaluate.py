@@ -12,6 +12,7 @@ from ..formats.splits import read_split
 from ..inference.choosing import config_predictor, takes_bundle
 from ..inference.folder import make_output
 from ..inference.predictor import Predictor
+from ..inference.review import review
 from ..inference.trust import bound_notes
 from ..measure.binding import sides_there
 from ..measure.definitions import read_definitions
@@ -68,6 +69,7 @@ def evaluate(config: EvaluateConfig) -> Summary:
     print(aligned(errors_table(summary)))
     for title, table in of_measurements: print(f'{title}\n{aligned(table)}')
     for note in notes: print(note)
+    review(evaluation.predictions, config, folder)
     print(f'report: {folder / "report.html"}')
     shown = Summary(summary, headline(summary), [('Errors', errors_table(summary)), *of_measurements],
                     folder / 'report.html')

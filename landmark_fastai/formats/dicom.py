@@ -34,7 +34,8 @@ _TAGS = [
     'SamplesPerPixel', 'PhotometricInterpretation', 'PlanarConfiguration', 'NumberOfFrames', 'Rows', 'Columns',
     'BitsAllocated', 'BitsStored', 'PixelRepresentation', 'PixelPaddingValue', 'PixelPaddingRangeLimit',
     'ModalityLUTSequence', 'RescaleSlope', 'RescaleIntercept', 'VOILUTSequence', 'VOILUTFunction', 'WindowCenter',
-    'WindowWidth', *_SPACINGS, 'PixelSpacingCalibrationType', 'PixelData', 'ExtendedOffsetTable', 'ExtendedOffsetTableLengths',
+    'WindowWidth', *_SPACINGS, 'PixelSpacingCalibrationType', 'PixelData', 'ExtendedOffsetTable',
+    'ExtendedOffsetTableLengths',
     *(f'{kind}{colour}PaletteColorLookupTable{part}' for colour in ('Red', 'Green', 'Blue')
       for kind, part in (('', 'Descriptor'), ('', 'Data'), ('Segmented', 'Data')))]
 _OF_PILLOW = uid.JPEGBaseline8Bit, uid.JPEG2000Lossless, uid.JPEG2000

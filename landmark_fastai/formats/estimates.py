@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .annotations import Annotations
-from .columns import BOUND_LEVEL
+from .columns import BOUND_LEVEL, ESTIMATES
 from .csv_table import Row, read_rows, read_table
 
 
@@ -21,6 +21,12 @@ def read_estimates(annotations: Annotations, column: str) -> np.ndarray:
     NaN where it says nothing. Raises UsageError for what is no number.
     """
     return _estimates(annotations, _rows(annotations), column)
+
+
+def columns_of(annotations: Annotations) -> list[str]:
+    "Those of `columns.ESTIMATES` that the CSV of `annotations` has of one of its landmarks."
+    header, _ = read_table(annotations.path)
+    return [name for name in ESTIMATES if any(f'{landmark}_{name}' in header for landmark in annotations.names)]
 
 
 def read_bounds(annotations: Annotations) -> Bounds:

@@ -94,12 +94,12 @@ def image_spacing(path: str | Path) -> tuple[tuple[float, float], str]:
 def find_images(folder: str | Path) -> list[str]:
     """Sorted POSIX paths below `folder` of the images in it and its sub-folders, by suffix or, for DICOM, by content.
 
-    Hidden files and folders, whose names start with a dot, are skipped, and links to folders, with a warning. Raises
-    `UsageError` if there is none.
+    Hidden files and folders, whose names start with a dot, are skipped; with a warning, so are links to folders, and
+    folders that cannot be read. Raises `UsageError` if there is none.
     """
     if not isdir(folder): raise UsageError(f'{folder}: no such folder, expected one with images', see='wrong-folder')
-    names, linked = [], []
-    for parent, folders, files in walk(folder):  # not Path.rglob, which takes 0.3 s for 10,000 images
+    names, linked, closed = [], [], []
+    for parent, folders, files in walk(folder, onerror=closed.append):  # not rglob: 0.3 s for 10,000 images
         linked += [path for path in (Path(parent, name) for name in sorted(folders)) if path.is_symlink()]
         folders[:] = [name for name in folders if not name.startswith('.')]
         below = Path(parent).relative_to(folder)
@@ -107,6 +107,9 @@ def find_images(folder: str | Path) -> list[str]:
     if linked:
         warnings.warn(f'{linked[0]}: a link to a folder, which is left out ({len(linked)} in all); pass that '
                       'folder as the image folder', stacklevel=2)
+    if closed:
+        warnings.warn(f'{closed[0].filename}: {closed[0].strerror.lower()}, so that what is in it is left out '
+                      f'({len(closed)} folders in all); make it readable', stacklevel=2)
     images = [name for name in names if name.suffix.lower() in IMAGE_SUFFIXES or is_dicom(Path(folder, name))]
     if not images:
         raise UsageError(f'{folder}: no image among the {len(names)} files in it, expected {KINDS}', see='wrong-folder')

@@ -11,7 +11,7 @@ from .choosing import config_predictor
 from .folder import make_output, predict_folder
 from .new_images import NewImages
 from .predictions import spacing_notes, spread_notes
-from .review import doubts, write_review
+from .review import review
 from .trust import bound_notes
 
 
@@ -41,9 +41,7 @@ def predict(config: ClusterConfig) -> Annotations:
     for line in notes: print(line)
     annotations = predictions.annotations(folder)
     warn_doubtful(annotations)
-    doubted = doubts(predictions.stacked(), annotations, config.tolerance)
-    write_review(folder / 'review.csv', doubted, annotations)
-    print(f'{counted(len({doubt.i for doubt in doubted}), "image")} to look at: {folder / "review.csv"}')
+    review(predictions, config, folder)
     if config.cluster: on_cluster.finish_job(folder, key, predictions)
     predictions.check_complete(folder, annotations)
     return annotations

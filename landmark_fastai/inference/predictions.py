@@ -88,12 +88,13 @@ def check_all_read(n_failed: int, n_images: int, folder: Path, result: Any):
 def estimates(found: Prediction, spacing: np.ndarray) -> dict[str, np.ndarray]:
     """What predictions.csv says of the landmarks of n images beside their points, (n, N) by `columns.ESTIMATES`.
 
-    Errors in mm where the `spacing` (n, 2) of pixels is known, by its mean over x and y. Bounds, spread and
-    what else is known of no image is left out.
+    Errors in mm where the `spacing` (n, 2) of pixels is known, by its mean over x and y, and bounds by the larger of
+    both, so that they hold. Bounds, spread and what else is known of no image is left out.
     """
-    mm = spacing.mean(1, keepdims=True)
+    mm, longer_mm = spacing.mean(1, keepdims=True), spacing.max(1, keepdims=True)
     columns = {'confidence': found.confidence, 'spread': found.spread, 'expected_error': found.expected_error,
-               'expected_error_mm': found.expected_error * mm, 'bound': found.bound, 'bound_mm': found.bound * mm}
+               'expected_error_mm': found.expected_error * mm, 'bound': found.bound,
+               'bound_mm': found.bound * longer_mm}
     known = {name: values for name, values in columns.items()
              if name in ('confidence', 'expected_error') or np.isfinite(values).any()}
     return known | ({'stage': found.stage} if (found.stage != '').any() else {})

@@ -11,7 +11,10 @@ from ..files import write_text
 from ..formats.annotations import UNLABELLED, Annotations
 from ..formats.columns import REVIEW
 from ..formats.spreadsheet import safe_name
+from ..predict_config import PredictConfig
 from ..quality.findings import FAR, unusual_points
+from ..viz.report import counted
+from .predictions import Predictions
 from .predictor import Prediction
 
 UNSURE = 3   # times the usual error of a landmark that is expected of a point
@@ -42,11 +45,12 @@ def doubts(found: Prediction, annotations: Annotations, tolerance: float | None)
 def too_large(found: Prediction, annotations: Annotations, tolerance: float | None) -> Iterator[Doubt]:
     "Points whose bound, else expected error, is above `tolerance`."
     if tolerance is None: return
-    mm = annotations.spacing.mean(1, keepdims=True)
-    has_bound = np.isfinite(found.bound)
-    values = np.where(has_bound, found.bound, found.expected_error) * np.where(np.isfinite(mm), mm, 1)
+    spacing = np.where(np.isfinite(annotations.spacing), annotations.spacing, 1)
+    has_bound, has_mm = np.isfinite(found.bound), np.isfinite(annotations.spacing).all(1)
+    values = np.where(has_bound, found.bound * spacing.max(1, keepdims=True),
+                      found.expected_error * spacing.mean(1, keepdims=True))
     for i, k in np.argwhere(values > tolerance):
-        what, unit = 'bound' if has_bound[i, k] else 'expected error', 'mm' if np.isfinite(mm[i, 0]) else 'px'
+        what, unit = 'bound' if has_bound[i, k] else 'expected error', 'mm' if has_mm[i] else 'px'
         yield Doubt(i, k, values[i, k] / tolerance, f'{what} {values[i, k]:.1f} {unit}, tolerated {tolerance:g}')
 
 
@@ -81,6 +85,14 @@ def unfit(annotations: Annotations) -> Iterator[Doubt]:
 def blank(found: Prediction) -> Iterator[Doubt]:
     "Points that were left blank."
     for i, k in np.argwhere(found.state == UNLABELLED): yield Doubt(i, k, 1., 'left blank')
+
+
+def review(predictions: Predictions, config: PredictConfig, folder: Path):
+    "Write `review.csv` of the `predictions` into `folder`, a header alone where nothing is doubtful, and say so."
+    annotations = predictions.annotations(folder)
+    doubted = doubts(predictions.stacked(), annotations, config.tolerance)
+    write_review(folder / 'review.csv', doubted, annotations)
+    print(f'{counted(len({doubt.i for doubt in doubted}), "image")} to look at: {folder / "review.csv"}')
 
 
 def write_review(path: Path, doubted: list[Doubt], annotations: Annotations):

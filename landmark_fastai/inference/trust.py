@@ -15,11 +15,11 @@ from .predictor import Prediction
 
 def trust_notes(found: Prediction, spacing: Sequence[float]) -> list[str]:
     "What an overlay says of each landmark of an image: its bound, else the error to expect, in px and mm by `spacing`."
-    mm = float(np.mean(spacing))
     def note(state, confidence, expected, bound):
         if state == ABSENT: return 'absent'
         if state == UNLABELLED: return f'{confidence:.2f}, left blank'
-        word, px = ('within', bound) if np.isfinite(bound) else ('about', expected)
+        has_bound = np.isfinite(bound)
+        word, px, mm = ('within', bound, np.max(spacing)) if has_bound else ('about', expected, np.mean(spacing))
         return f'{confidence:.2f}, {word} {px:.1f} px' + (f' = {px * mm:.1f} mm' if np.isfinite(mm) else '')
     return [note(*of_landmark) for of_landmark
             in zip(found.state, found.confidence, found.expected_error, found.bound, strict=True)]

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import UsageError
 from ..flags import nearest, read_yaml
 from .expressions import Tree, names_in, parse
@@ -43,9 +45,12 @@ class Measure:
     source: str = ''                 # where it was published
     classes: tuple[tuple[str, float, float], ...] = ()  # name, least and largest value; the first that fits counts
 
-    def class_of(self, value: float) -> str:
-        "The class of `value`, '' where it is in none."
-        return next((name for name, least, most in self.classes if least <= value <= most), '')
+    def class_of(self, values: np.ndarray) -> np.ndarray:
+        "The class of each of `values`, an object array of their shape, '' where it is in none."
+        classes = np.full(np.shape(values), '', object)
+        for name, least, most in reversed(self.classes):  # the first that fits counts
+            classes = np.where((least <= values) & (values <= most), name, classes)
+        return classes
 
 
 @dataclass(frozen=True)

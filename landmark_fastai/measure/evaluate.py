@@ -59,10 +59,6 @@ class View:
         if tree not in self._found: self._found[tree] = self._work_out(tree)
         return self._found[tree]
 
-    def in_pixels(self, content: np.ndarray) -> np.ndarray:
-        "Points (n, 2) or lines (n, 2, 2) of this view in px of the images."
-        return content / (self.scale if content.ndim == 2 else self.scale[:, None])
-
     def _work_out(self, tree):
         match tree:
             case Number(value): return Found(np.full(len(self.annotations), value), self._none())

@@ -70,9 +70,5 @@ def has_classes(measured: Measured) -> bool:
 
 def classes_of(measured: Measured) -> np.ndarray:
     "The class (n, S, M) of each value, '' where it is in none."
-    classes = np.full(measured.values.shape, '', object)
-    for m, measure in enumerate(measured.measures):
-        for name, least, most in reversed(measure.classes):  # the first that fits counts
-            values = measured.values[..., m]
-            classes[..., m] = np.where((least <= values) & (values <= most), name, classes[..., m])
-    return classes
+    of_each = [measure.class_of(measured.values[..., m]) for m, measure in enumerate(measured.measures)]
+    return np.stack(of_each, -1)

@@ -67,7 +67,8 @@ def test_everything_is_written_and_the_numbers_are_those_of_predictions_csv(fini
     assert evaluate(*data, out, '--model', finished) == 0
     written = {path.relative_to(out).as_posix() for path in out.rglob('*') if path.is_file()}
     overlays = {f'overlays/dot_{k}.png.png' for k in range(10)}
-    assert written == overlays | FIGURES | TABLES | {'predictions.csv', 'distances.csv', 'summary.json', 'report.html'}
+    assert written == overlays | FIGURES | TABLES | {'predictions.csv', 'review.csv', 'distances.csv', 'summary.json',
+                                               'report.html'}
     for path in out.rglob('*.png'): assert iio.imread(path).std() > 5
     true, pred = pd.read_csv(data[1]), pd.read_csv(out / 'predictions.csv')
     assert list(true.image_name) == list(pred.image_name)

@@ -1,5 +1,6 @@
 "Images: every kind and depth is read as it should, found in folders, and put on a square."
 
+import os
 import struct
 
 import cv2
@@ -159,6 +160,19 @@ def test_images_are_found_in_all_folders_in_order(tmp_path):
     for name in ('IM0001', 'b/1.2.3', 'b/DICOMDIR', 'a/.IM0001'): write_dicom(tmp_path / name, picture())
     found = ['B.JPG', 'IM0001', 'a/10.tif', 'a/2.TIFF', 'b.png', 'b/1.2.3', 'folder.png/c.jpeg', 'z.dcm', 'ä.bmp']
     assert find_images(tmp_path) == find_images(str(tmp_path)) == found
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path, monkeypatch):
+    for name in ('a.png', 'closed/b.png'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    scan = os.scandir
+    def scandir(folder):
+        if str(folder).endswith('closed'): raise PermissionError(13, 'Permission denied', str(folder))
+        return scan(folder)
+    monkeypatch.setattr(os, 'scandir', scandir)
+    with pytest.warns(UserWarning, match=r'closed: permission denied, .* left out \(1 folders in all\)'):
+        assert find_images(tmp_path) == ['a.png']
 
 
 def test_a_hidden_folder_may_be_asked_for(tmp_path):

@@ -8,7 +8,9 @@ import pytest
 from helpers import predicted
 
 from landmark_fastai.formats.annotations import UNLABELLED, Annotations
+from landmark_fastai.inference.predictions import estimates
 from landmark_fastai.inference.review import doubts, write_review
+from landmark_fastai.inference.trust import trust_notes
 
 N = 6
 
@@ -40,6 +42,13 @@ def test_a_bound_or_an_expected_error_above_what_is_tolerated(found):
     assert reasons(found, tolerance=3) == [(2, 1, 1.333, 'bound 4.0 mm, tolerated 3')]
     found.expected_error[1, 0] = 7
     assert reasons(found, tolerance=3)[1] == (1, 0, 1.167, 'expected error 3.5 mm, tolerated 3')
+    oblong = [0.25, 0.5]  # by the longer side of its pixels a bound holds, an error is that of both
+    assert reasons(found, tolerance=2.5, spacing=oblong) == [
+        (2, 1, 1.6, 'bound 4.0 mm, tolerated 2.5'), (1, 0, 1.05, 'expected error 2.6 mm, tolerated 2.5')]
+    columns = estimates(found, np.full((N, 2), oblong))
+    assert columns['bound_mm'][2, 1] == 4 and columns['expected_error_mm'][1, 0] == 7 * 0.375
+    image = type(found)(*(values[2] for values in found))
+    assert trust_notes(image, oblong)[1].endswith('within 8.0 px = 4.0 mm')
     assert reasons(found, tolerance=6, spacing=np.nan) == [
         (2, 1, 1.333, 'bound 8.0 px, tolerated 6'), (1, 0, 1.167, 'expected error 7.0 px, tolerated 6')]
 
