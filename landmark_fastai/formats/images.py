@@ -109,7 +109,7 @@ def find_images(folder: str | Path) -> list[str]:
                       'folder as the image folder', stacklevel=2)
     if closed:
         warnings.warn(f'{closed[0].filename}: {closed[0].strerror.lower()}, so that what is in it is left out '
-                      f'({len(closed)} folders in all); make it readable', stacklevel=2)
+                      f'({len(closed)} in all); make it readable', stacklevel=2)
     images = [name for name in names if name.suffix.lower() in IMAGE_SUFFIXES or is_dicom(Path(folder, name))]
     if not images:
         raise UsageError(f'{folder}: no image among the {len(names)} files in it, expected {KINDS}', see='wrong-folder')

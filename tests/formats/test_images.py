@@ -171,7 +171,7 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path, monkeypatch):
         if str(folder).endswith('closed'): raise PermissionError(13, 'Permission denied', str(folder))
         return scan(folder)
     monkeypatch.setattr(os, 'scandir', scandir)
-    with pytest.warns(UserWarning, match=r'closed: permission denied, .* left out \(1 folders in all\)'):
+    with pytest.warns(UserWarning, match=r'closed: permission denied, .* left out \(1 in all\)'):
         assert find_images(tmp_path) == ['a.png']
 
 
