@@ -195,9 +195,8 @@ for name in ('first', 'second'):
                                model=f'runs/{name}', no_overlays=True)
 
 # %% [markdown]
-# The mean error is half of what it was, and the large misses are gone: look at the SD, and at *SDR 4 mm*. Of one
-# landmark the report of the first model said by itself that the network sees no place for it. The same in one picture,
-# landmark by landmark. Those that are still far off want more films, or a clearer rule where to click.
+# The mean error is less than half of what it was, and the large misses are gone: look at the SD, and at *SDR 4 mm*. The
+# same in one picture, landmark by landmark. Those that are still far off want more films, or a clearer rule where to click.
 
 # %%
 import matplotlib.pyplot as plt
