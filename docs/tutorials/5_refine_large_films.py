@@ -30,7 +30,7 @@
 # stage at its 256 px; 128 px is for a quick example.
 
 # %%
-# !landmark-fastai train --n_landmarks 13 --image_resize 128 --epochs 15 --refine --refine_epochs 6
+# !landmark-fastai train --n_landmarks 13 --image_resize 128 --epochs 40 --refine --refine_epochs 12
 
 # %% [markdown]
 # There are two trainings, one after the other. The line between them says how much of the film a crop shows, and how
@@ -56,9 +56,9 @@ pd.read_csv('both/tables/both_stages.csv')
 # %% [markdown]
 # Look at the medians: with both stages the error of most points is a small part of what it was. The tips of bones gain
 # most. The centres of the femoral heads gain little: no edge marks them, so that a sharper picture does not help. And
-# what the first stage has not found, no crop can mend. After so short a training on 19 films it has not learned three
-# of the landmarks, and the report names them. Train the first stage until it finds all of them, with `--epochs 40` and
-# more films; then the means fall as the medians do.
+# what the first stage has not found, no crop can mend: the mean of the left iliac spine is that of one film, on which
+# it is taken for something else. More films, and a first stage of 256 px, make that rare; then the means fall as the
+# medians do.
 #
 # `--no_refine` leaves the second stage out, for comparison or where every second counts:
 
