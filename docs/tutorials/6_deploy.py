@@ -19,7 +19,7 @@
 
 # %%
 # !landmark-fastai sample --n_images 40
-# !landmark-fastai train --n_landmarks 2 --image_resize 128 --epochs 8
+# !landmark-fastai train --n_landmarks 2 --image_resize 128 --epochs 15
 # !landmark-fastai sample --n_images 8 --seed 43 --output_dir new
 
 # %% [markdown]
