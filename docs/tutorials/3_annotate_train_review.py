@@ -196,7 +196,8 @@ for name in ('first', 'second'):
 
 # %% [markdown]
 # The mean error is less than half of what it was, and the large misses are gone: look at the SD, and at *SDR 4 mm*. The
-# same in one picture, landmark by landmark. Those that are still far off want more films, or a clearer rule where to click.
+# same in one picture, landmark by landmark. Those that are still far off want more films, or a clearer rule where to
+# click.
 
 # %%
 import matplotlib.pyplot as plt

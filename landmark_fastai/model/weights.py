@@ -104,9 +104,9 @@ def reachable(url: str, seconds: float = 10) -> bool:
 
 
 def encoder_stats(encoder_name: str) -> tuple[tuple, tuple]:
-    """Mean and standard deviation per channel that the encoder was trained with, as far as timm tells without a download.
+    """Mean and standard deviation per channel that the encoder was trained with, without asking the network.
 
-    That is for encoders in packages and `tu-` names; of others it is taken to be those of ImageNet.
+    They are known of encoders in packages and of `tu-` names; of others they are taken to be those of ImageNet.
     """
     if encoder_name in IN_PACKAGES: return HALF_STATS
     if not encoder_name.startswith('tu-'): return IMAGENET_STATS
