@@ -48,11 +48,9 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     try:
         yield new
         if folder.exists(): folder.rename(old)
-        try: new.rename(folder)
-        except BaseException:  # Ctrl-C, or another program that has made the folder meanwhile
-            if old.exists() and not folder.exists(): old.rename(folder)
-            raise
+        new.rename(folder)
     finally:
+        if old.exists() and not folder.exists(): old.rename(folder)  # Ctrl-C, or a disk that refused the new one
         for path in (new, old): shutil.rmtree(path, ignore_errors=True)
 
 

@@ -25,9 +25,10 @@ def make_output_folder(folder: str | Path, written: Iterable[str], overwrite: bo
     if image_dir and lies_in(folder, image_dir):
         raise UsageError(f'{folder} lies in the image folder {image_dir}, where pictures would be taken for images; '
                          'pass another --output_dir')
-    for key in list(KEYS)[:[*KEYS].index(written[0])]:
+    for key, command in KEYS.items():
+        if key == written[0]: break
         if (folder / key).exists():
-            raise UsageError(f'{folder / key} is of {KEYS[key]}, whose other files would be lost; pass another '
+            raise UsageError(f'{folder / key} is of {command}, whose other files would be lost; pass another '
                              '--output_dir', see='existing-folder')
     there = [path for pattern in written for path in sorted(folder.glob(pattern))]
     if there and there[0].name != written[0]:

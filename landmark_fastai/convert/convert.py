@@ -169,11 +169,11 @@ def _check_others(target, contents):
 
 def check_target(config: ConvertConfig, target: Path, form: Format):
     "Raise UsageError where `target` cannot be written, is read, or is there already and not to be replaced."
-    if not form.suffix: check_writable(target.parent, 'target')
     if target.is_dir() != bool(form.suffix) and target.exists():
         raise UsageError(f'target is {target}, a {"file" if form.suffix else "folder"}; expected the name of a '
                          f'{"folder" if form.suffix else "file"} for {config.target_format}')
     if form.suffix: check_replaceable(target, 'target')
+    else: check_writable(target.parent, 'target')
     if form.suffix and config.image_dir and lies_in(target, config.image_dir):
         raise UsageError(f'{target} lies in the image folder {config.image_dir}; pass another --target')
     for given in filter(None, (config.source, config.image_dir, config.definitions, config.config)):

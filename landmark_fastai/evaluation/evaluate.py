@@ -69,7 +69,7 @@ def evaluate(config: EvaluateConfig) -> Summary:
     print(aligned(errors_table(summary)))
     for title, table in of_measurements: print(f'{title}\n{aligned(table)}')
     for note in notes: print(note)
-    review(evaluation.predictions, config, folder)
+    review(evaluation.predictions, evaluation.predictions.annotations(folder), config.tolerance)
     print(f'report: {folder / "report.html"}')
     shown = Summary(summary, headline(summary), [('Errors', errors_table(summary)), *of_measurements],
                     folder / 'report.html')

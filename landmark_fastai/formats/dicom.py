@@ -163,13 +163,13 @@ def _numbers(ds, keyword):
 
 def _spacing(ds):
     "The spacing in x and y, mm, and its source, which is the detector where magnification is not corrected."
-    found = {keyword: _numbers(ds, keyword) for keyword in _SPACINGS}
-    found = {keyword: spacing for keyword, spacing in found.items() if len(spacing) == 2 and min(spacing) > 0}
+    found = [(keyword, spacing) for keyword in _SPACINGS
+             if len(spacing := _numbers(ds, keyword)) == 2 and min(spacing) > 0]
     if not found: return (np.nan, np.nan), ''
-    keyword, spacing = next(iter(found.items()))
+    (keyword, spacing), *others = found
     # a PixelSpacing that nobody has calibrated is that of the detector once more (DICOM PS3.3, 10.7.1.1)
     calibrated = keyword == 'PixelSpacing' and (
-        'PixelSpacingCalibrationType' in ds or spacing not in [found[each] for each in _SPACINGS[1:] if each in found])
+        'PixelSpacingCalibrationType' in ds or all(spacing != other for _, other in others))
     # as the file has it, between rows, which is y, comes first
     return tuple(spacing[::-1]), f'DICOM {keyword}{"" if calibrated else " (detector)"}'
 

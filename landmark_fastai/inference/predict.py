@@ -41,7 +41,7 @@ def predict(config: ClusterConfig) -> Annotations:
     for line in notes: print(line)
     annotations = predictions.annotations(folder)
     warn_doubtful(annotations)
-    review(predictions, config, folder)
+    review(predictions, annotations, config.tolerance)
     if config.cluster: on_cluster.finish_job(folder, key, predictions)
     predictions.check_complete(folder, annotations)
     return annotations

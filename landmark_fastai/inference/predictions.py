@@ -88,16 +88,23 @@ def check_all_read(n_failed: int, n_images: int, folder: Path, result: Any):
 def estimates(found: Prediction, spacing: np.ndarray) -> dict[str, np.ndarray]:
     """What predictions.csv says of the landmarks of n images beside their points, (n, N) by `columns.ESTIMATES`.
 
-    Errors in mm where the `spacing` (n, 2) of pixels is known, by its mean over x and y, and bounds by the larger of
-    both, so that they hold. Bounds, spread and what else is known of no image is left out.
+    In mm, too, where the `spacing` (n, 2) of pixels is known. Bounds, spread and what else is known of no image is left
+    out.
     """
-    mm, longer_mm = spacing.mean(1, keepdims=True), spacing.max(1, keepdims=True)
+    expected_mm, bound_mm = in_mm(found, spacing)
     columns = {'confidence': found.confidence, 'spread': found.spread, 'expected_error': found.expected_error,
-               'expected_error_mm': found.expected_error * mm, 'bound': found.bound,
-               'bound_mm': found.bound * longer_mm}
+               'expected_error_mm': expected_mm, 'bound': found.bound, 'bound_mm': bound_mm}
     known = {name: values for name, values in columns.items()
              if name in ('confidence', 'expected_error') or np.isfinite(values).any()}
     return known | ({'stage': found.stage} if (found.stage != '').any() else {})
+
+
+def in_mm(found: Prediction, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Expected errors and bounds, (..., N) in mm, of what was `found` on images with pixels of the `spacing` (..., 2).
+
+    An error may lie in any direction, and has the mean of both spacings; a bound has the larger one, so that it holds.
+    """
+    return found.expected_error * spacing.mean(-1, keepdims=True), found.bound * spacing.max(-1, keepdims=True)
 
 
 def printable(text: str) -> str:

@@ -11,10 +11,9 @@ from ..files import write_text
 from ..formats.annotations import UNLABELLED, Annotations
 from ..formats.columns import REVIEW
 from ..formats.spreadsheet import safe_name
-from ..predict_config import PredictConfig
 from ..quality.findings import FAR, unusual_points
 from ..viz.report import counted
-from .predictions import Predictions
+from .predictions import Predictions, in_mm
 from .predictor import Prediction
 
 UNSURE = 3   # times the usual error of a landmark that is expected of a point
@@ -45,10 +44,9 @@ def doubts(found: Prediction, annotations: Annotations, tolerance: float | None)
 def too_large(found: Prediction, annotations: Annotations, tolerance: float | None) -> Iterator[Doubt]:
     "Points whose bound, else expected error, is above `tolerance`."
     if tolerance is None: return
-    spacing = np.where(np.isfinite(annotations.spacing), annotations.spacing, 1)
     has_bound, has_mm = np.isfinite(found.bound), np.isfinite(annotations.spacing).all(1)
-    values = np.where(has_bound, found.bound * spacing.max(1, keepdims=True),
-                      found.expected_error * spacing.mean(1, keepdims=True))
+    expected, bound = in_mm(found, np.where(has_mm[:, None], annotations.spacing, 1))  # px where mm are not known
+    values = np.where(has_bound, bound, expected)
     for i, k in np.argwhere(values > tolerance):
         what, unit = 'bound' if has_bound[i, k] else 'expected error', 'mm' if has_mm[i] else 'px'
         yield Doubt(i, k, values[i, k] / tolerance, f'{what} {values[i, k]:.1f} {unit}, tolerated {tolerance:g}')
@@ -87,12 +85,11 @@ def blank(found: Prediction) -> Iterator[Doubt]:
     for i, k in np.argwhere(found.state == UNLABELLED): yield Doubt(i, k, 1., 'left blank')
 
 
-def review(predictions: Predictions, config: PredictConfig, folder: Path):
-    "Write `review.csv` of the `predictions` into `folder`, a header alone where nothing is doubtful, and say so."
-    annotations = predictions.annotations(folder)
-    doubted = doubts(predictions.stacked(), annotations, config.tolerance)
-    write_review(folder / 'review.csv', doubted, annotations)
-    print(f'{counted(len({doubt.i for doubt in doubted}), "image")} to look at: {folder / "review.csv"}')
+def review(predictions: Predictions, annotations: Annotations, tolerance: float | None):
+    "Write `review.csv` beside the CSV of `predictions`, the same as `annotations`, and say how many images are in it."
+    doubted, path = doubts(predictions.stacked(), annotations, tolerance), annotations.path.with_name('review.csv')
+    write_review(path, doubted, annotations)
+    print(f'{counted(len({doubt.i for doubt in doubted}), "image")} to look at: {path}')
 
 
 def write_review(path: Path, doubted: list[Doubt], annotations: Annotations):

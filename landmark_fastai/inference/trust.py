@@ -9,20 +9,20 @@ from ..formats.annotations import ABSENT, UNLABELLED
 from ..model.facts import FOLDS, BoundFacts
 from ..predict_config import PredictConfig
 from .likeness import differences
-from .predictions import Predictions
+from .predictions import Predictions, in_mm
 from .predictor import Prediction
 
 
 def trust_notes(found: Prediction, spacing: Sequence[float]) -> list[str]:
     "What an overlay says of each landmark of an image: its bound, else the error to expect, in px and mm by `spacing`."
-    def note(state, confidence, expected, bound):
+    def note(state, confidence, expected, expected_mm, bound, bound_mm):
         if state == ABSENT: return 'absent'
         if state == UNLABELLED: return f'{confidence:.2f}, left blank'
-        has_bound = np.isfinite(bound)
-        word, px, mm = ('within', bound, np.max(spacing)) if has_bound else ('about', expected, np.mean(spacing))
-        return f'{confidence:.2f}, {word} {px:.1f} px' + (f' = {px * mm:.1f} mm' if np.isfinite(mm) else '')
-    return [note(*of_landmark) for of_landmark
-            in zip(found.state, found.confidence, found.expected_error, found.bound, strict=True)]
+        word, px, mm = ('within', bound, bound_mm) if np.isfinite(bound) else ('about', expected, expected_mm)
+        return f'{confidence:.2f}, {word} {px:.1f} px' + (f' = {mm:.1f} mm' if np.isfinite(mm) else '')
+    expected_mm, bound_mm = in_mm(found, np.asarray(spacing))
+    return [note(*of_landmark) for of_landmark in zip(found.state, found.confidence, found.expected_error, expected_mm,
+                                                      found.bound, bound_mm, strict=True)]
 
 
 def bound_notes(known: BoundFacts | None, config: PredictConfig, predictions: Predictions) -> list[str]:
